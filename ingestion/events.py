@@ -1,0 +1,154 @@
+"""The events of Tideline: frozen, versioned, one flat JSON object each.
+
+Every event has ``event_id`` (unique; a second event with the same id is a redelivery), ``v`` (schema
+version of its type) and ``ts`` (event time, milliseconds UTC). Events of one entity are ordered by
+``(ts, event_id)``; the last one wins. Unknown fields, types and versions are refused by :func:`decode`.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="type"):
+    """What every event carries."""
+
+    event_id: str
+    ts: int
+    v: Literal[1] = 1
+
+    @property
+    def order(self) -> tuple[int, str]:
+        """Position among the events of one entity: the largest wins."""
+        return (self.ts, self.event_id)
+
+
+class AccountRegistered(Event, tag="account_registered"):
+    user_id: int
+    handle: str
+    display_name: str
+    place: str | None = None
+    created_at: int
+
+
+class FollowChanged(Event, tag="follow_changed"):
+    """The edge follower -> followee was made (``active``) or taken back."""
+
+    follower_id: int
+    followee_id: int
+    active: bool
+
+
+class TweetCreated(Event, tag="tweet_created"):
+    """``text`` is None where a recording does not have it."""
+
+    tweet_id: int
+    author_id: int
+    text: str | None
+    lang: str | None = None
+    place: str | None = None
+    visibility: Literal["public", "followers"] = "public"
+    in_reply_to: int | None = None
+    quote_of: int | None = None
+    hashtags: tuple[str, ...] = ()
+    mentions: tuple[int, ...] = ()
+    media: tuple[str, ...] = ()
+
+
+class TweetDeleted(Event, tag="tweet_deleted"):
+    tweet_id: int
+    author_id: int
+
+
+class RetweetChanged(Event, tag="retweet_changed"):
+    """``user_id`` retweeted ``tweet_id`` of ``author_id`` (``active``) or took it back.
+
+    ``retweet_id`` is the Snowflake id under which the retweet appears in timelines.
+    """
+
+    retweet_id: int
+    user_id: int
+    tweet_id: int
+    author_id: int
+    active: bool
+
+
+class LikeChanged(Event, tag="like_changed"):
+    user_id: int
+    tweet_id: int
+    author_id: int
+    active: bool
+
+
+class Impression(Event, tag="impression"):
+    """One item of one served (or recorded) page.
+
+    ``features`` is the model input as served, in the order of ``feature_service``; a missing value is
+    None; the whole is None where no model scored the page or the recording has none.
+    """
+
+    request_id: str
+    user_id: int
+    tweet_id: int
+    author_id: int
+    position: int
+    source: str
+    rung: str
+    model: str | None = None
+    score: float | None = None
+    feature_service: str | None = None
+    features: tuple[float | None, ...] | None = None
+
+
+class ClientReport(Event, tag="client_report"):
+    """What the client says was seen and done with one served item; ``ms`` is the dwell time."""
+
+    feed_request_id: str
+    user_id: int
+    tweet_id: int
+    position: int
+    action: Literal["shown", "open", "dwell", "hide", "report"]
+    ms: int | None = None
+
+
+class ClockAdvanced(Event, tag="clock_advanced"):
+    """Event time has reached ``ts``; written to every partition at the end of a replay."""
+
+
+AnyEvent = (
+    AccountRegistered
+    | FollowChanged
+    | TweetCreated
+    | TweetDeleted
+    | RetweetChanged
+    | LikeChanged
+    | Impression
+    | ClientReport
+    | ClockAdvanced
+)
+
+_encoder = msgspec.json.Encoder()
+_decoder: msgspec.json.Decoder[AnyEvent] = msgspec.json.Decoder(AnyEvent)
+
+
+class MalformedEventError(ValueError):
+    """The bytes are not an event of a type and version this build knows."""
+
+
+def encode(event: Event) -> bytes:
+    """The event as one JSON object."""
+    return _encoder.encode(event)
+
+
+def decode(value: bytes) -> AnyEvent:
+    """The event in ``value``.
+
+    Raises:
+        MalformedEventError: not JSON, unknown type or version, missing, extra or ill-typed fields.
+    """
+    try:
+        return _decoder.decode(value)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise MalformedEventError(str(error)) from error

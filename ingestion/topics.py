@@ -1,0 +1,65 @@
+"""The Kafka topics: what each carries, how it is keyed, spread and kept."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ingestion.events import (
+    AccountRegistered,
+    ClientReport,
+    Event,
+    FollowChanged,
+    Impression,
+    LikeChanged,
+    RetweetChanged,
+    TweetCreated,
+    TweetDeleted,
+)
+
+DAY_MS = 24 * 3600 * 1000
+
+
+@dataclass(frozen=True)
+class Topic:
+    """``retention_ms`` of -1 keeps records for ever; topics use log-append time."""
+
+    name: str
+    partitions: int
+    retention_ms: int
+    compacted: bool = False
+
+    def full_name(self, namespace: str) -> str:
+        """The name on the broker: recordings kept in their own time have a namespace of their own."""
+        return f"{namespace}.{self.name}" if namespace else self.name
+
+
+USERS = Topic("users", partitions=4, retention_ms=-1, compacted=True)
+FOLLOWS = Topic("follows", partitions=4, retention_ms=-1, compacted=True)
+TWEETS = Topic("tweets", partitions=4, retention_ms=30 * DAY_MS)
+ENGAGEMENTS = Topic("engagements", partitions=4, retention_ms=30 * DAY_MS)
+IMPRESSIONS = Topic("impressions", partitions=4, retention_ms=30 * DAY_MS)
+REPORTS = Topic("reports", partitions=4, retention_ms=30 * DAY_MS)
+DEAD_LETTERS = Topic("dead_letters", partitions=1, retention_ms=90 * DAY_MS)
+
+EVENT_TOPICS = (USERS, FOLLOWS, TWEETS, ENGAGEMENTS, IMPRESSIONS, REPORTS)
+TOPICS = (*EVENT_TOPICS, DEAD_LETTERS)
+
+
+def route(event: Event) -> tuple[Topic, bytes]:
+    """The topic an event belongs to and its record key (what is ordered together, and compacted)."""
+    match event:
+        case AccountRegistered():
+            return USERS, b"%d" % event.user_id
+        case FollowChanged():
+            return FOLLOWS, b"%d:%d" % (event.followee_id, event.follower_id)
+        case TweetCreated() | TweetDeleted():
+            return TWEETS, b"%d" % event.author_id
+        case RetweetChanged():
+            return TWEETS, b"%d" % event.user_id
+        case LikeChanged():
+            return ENGAGEMENTS, b"%d" % event.tweet_id
+        case Impression():
+            return IMPRESSIONS, b"%d" % event.user_id
+        case ClientReport():
+            return REPORTS, b"%d" % event.user_id
+    raise ValueError(f"{type(event).__name__} has no topic of its own.")
