@@ -25,7 +25,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         return (self.ts, self.event_id)
 
 
-class AccountRegistered(Event, tag="account_registered"):
+class AccountRegistered(Event, frozen=True, tag="account_registered", kw_only=True):
     user_id: int
     handle: str
     display_name: str
@@ -33,7 +33,7 @@ class AccountRegistered(Event, tag="account_registered"):
     created_at: int
 
 
-class FollowChanged(Event, tag="follow_changed"):
+class FollowChanged(Event, frozen=True, tag="follow_changed"):
     """The edge follower -> followee was made (``active``) or taken back."""
 
     follower_id: int
@@ -41,7 +41,7 @@ class FollowChanged(Event, tag="follow_changed"):
     active: bool
 
 
-class TweetCreated(Event, tag="tweet_created"):
+class TweetCreated(Event, frozen=True, tag="tweet_created"):
     """``text`` is None where a recording does not have it."""
 
     tweet_id: int
@@ -57,12 +57,12 @@ class TweetCreated(Event, tag="tweet_created"):
     media: tuple[str, ...] = ()
 
 
-class TweetDeleted(Event, tag="tweet_deleted"):
+class TweetDeleted(Event, frozen=True, tag="tweet_deleted"):
     tweet_id: int
     author_id: int
 
 
-class RetweetChanged(Event, tag="retweet_changed"):
+class RetweetChanged(Event, frozen=True, tag="retweet_changed"):
     """``user_id`` retweeted ``tweet_id`` of ``author_id`` (``active``) or took it back.
 
     ``retweet_id`` is the Snowflake id under which the retweet appears in timelines.
@@ -75,14 +75,14 @@ class RetweetChanged(Event, tag="retweet_changed"):
     active: bool
 
 
-class LikeChanged(Event, tag="like_changed"):
+class LikeChanged(Event, frozen=True, tag="like_changed"):
     user_id: int
     tweet_id: int
     author_id: int
     active: bool
 
 
-class Impression(Event, tag="impression"):
+class Impression(Event, frozen=True, tag="impression"):
     """One item of one served (or recorded) page.
 
     ``features`` is the model input as served, in the order of ``feature_service``; a missing value is
@@ -102,7 +102,7 @@ class Impression(Event, tag="impression"):
     features: tuple[float | None, ...] | None = None
 
 
-class ClientReport(Event, tag="client_report"):
+class ClientReport(Event, frozen=True, tag="client_report"):
     """What the client says was seen and done with one served item; ``ms`` is the dwell time."""
 
     feed_request_id: str
@@ -113,7 +113,7 @@ class ClientReport(Event, tag="client_report"):
     ms: int | None = None
 
 
-class ClockAdvanced(Event, tag="clock_advanced"):
+class ClockAdvanced(Event, frozen=True, tag="clock_advanced"):
     """Event time has reached ``ts``; written to every partition at the end of a replay."""
 
 

@@ -15,10 +15,14 @@ class RedisSettings(BaseModel):
 
 
 class TimelineSettings(BaseModel):
-    """``push_below``: authors with fewer followers are pushed, the others pulled at read."""
+    """``push_below``: authors with fewer followers are pushed, the others pulled at read.
+
+    A timeline keeps its newest ``length`` entries and is trimmed when it has about ``slack`` more.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     push_below: int = 1000
     length: int = 800
+    slack: int = 400
     expire_days: int = 7

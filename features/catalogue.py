@@ -1,0 +1,60 @@
+"""Renders ``docs/features.md`` from the vocabulary: ``python -m features.catalogue > docs/features.md``."""
+
+from __future__ import annotations
+
+from features.names import CONTEXT_FEATURES, FEATURE_SERVICE, MODEL_INPUT, VIEWS, View
+
+INTRODUCTION = f"""\
+# Features
+
+Written by `python -m features.catalogue > docs/features.md` from [features/names.py](../features/names.py);
+a test compares. The model of feature service `{FEATURE_SERVICE}` takes {len(MODEL_INPUT)} columns, in the
+order of this page.
+
+A row is stamped at a moment and covers what happened strictly before it. Every value is a float32; NaN is a
+missing one. A row older than the view's ttl is stale: its values read as missing, and its age is told. Rates
+are smoothed: (hits + weight * prior) / (showings + weight).
+
+- **Offline rows**: `<offline>/<namespace>/<view>/*.parquet`, at hourly ticks (`tweet_engagement`: every ten
+  minutes; `tweet_content`: the tweet's creation), only where a value changed. The tick that the build's end
+  cuts short is stamped at that end. [pipelines/batch/features_job.py](../pipelines/batch/features_job.py)
+- **Training examples**: one per shown item. An act (like, retweet, reply, quote) of the reader on the tweet
+  is credited to the newest showing at or before it, within 24 hours; a mention of the author to the newest
+  showing of that author, within ten minutes.
+  [pipelines/batch/showings.py](../pipelines/batch/showings.py),
+  [training_examples.py](../pipelines/batch/training_examples.py)
+- **Expectations**: Great Expectations on pandas frames of the whole table; above a million rows, of a sample
+  of whole entities. A table that fails replaces nothing. Results: `<quality>/<namespace>/<table>.json`.
+  [pipelines/batch/quality.py](../pipelines/batch/quality.py)
+- **Feast**: [features/feature_views.py](../features/feature_views.py); the point-in-time join is
+  [features/offline_store.py](../features/offline_store.py).
+- **Online rows**: packed, versioned by event time, [features/rows.py](../features/rows.py); Feast reads and
+  writes them through [features/online_store.py](../features/online_store.py).
+
+`tideline features build` makes the offline rows and the training frame, `apply` registers views and service,
+`materialize` writes the newest rows to Redis. A later row replaces an earlier one and never the reverse, so
+each may be repeated at any time.
+"""
+
+
+def render() -> str:
+    """The page, as Markdown."""
+    parts = [INTRODUCTION, *(_view(view) for view in VIEWS), _context()]
+    return "\n".join(parts)
+
+
+def _view(view: View) -> str:
+    keys = ", ".join(f"`{entity}`" for entity in view.entities)
+    lines = [f"## {view.name}", "", f"Keys {keys}; computed by {view.engine}; ttl {view.ttl_days} days.", ""]
+    rows = [f"| `{feature.name}` | {feature.meaning} |" for feature in view.features]
+    return "\n".join([*lines, "| column | meaning |", "|---|---|", *rows, ""])
+
+
+def _context() -> str:
+    rows = [f"| `{feature.name}` | {feature.meaning} |" for feature in CONTEXT_FEATURES]
+    head = ["## Context", "", "Computed from the request and the candidate; not stored.", ""]
+    return "\n".join([*head, "| column | meaning |", "|---|---|", *rows, ""])
+
+
+if __name__ == "__main__":
+    print(render(), end="")

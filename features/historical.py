@@ -1,0 +1,61 @@
+"""The frame that models learn from: training examples joined with the features of their moment."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+
+import pandas as pd
+
+from features.names import CONTEXT_FEATURES, FEATURE_SERVICE, MODEL_INPUT
+from features.settings import HasFeatureStore
+from features.spark_session import spark_session
+from features.store import OfflineRowsMissingError, offline_folder, open_store
+
+TRAINING_EXAMPLES = "training_examples"
+TRAINING_FRAME = "training_frame"
+KEYS = ("request_id", "user", "author", "tweet", "event_timestamp", "position")
+LABELS = ("label_engaged", "label_retweeted")
+
+
+def training_frame(settings: HasFeatureStore) -> pd.DataFrame:
+    """Examples with keys, labels and the columns of MODEL_INPUT (float32, NaN where missing).
+
+    Joined by Feast through the feature service that the model pins; a join newer than the examples is
+    taken as it is.
+
+    Raises:
+        OfflineRowsMissingError: no examples were built yet.
+    """
+    examples, frame = (offline_folder(settings) / name for name in (TRAINING_EXAMPLES, TRAINING_FRAME))
+    if not _succeeded(examples):
+        raise OfflineRowsMissingError("There are no training examples: run `tideline features build` first.")
+    if not _succeeded(frame) or _finished(frame) < _finished(examples):
+        join_examples(settings)
+    return pd.read_parquet(frame)
+
+
+def join_examples(settings: HasFeatureStore) -> int:
+    """Join all examples with the features of their moment into ``training_frame``; returns the rows."""
+    folder = offline_folder(settings)
+    spark = spark_session(settings.features)
+    examples = spark.read.parquet(str((folder / TRAINING_EXAMPLES).absolute()))
+    context = [feature.name for feature in CONTEXT_FEATURES]
+    store = open_store(settings)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        joined = store.get_historical_features(
+            entity_df=examples.select(*KEYS, *LABELS, *context),
+            features=store.get_feature_service(FEATURE_SERVICE),
+        )
+    target = str((folder / TRAINING_FRAME).absolute())
+    joined.to_spark_df().select(*KEYS, *LABELS, *MODEL_INPUT).write.mode("overwrite").parquet(target)
+    return int(spark.read.parquet(target).count())
+
+
+def _succeeded(folder: Path) -> bool:
+    return (folder / "_SUCCESS").is_file()
+
+
+def _finished(folder: Path) -> float:
+    return (folder / "_SUCCESS").stat().st_mtime

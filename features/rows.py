@@ -1,0 +1,213 @@
+"""Feature rows in Redis: one packed row per entity and view, written versioned, read as a matrix.
+
+Layout of a row: 1 byte version, 8 bytes event time (milliseconds UTC, big-endian), one little-endian
+float32 per column in the order of ``View.columns``. NaN is a missing value. A row of another version or
+width reads as absent; a row older than the view's ``ttl_days`` is stale: its values read as missing but
+its age is told, so that stale and never-written can be counted apart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib import resources
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from features.names import View
+from timelines.keys import Keyspace
+
+ROW_VERSION = 1
+HEADER_BYTES = 9
+DAY_SECONDS = 24 * 3600
+
+FloatMatrix = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class WideRead:
+    """Rows of several views side by side, one line per candidate.
+
+    Attributes:
+        matrix: float32 [n, total columns], views in the order asked for; NaN is missing.
+        present: bool [n, views]; False where there is no row or it is stale.
+        age_seconds: float64 [n, views]; age of the row, NaN where there is none.
+    """
+
+    matrix: FloatMatrix
+    present: NDArray[np.bool_]
+    age_seconds: NDArray[np.float64]
+
+
+def row_dtype(view: View) -> np.dtype[np.void]:
+    """The packed row as a numpy record."""
+    return np.dtype([("version", "u1"), ("ts", ">i8"), ("values", "<f4", (len(view.columns),))])
+
+
+def row_key(keys: Keyspace, view: View, ids: Sequence[int]) -> str:
+    """The key of one row; ``ids`` are in the order of ``view.entities`` and the first one places it."""
+    return keys.key(f"feature:{view.name}", *ids)
+
+
+def row_pattern(keys: Keyspace, view_name: str) -> str:
+    """What SCAN matches to find every row of a view in this namespace."""
+    return keys.key(f"feature:{view_name}", 0).partition("{")[0] + "*"
+
+
+def encode_row(view: View, ts_ms: int, values: Sequence[float]) -> bytes:
+    """One row.
+
+    Raises:
+        ValueError: the number of values is not the view's number of columns.
+    """
+    if len(values) != len(view.columns):
+        raise ValueError(f"{view.name} has {len(view.columns)} columns, not {len(values)}.")
+    row = np.zeros(1, dtype=row_dtype(view))
+    row["version"], row["ts"], row["values"] = ROW_VERSION, ts_ms, values
+    return row.tobytes()
+
+
+def encode_rows(view: View, ts_ms: NDArray[np.int64], values: FloatMatrix) -> list[bytes]:
+    """Many rows: ``ts_ms`` [n], ``values`` [n, columns]."""
+    rows = np.zeros(len(ts_ms), dtype=row_dtype(view))
+    rows["version"], rows["ts"], rows["values"] = ROW_VERSION, ts_ms, values
+    packed, width = rows.tobytes(), rows.itemsize
+    return [packed[start : start + width] for start in range(0, len(packed), width)]
+
+
+def unpack_rows(view: View, blobs: Sequence[bytes | None]) -> tuple[FloatMatrix, NDArray[np.int64]]:
+    """Values [n, columns] as stored and event times in ms [n]; NaN and -1 where there is no row."""
+    dtype = row_dtype(view)
+    blank = bytes(dtype.itemsize)
+    packed = b"".join(blob if blob is not None and len(blob) == dtype.itemsize else blank for blob in blobs)
+    rows = np.frombuffer(packed, dtype=dtype)
+    absent = rows["version"] != ROW_VERSION
+    matrix, ts_ms = rows["values"].astype(np.float32), rows["ts"].astype(np.int64)
+    matrix[absent], ts_ms[absent] = np.nan, -1
+    return matrix, ts_ms
+
+
+def decode_rows(
+    view: View, blobs: Sequence[bytes | None], now_ms: int
+) -> tuple[FloatMatrix, NDArray[np.float64]]:
+    """Values [n, columns] (NaN where missing or stale) and ages in seconds [n] (NaN where absent)."""
+    matrix, ts_ms = unpack_rows(view, blobs)
+    age = np.where(ts_ms < 0, np.nan, (now_ms - ts_ms) / 1000.0)
+    matrix[~(age <= _ttl_seconds(view))] = np.nan
+    return matrix, age
+
+
+def load_functions(client: Any) -> None:
+    """Put the server-side functions in place; a redis-py sync client, repeating changes nothing."""
+    code = resources.files("features").joinpath("functions.lua").read_text(encoding="utf-8")
+    client.function_load(code, replace=True)
+
+
+def put_rows(
+    pipe: Any, keys: Keyspace, view: View, ids: Iterable[Sequence[int]], rows: Iterable[bytes]
+) -> None:
+    """Queue versioned upserts on a redis-py pipeline, sync or asyncio: one call per partition.
+
+    ``load_functions`` must have run on the server. A row older than the stored one changes nothing.
+    Rows are kept twice their ttl, so that a stale one can be told from an absent one.
+    """
+    placed = [
+        (entity[0] % keys.partitions, (row_key(keys, view, entity), row))
+        for entity, row in zip(ids, rows, strict=True)
+    ]
+    for group in by_partition([partition for partition, _ in placed]):
+        put_encoded(pipe, [placed[index][1] for index in group], keep_seconds=2 * _ttl_seconds(view))
+
+
+def put_encoded(pipe: Any, rows: Sequence[tuple[str, bytes]], keep_seconds: int) -> None:
+    """Queue the upsert of (key, row) pairs of one partition; ``keep_seconds`` of 0 keeps them for ever."""
+    row_keys, packed = zip(*rows, strict=True)
+    pipe.fcall("put_feature_rows", len(row_keys), *row_keys, keep_seconds, *packed)
+
+
+def put_row(
+    pipe: Any, keys: Keyspace, view: View, ids: Sequence[int], ts_ms: int, values: Sequence[float]
+) -> None:
+    """Queue the versioned upsert of one row; see :func:`put_rows`."""
+    put_rows(pipe, keys, view, [ids], [encode_row(view, ts_ms, values)])
+
+
+async def wide_read(
+    redis: Any,
+    keys: Keyspace,
+    views: Sequence[View],
+    entity_ids: Mapping[str, NDArray[np.int64]],
+    now_ms: int,
+) -> WideRead:
+    """All views of n candidates in one round trip: one MGET per partition, each row fetched once.
+
+    Args:
+        redis: a ``redis.asyncio`` client that does not decode responses.
+        entity_ids: for each entity of ``views``, int64 [n].
+        now_ms: the moment against which age and staleness are told.
+
+    Raises:
+        redis.RedisError: the server cannot be reached or does not answer in time.
+    """
+    row_keys: list[str] = []
+    partitions: list[NDArray[np.int64]] = []
+    spans: list[tuple[View, slice, NDArray[np.intp]]] = []
+    for view in views:
+        unique, places = _distinct([entity_ids[entity] for entity in view.entities])
+        start = len(row_keys)
+        row_keys.extend(_row_keys(keys, view, unique))
+        partitions.append(unique[:, 0] % keys.partitions)
+        spans.append((view, slice(start, len(row_keys)), places))
+    pipe = redis.pipeline(transaction=False)
+    groups = by_partition(np.concatenate(partitions).tolist())
+    for group in groups:
+        pipe.mget([row_keys[index] for index in group])
+    blobs = in_order(groups, await pipe.execute())
+    matrices, ages, stale_after = [], [], []
+    for view, span, places in spans:
+        matrix, age = decode_rows(view, blobs[span], now_ms)
+        matrices.append(matrix[places])
+        ages.append(age[places])
+        stale_after.append(_ttl_seconds(view))
+    age_seconds = np.stack(ages, axis=1)
+    return WideRead(np.concatenate(matrices, axis=1), age_seconds <= np.array(stale_after), age_seconds)
+
+
+def by_partition(partitions: Sequence[int]) -> list[list[int]]:
+    """Places in the sequence, grouped by partition: one command each."""
+    groups: dict[int, list[int]] = {}
+    for index, partition in enumerate(partitions):
+        groups.setdefault(partition, []).append(index)
+    return list(groups.values())
+
+
+def in_order(
+    groups: Sequence[Sequence[int]], answers: Sequence[Sequence[bytes | None]]
+) -> list[bytes | None]:
+    """The answers to grouped reads, back in the order of the request."""
+    blobs: list[bytes | None] = [None] * sum(map(len, groups))
+    for group, answer in zip(groups, answers, strict=True):
+        for index, blob in zip(group, answer, strict=True):
+            blobs[index] = blob
+    return blobs
+
+
+def _ttl_seconds(view: View) -> int:
+    return view.ttl_days * DAY_SECONDS
+
+
+def _row_keys(keys: Keyspace, view: View, ids: NDArray[np.int64]) -> list[str]:
+    if ids.shape[1] == 1:
+        return keys.keys(f"feature:{view.name}", ids[:, 0].tolist())
+    return [row_key(keys, view, entity) for entity in ids.tolist()]
+
+
+def _distinct(ids: Sequence[NDArray[np.int64]]) -> tuple[NDArray[np.int64], NDArray[np.intp]]:
+    """Distinct id tuples [m, entities] and, for each of the n lines, which of them it is."""
+    if len(ids) == 1:
+        unique, places = np.unique(ids[0], return_inverse=True)
+        return unique[:, None], places
+    unique, places = np.unique(np.stack(ids, axis=1), axis=0, return_inverse=True)
+    return unique, places.reshape(-1)

@@ -1,0 +1,34 @@
+"""The one Spark session of a batch process: small, UTC, on loopback."""
+
+from __future__ import annotations
+
+from pyspark import SparkConf
+from pyspark.sql import SparkSession
+
+from features.settings import FeatureSettings
+
+
+def spark_conf(settings: FeatureSettings) -> dict[str, str]:
+    """Spark's settings, the same for our jobs and for Feast's offline store."""
+    return {
+        "spark.app.name": "tideline",
+        "spark.master": settings.spark_master,
+        "spark.driver.memory": settings.spark_memory,
+        "spark.driver.host": "127.0.0.1",
+        "spark.driver.bindAddress": "127.0.0.1",
+        "spark.ui.enabled": "false",
+        "spark.ui.showConsoleProgress": "false",
+        "spark.log.level": "ERROR",
+        "spark.sql.session.timeZone": "UTC",
+        "spark.sql.shuffle.partitions": str(settings.shuffle_partitions),
+        "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
+        # Jobs of seconds on few cores: the optimizing compiler and a parallel collector cost more
+        # than they give.
+        "spark.driver.extraJavaOptions": "-Duser.timezone=UTC -XX:+UseSerialGC -XX:TieredStopAtLevel=1",
+    }
+
+
+def spark_session(settings: FeatureSettings) -> SparkSession:
+    """The running session, or a new one; the JVM starts once per process."""
+    builder = SparkSession.builder.config(conf=SparkConf().setAll(list(spark_conf(settings).items())))
+    return builder.getOrCreate()

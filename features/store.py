@@ -1,0 +1,117 @@
+"""Opens the Feast store over our settings: registry file, Spark offline store, online store in Redis."""
+
+from __future__ import annotations
+
+import io
+import re
+import time
+import warnings
+from collections.abc import Callable
+from contextlib import redirect_stdout
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from feast import FeatureStore, RepoConfig
+from feast.repo_config import RegistryConfig
+
+from features.feature_views import feature_objects
+from features.names import VIEWS
+from features.settings import HasFeatureStore
+from features.spark_session import spark_conf
+
+
+class OfflineRowsMissingError(RuntimeError):
+    """No offline rows have been built yet."""
+
+
+def offline_folder(settings: HasFeatureStore) -> Path:
+    """Where the Parquet folders of this namespace's views are."""
+    return settings.features.offline / settings.namespace if settings.namespace else settings.features.offline
+
+
+def project_name(namespace: str) -> str:
+    """The Feast project: letters, digits and underscores only."""
+    return "tideline" + (f"_{re.sub(r'[^A-Za-z0-9]', '_', namespace)}" if namespace else "")
+
+
+def open_store(settings: HasFeatureStore, now_ms: int | None = None) -> FeatureStore:
+    """The feature store of ``settings.namespace``.
+
+    Args:
+        now_ms: the moment against which online rows age; None takes the wall clock at each read.
+    """
+    settings.features.registry.parent.mkdir(parents=True, exist_ok=True)
+    config = RepoConfig(
+        project=project_name(settings.namespace),
+        provider="local",
+        registry=RegistryConfig(path=str(settings.features.registry.absolute()), cache_ttl_seconds=0),
+        offline_store={
+            "type": "features.offline_store.TidelineOfflineStore",
+            "spark_conf": spark_conf(settings.features),
+        },
+        online_store={
+            "type": "features.online_store.TidelineOnlineStore",
+            "url": settings.redis.url,
+            "partitions": settings.redis.partitions,
+            "namespace": settings.namespace,
+            "now_ms": now_ms,
+        },
+        entity_key_serialization_version=3,
+        materialization={"online_write_batch_size": 10_000, "pull_latest_features": True},
+    )
+    return FeatureStore(config=config)
+
+
+def apply_repo(store: FeatureStore, settings: HasFeatureStore) -> int:
+    """Register entities, views and service; returns how many objects there are. Repeating changes nothing."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        objects = feature_objects(offline_folder(settings))
+    store.apply(objects)
+    return len(objects)
+
+
+@dataclass(frozen=True)
+class MaterializedView:
+    """What one view's materialization wrote."""
+
+    name: str
+    rows: int
+    seconds: float
+
+
+def materialize(
+    store: FeatureStore,
+    settings: HasFeatureStore,
+    until: datetime,
+    done: Callable[[MaterializedView], None],
+) -> list[MaterializedView]:
+    """Write the newest offline row of each entity to Redis, for the views that Spark computes.
+
+    Incremental: each view goes on from where its last run ended. Rows of Flink's views are written by Flink.
+
+    Raises:
+        OfflineRowsMissingError: a view has no folder yet, or was not applied.
+    """
+    known = {view.name for view in store.list_feature_views()}
+    views = [view.name for view in VIEWS if view.engine == "spark"]
+    for name in views:
+        if name not in known:
+            raise OfflineRowsMissingError(f"{name} is not registered: run `tideline features apply` first.")
+        if not (offline_folder(settings) / name).is_dir():
+            raise OfflineRowsMissingError(
+                f"There are no offline rows of {name}: run `tideline features build` first."
+            )
+    online = store.provider.online_store
+    written = []
+    for name in views:
+        started, before = time.monotonic(), online.rows_written
+        # Feast prints to standard output, which here may carry one JSON object.
+        with redirect_stdout(io.StringIO()), warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)
+            store.materialize_incremental(until.astimezone(UTC), feature_views=[name])
+        view = MaterializedView(name, online.rows_written - before, time.monotonic() - started)
+        written.append(view)
+        done(view)
+    return written

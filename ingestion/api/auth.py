@@ -1,0 +1,52 @@
+"""Who the bearer of a request's token is; the ranking API depends on it too."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends, FastAPI, Request
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+
+from ingestion.api.problems import ProblemError
+from ingestion.settings import SecuritySettings
+from ingestion.tokens import InvalidTokenError, Keys, ensure_keys, user_of
+
+_bearer = HTTPBearer(auto_error=False)
+
+
+@dataclass(frozen=True)
+class TokenCheck:
+    """The settings and keys that tokens are checked with."""
+
+    settings: SecuritySettings
+    keys: Keys
+
+
+def install(app: FastAPI, settings: SecuritySettings) -> None:
+    """Give an app what its routes check tokens with (keys are made where there are none).
+
+    Raises:
+        SigningKeyError: the key files cannot be read or written.
+    """
+    app.state.token_check = TokenCheck(settings, ensure_keys(settings))
+
+
+def current_user(
+    request: Request, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
+) -> int:
+    """The user id that the request's bearer token proves; 401 without a valid one."""
+    if credentials is None:
+        raise _unauthorized("This needs a bearer token.", "Bearer")
+    check: TokenCheck = request.app.state.token_check
+    try:
+        return user_of(check.settings, check.keys, credentials.credentials)
+    except InvalidTokenError as error:
+        raise _unauthorized(str(error), 'Bearer error="invalid_token"') from error
+
+
+CurrentUser = Annotated[int, Depends(current_user)]
+
+
+def _unauthorized(detail: str, challenge: str) -> ProblemError:
+    return ProblemError(401, detail, headers={"WWW-Authenticate": challenge})

@@ -1,0 +1,80 @@
+"""What an acknowledged write changes in the store at once, so that its author reads it.
+
+The stream jobs repeat all of it from the log; repeating changes nothing.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ingestion.events import FollowChanged, LikeChanged, RetweetChanged, TweetCreated, TweetDeleted
+from timelines import commands, entry
+from timelines.bodies import TweetBody, tombstone
+from timelines.keys import Keyspace
+from timelines.settings import TimelineSettings
+
+
+def tweet_created(pipe: Any, keys: Keyspace, settings: TimelineSettings, event: TweetCreated) -> None:
+    """The body, the author's outbox and the author's own timeline."""
+    body = TweetBody(
+        tweet_id=event.tweet_id,
+        author_id=event.author_id,
+        text=event.text,
+        created_at=event.ts,
+        lang=event.lang,
+        place=event.place,
+        visibility=event.visibility,
+        in_reply_to=event.in_reply_to,
+        quote_of=event.quote_of,
+        hashtags=event.hashtags,
+        mentions=event.mentions,
+        media=event.media,
+    )
+    flags = entry.REPLY if event.in_reply_to is not None else 0
+    if event.visibility == "followers":
+        flags |= entry.FOLLOWERS_ONLY
+    commands.put_body(pipe, keys, body)
+    _appear(
+        pipe,
+        keys,
+        settings,
+        event.author_id,
+        entry.entry(event.tweet_id, event.author_id, event.tweet_id, event.author_id, flags),
+    )
+
+
+def tweet_deleted(pipe: Any, keys: Keyspace, event: TweetDeleted) -> None:
+    """The tombstone, which hides the tweet in every feed."""
+    commands.put_body(pipe, keys, tombstone(event.tweet_id, event.author_id))
+
+
+def retweet_changed(pipe: Any, keys: Keyspace, settings: TimelineSettings, event: RetweetChanged) -> None:
+    """The reader's set of retweets, outbox and own timeline."""
+    flags = entry.RETWEET if event.active else entry.RETWEET | entry.WITHDRAWN
+    commands.set_retweet(pipe, keys, event.user_id, event.tweet_id, event.ts, event.active)
+    _appear(
+        pipe,
+        keys,
+        settings,
+        event.user_id,
+        entry.entry(event.retweet_id, event.user_id, event.tweet_id, event.author_id, flags),
+    )
+
+
+def like_changed(pipe: Any, keys: Keyspace, event: LikeChanged) -> None:
+    """The reader's set of likes."""
+    commands.set_like(pipe, keys, event.user_id, event.tweet_id, event.ts, event.active)
+
+
+def follow_changed(pipe: Any, keys: Keyspace, event: FollowChanged) -> None:
+    """The follower's set of followees."""
+    commands.set_followee(pipe, keys, event.follower_id, event.followee_id, event.ts, event.active)
+
+
+def _appear(
+    pipe: Any, keys: Keyspace, settings: TimelineSettings, author: int, entries: entry.Entries
+) -> None:
+    commands.append_outbox(pipe, keys, settings, entries)
+    commands.deliver(pipe, keys, settings, np.array([author]), entries)

@@ -1,0 +1,138 @@
+"""What one worker process of the write API holds open."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import redis.asyncio as redis_client
+from redis.exceptions import RedisError
+
+from ingestion.api.idempotency import Idempotency, RedisIdempotency
+from ingestion.api.limits import RedisTweetLimit, TweetLimit
+from ingestion.api.problems import ProblemError
+from ingestion.api.settings import WriteSettings
+from ingestion.api.targets import Targets
+from ingestion.events import Event
+from ingestion.machine import claim_machine
+from ingestion.publisher import KafkaPublisher, LogUnavailableError, Publisher
+from ingestion.snowflake import SnowflakeSequence
+from timelines import functions
+from timelines.home import HomeReader
+from timelines.keys import Keyspace
+
+logger = logging.getLogger(__name__)
+RETRY = {"Retry-After": "2"}
+Answer = TypeVar("Answer")
+
+
+@dataclass(frozen=True)
+class WriteService:
+    """The parts that routes use; ``clock`` gives milliseconds UTC."""
+
+    settings: WriteSettings
+    publisher: Publisher
+    redis: Any
+    keys: Keyspace
+    targets: Targets
+    idempotency: Idempotency
+    tweet_limit: TweetLimit
+    ids: SnowflakeSequence
+    clock: Callable[[], int]
+
+    async def publish(self, *events: Event) -> None:
+        """Return once the log has acknowledged every event; 503 where it does not.
+
+        The delivery is awaited to its end even when the client hangs up: what is acknowledged takes effect.
+        """
+        try:
+            handed = [asyncio.wrap_future(self.publisher.publish(event)) for event in events]
+            await asyncio.shield(asyncio.gather(*handed))
+        except LogUnavailableError as error:
+            logger.warning("A write was refused: %s", error)
+            raise ProblemError(503, "The write cannot be taken at the moment.", headers=RETRY) from error
+
+    async def look(self, answer: Awaitable[Answer]) -> Answer:
+        """The store's answer; 503 where it does not give one."""
+        try:
+            return await answer
+        except (RedisError, OSError) as error:
+            logger.warning("The store does not answer: %s", error)
+            raise ProblemError(503, "The store does not answer at the moment.", headers=RETRY) from error
+
+    async def apply(self, put: Callable[[Any], None]) -> None:
+        """Put the effects of an acknowledged write into the store.
+
+        A failure is only logged: the write is on the log, and the stream jobs apply it.
+        """
+        pipe = self.redis.pipeline(transaction=False)
+        put(pipe)
+        await self.attempt(pipe.execute())
+
+    async def attempt(self, work: Awaitable[object]) -> None:
+        """Work that an acknowledged write does not depend on."""
+        try:
+            await work
+        except (RedisError, OSError) as error:
+            logger.warning("The effects of a write are left to the stream jobs: %s", error)
+
+    async def backfill(self, reader: int, author: int) -> None:
+        """Have a new followee's tweets in the follower's timeline at once."""
+        reader_of = HomeReader(self.redis, self.keys, self.settings.timelines)
+        await self.attempt(reader_of.backfill(reader, author))
+
+
+def build_service(
+    settings: WriteSettings,
+    publisher: Publisher,
+    redis: Any,
+    machine: int,
+    clock: Callable[[], int],
+) -> WriteService:
+    """The service over an asyncio redis-py client that does not decode."""
+    keys = Keyspace(settings.namespace, settings.redis.partitions)
+    section = settings.writes
+    return WriteService(
+        settings=settings,
+        publisher=publisher,
+        redis=redis,
+        keys=keys,
+        targets=Targets(redis, keys, settings.timelines.length),
+        idempotency=RedisIdempotency(redis, keys, section.idempotency_seconds),
+        tweet_limit=RedisTweetLimit(redis, keys, section.tweets_per_window, section.window_seconds),
+        ids=SnowflakeSequence(machine, clock),
+        clock=clock,
+    )
+
+
+@asynccontextmanager
+async def open_service(settings: WriteSettings) -> AsyncIterator[WriteService]:
+    """Opens the clients and closes them again. Kafka and Redis may be away: writes then answer 503.
+
+    Raises:
+        NoMachineNumberError: more workers on this host than machine numbers.
+    """
+    timeout = settings.writes.redis_timeout_ms / 1000
+    section = settings.writes
+    machine = claim_machine(settings.home / "machines", section.first_machine, section.machines)
+    redis = redis_client.Redis.from_url(
+        settings.redis.url, socket_timeout=timeout, socket_connect_timeout=timeout
+    )
+    try:
+        await functions.load_async(redis)
+    except (RedisError, OSError) as error:
+        logger.warning("The timeline store's functions could not be loaded: %s", error)
+    publisher = KafkaPublisher(settings.kafka, settings.namespace)
+    try:
+        yield build_service(settings, publisher, redis, machine.number, lambda: time.time_ns() // 1_000_000)
+    finally:
+        with contextlib.suppress(LogUnavailableError):
+            await asyncio.to_thread(publisher.close)
+        await redis.aclose()
+        machine.release()

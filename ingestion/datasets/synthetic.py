@@ -1,0 +1,152 @@
+"""``synthetic``: a world written by ``tideline world``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pyarrow.compute as pc
+
+from ingestion.datasets.dataset import Recording, in_time_order
+from ingestion.datasets.parquet import open_file, row_count, rows
+from ingestion.events import (
+    AccountRegistered,
+    Event,
+    FollowChanged,
+    Impression,
+    LikeChanged,
+    RetweetChanged,
+    TweetCreated,
+    TweetDeleted,
+)
+from ingestion.world.schema import EVENT_FILES, FILES
+
+
+class Synthetic:
+    """Each file is in event-time order and read a batch at a time.
+
+    Raises:
+        DatasetError: a file is missing or lacks columns.
+    """
+
+    name = "synthetic"
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        for stem in EVENT_FILES:
+            open_file(self._path(stem), FILES[stem].names)
+
+    @property
+    def recordings(self) -> tuple[Recording, ...]:
+        tweets = self._span("tweets")
+        shown = self._span("impressions")
+        acts = (self._span(stem) for stem in ("retweets", "likes", "deletes", "follows"))
+        last = max(tweets[1], shown[1], *(end for _, end in acts))
+        return (Recording(self.name, min(tweets[0], shown[0]), last),)
+
+    @property
+    def size(self) -> int:
+        return sum(row_count(self._path(stem)) for stem in EVENT_FILES)
+
+    def events(self, shift_ms: Mapping[str, int]) -> Iterator[Event]:
+        shift = shift_ms[self.name]
+        return in_time_order(
+            self._accounts(shift),
+            self._follows(shift),
+            self._tweets(shift),
+            self._impressions(shift),
+            self._retweets(shift),
+            self._likes(shift),
+            self._deletes(shift),
+        )
+
+    def _path(self, stem: str) -> Path:
+        return self._directory / f"{stem}.parquet"
+
+    def _span(self, stem: str) -> tuple[int, int]:
+        times = open_file(self._path(stem), ("ts",)).read(columns=["ts"]).column("ts")
+        ends = pc.min_max(times).as_py()
+        return (ends["min"] or 0, ends["max"] or 0)
+
+    def _accounts(self, shift: int) -> Iterator[Event]:
+        for user, ts, handle, display_name, place in rows(self._path("accounts"), FILES["accounts"].names):
+            yield AccountRegistered(
+                event_id=f"sy:account:{user}",
+                ts=ts + shift,
+                user_id=user,
+                handle=handle,
+                display_name=display_name,
+                place=place,
+                created_at=ts + shift,
+            )
+
+    def _follows(self, shift: int) -> Iterator[Event]:
+        for ts, follower, followee, active in rows(self._path("follows"), FILES["follows"].names):
+            yield FollowChanged(
+                event_id=f"sy:follow:{follower}:{followee}:{ts}",
+                ts=ts + shift,
+                follower_id=follower,
+                followee_id=followee,
+                active=active,
+            )
+
+    def _tweets(self, shift: int) -> Iterator[Event]:
+        for tweet, ts, author, text, lang, place, reply, quote, tags, mentions in rows(
+            self._path("tweets"), FILES["tweets"].names
+        ):
+            yield TweetCreated(
+                event_id=f"sy:tweet:{tweet}",
+                ts=ts + shift,
+                tweet_id=tweet,
+                author_id=author,
+                text=text,
+                lang=lang,
+                place=place,
+                in_reply_to=reply,
+                quote_of=quote,
+                hashtags=tuple(tags),
+                mentions=tuple(mentions),
+            )
+
+    def _retweets(self, shift: int) -> Iterator[Event]:
+        for retweet, ts, user, tweet, author, active in rows(self._path("retweets"), FILES["retweets"].names):
+            yield RetweetChanged(
+                event_id=f"sy:retweet:{retweet}:{int(active)}",
+                ts=ts + shift,
+                retweet_id=retweet,
+                user_id=user,
+                tweet_id=tweet,
+                author_id=author,
+                active=active,
+            )
+
+    def _likes(self, shift: int) -> Iterator[Event]:
+        for ts, user, tweet, author, active in rows(self._path("likes"), FILES["likes"].names):
+            yield LikeChanged(
+                event_id=f"sy:like:{user}:{tweet}:{ts}",
+                ts=ts + shift,
+                user_id=user,
+                tweet_id=tweet,
+                author_id=author,
+                active=active,
+            )
+
+    def _deletes(self, shift: int) -> Iterator[Event]:
+        for ts, tweet, author in rows(self._path("deletes"), FILES["deletes"].names):
+            yield TweetDeleted(event_id=f"sy:delete:{tweet}", ts=ts + shift, tweet_id=tweet, author_id=author)
+
+    def _impressions(self, shift: int) -> Iterator[Event]:
+        for ts, request, user, tweet, author, position in rows(
+            self._path("impressions"), FILES["impressions"].names
+        ):
+            yield Impression(
+                event_id=f"sy:shown:{request}:{position}",
+                ts=ts + shift,
+                request_id=f"sy:{request}",
+                user_id=user,
+                tweet_id=tweet,
+                author_id=author,
+                position=position,
+                source="following",
+                rung="recorded",
+            )

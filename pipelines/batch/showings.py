@@ -1,0 +1,77 @@
+"""What was shown and what came of it: each impression with the first act it is credited with."""
+
+from __future__ import annotations
+
+from pyspark.sql import DataFrame, Window
+from pyspark.sql import functions as F  # noqa: N812 - the name PySpark's own guide gives it
+
+from pipelines.batch.ticks import HOUR_MS
+
+ATTRIBUTION_MS = 24 * HOUR_MS
+MENTION_MS = 10 * 60 * 1000
+
+
+def showings(impressions: DataFrame, engagements: DataFrame, mentions: DataFrame) -> DataFrame:
+    """One row per (request, tweet), with ``engaged_at`` and ``retweeted_at`` (ms) or null.
+
+    An engagement of the reader with the tweet is credited to the newest showing of that tweet to that reader
+    at or before it, if that is less than ``ATTRIBUTION_MS`` ago; taking it back does not unmake it. A mention
+    of an author is credited to the newest showing of that author, if less than ``MENTION_MS`` ago.
+
+    Args:
+        impressions: impression events; of several of one (request, tweet) the earliest counts.
+        engagements: ``acts.engagements``.
+        mentions: ``acts.mentions``.
+    """
+    shown = _once(impressions).select(
+        "request_id",
+        F.col("user_id").alias("user"),
+        F.col("tweet_id").alias("tweet"),
+        F.col("author_id").alias("author"),
+        "ts",
+        "position",
+        "source",
+        "rung",
+        "feature_service",
+        F.col("features").alias("logged_features"),
+    )
+    engaged = engagements.select("user", "tweet", "kind", F.col("ts").alias("act_ts"))
+    mentioned = mentions.select("user", "author", F.lit("mention").alias("kind"), F.col("ts").alias("act_ts"))
+    credited = _credited(shown, engaged, "tweet", ATTRIBUTION_MS).unionByName(
+        _credited(shown, mentioned, "author", MENTION_MS)
+    )
+    outcomes = credited.groupBy("request_id", "tweet").agg(
+        F.min("act_ts").alias("engaged_at"),
+        F.min(F.when(F.col("kind") == "retweet", F.col("act_ts"))).alias("retweeted_at"),
+    )
+    return shown.join(outcomes, on=["request_id", "tweet"], how="left")
+
+
+def showing_changes(shown: DataFrame) -> DataFrame:
+    """``user``, ``author``, ``ts`` and ``shown``, ``engaged``, ``retweeted``, each 1 when it became known."""
+    moments = (("shown", "ts"), ("engaged", "engaged_at"), ("retweeted", "retweeted_at"))
+    frames = [
+        shown.where(F.col(moment).isNotNull()).select(
+            "user",
+            "author",
+            F.col(moment).alias("ts"),
+            *(F.lit(int(name == counted)).alias(counted) for counted, _ in moments),
+        )
+        for name, moment in moments
+    ]
+    return frames[0].unionByName(frames[1]).unionByName(frames[2])
+
+
+def _credited(shown: DataFrame, made: DataFrame, on: str, window_ms: int) -> DataFrame:
+    """``request_id``, ``tweet``, ``kind``, ``act_ts`` of each act that a showing of its ``on`` precedes."""
+    places = shown.select("request_id", "user", "tweet", "author", "ts", "position")
+    pairs = places.join(made, on=["user", on], how="inner")
+    since = F.col("act_ts") - F.col("ts")
+    newest = Window.partitionBy("user", on, "kind", "act_ts").orderBy(F.desc("ts"), "request_id", "position")
+    ranked = pairs.where((since >= 0) & (since < window_ms)).withColumn("rank", F.row_number().over(newest))
+    return ranked.where("rank = 1").select("request_id", "tweet", "kind", "act_ts")
+
+
+def _once(impressions: DataFrame) -> DataFrame:
+    first = Window.partitionBy("request_id", "tweet_id").orderBy("ts", "event_id")
+    return impressions.withColumn("rank", F.row_number().over(first)).where("rank = 1").drop("rank")

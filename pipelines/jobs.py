@@ -1,0 +1,13 @@
+"""The stream jobs and the topics each of them reads."""
+
+from __future__ import annotations
+
+from ingestion.topics import ENGAGEMENTS, EVENT_TOPICS, FOLLOWS, TWEETS, USERS, Topic
+
+JOB_TOPICS: dict[str, tuple[Topic, ...]] = {
+    "timelines": (USERS, FOLLOWS, TWEETS),
+    "content": (USERS, TWEETS, ENGAGEMENTS),
+    "engagement": (USERS, FOLLOWS, TWEETS, ENGAGEMENTS),
+    "trends": (TWEETS,),
+    "archive": EVENT_TOPICS,
+}

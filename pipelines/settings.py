@@ -1,0 +1,38 @@
+"""Settings of the stream jobs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field
+
+from ingestion.settings import Section, TidelineSettings
+from timelines.settings import RedisSettings, TimelineSettings
+
+
+class FlinkSettings(Section):
+    """``checkpoint_dir`` is a folder or URI that every task manager sees.
+
+    ``batch_ms`` is how long the source collects records into one batch, ``flush_ms`` how long deliveries
+    wait for company; both add to freshness. ``shards`` is the number of key groups that batches are keyed
+    by: the most that a job's parallelism can grow to, fixed for the life of its state.
+    ``restart_attempts`` failures in a row, ``restart_delay_ms`` apart, end a job.
+    """
+
+    rest: str = "127.0.0.1:8081"
+    parallelism: int = 1
+    checkpoint_ms: int = 5000
+    checkpoint_dir: Path = Path(".tideline/checkpoints")
+    restart_attempts: int = 1000
+    restart_delay_ms: int = 1000
+    batch_ms: int = 50
+    flush_ms: int = 20
+    shards: int = 8
+
+
+class StreamSettings(TidelineSettings):
+    """What a stream job reads when it is submitted."""
+
+    redis: RedisSettings = Field(default_factory=RedisSettings)
+    timelines: TimelineSettings = Field(default_factory=TimelineSettings)
+    flink: FlinkSettings = Field(default_factory=FlinkSettings)

@@ -1,0 +1,84 @@
+"""Flink SQL job ``archive``: the event topics into the Parquet lake, one folder per event type.
+
+Rows stay inside the JVM. Files become visible when the checkpoint that covers them completes.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pyflink.table import StatementSet, StreamTableEnvironment
+
+from ingestion.events import Event
+from ingestion.lake import PARTITION_COLUMN, TOPIC_EVENTS, columns, event_folder, type_name
+from ingestion.topics import EVENT_TOPICS
+from pipelines.settings import StreamSettings
+from pipelines.stream import connectors, sql_tables
+from pipelines.stream.sql_tables import is_event, sql_type
+
+JOB = "archive"
+# A task keeps one row group per open partition in memory.
+ROW_GROUP_BYTES = 8 * 1024 * 1024
+
+
+def build(t_env: StreamTableEnvironment, lake: Path, namespace: str) -> StatementSet:
+    """One INSERT per event type, from the tables named after the topics into the lake.
+
+    The tables must exist (``sql_tables.create_event_table``). Each topic is read once, whatever the
+    number of its event types.
+    """
+    t_env.get_config().set("table.local-time-zone", "UTC")
+    statements = t_env.create_statement_set()
+    for topic, event_types in TOPIC_EVENTS.items():
+        for event_type in event_types:
+            _create_sink(t_env, event_type, event_folder(lake, namespace, event_type))
+            statements.add_insert_sql(_insert(topic.name, event_type))
+    return statements
+
+
+def sink_table(event_type: type[Event]) -> str:
+    """The name of the lake table of an event type."""
+    return f"lake_{type_name(event_type)}"
+
+
+def _create_sink(t_env: StreamTableEnvironment, event_type: type[Event], folder: Path) -> None:
+    fields = ", ".join(f"`{column.name}` {sql_type(column)}" for column in columns(event_type))
+    t_env.execute_sql(
+        f"""
+        CREATE TEMPORARY TABLE {sink_table(event_type)} ({fields}, `{PARTITION_COLUMN}` STRING)
+        PARTITIONED BY (`{PARTITION_COLUMN}`)
+        WITH (
+            'connector' = 'filesystem',
+            'path' = '{folder.absolute().as_uri()}',
+            'format' = 'parquet',
+            'parquet.compression' = 'SNAPPY',
+            'parquet.block.size' = '{ROW_GROUP_BYTES}'
+        )
+        """
+    )
+
+
+def _insert(table: str, event_type: type[Event]) -> str:
+    fields = ", ".join(f"`{column.name}`" for column in columns(event_type))
+    return (
+        f"INSERT INTO {sink_table(event_type)} "  # noqa: S608
+        f"SELECT {fields}, DATE_FORMAT(event_time, 'yyyy-MM-dd') FROM `{table}` "
+        f"WHERE {is_event(event_type)}"
+    )
+
+
+def main() -> None:
+    settings = StreamSettings()
+    env = connectors.environment(settings, JOB)
+    connectors.require_topics(settings, EVENT_TOPICS)
+    t_env = StreamTableEnvironment.create(env)
+    group = connectors.job_name(settings, JOB)
+    t_env.get_config().set("pipeline.name", group)
+    for topic in TOPIC_EVENTS:
+        source = sql_tables.kafka_source(topic, settings.namespace, settings.kafka.bootstrap, group)
+        sql_tables.create_event_table(t_env, topic, source)
+    build(t_env, settings.lake.path, settings.namespace).execute()
+
+
+if __name__ == "__main__":
+    main()

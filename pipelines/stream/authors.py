@@ -1,0 +1,204 @@
+"""What fan-out knows of each author: follower edges, newest own entries, whether pulled; its stored form.
+
+Edges are stored as blocks of an append-only log, so that one change of a large author writes one block.
+Layout version 1; the version is in the names of the Flink states.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol, TypeVar
+
+import numpy as np
+
+from ingestion.events import FollowChanged
+from timelines.entry import ENTRY_BYTES, Entries, Ids, pack, unpack
+from timelines.timeline import newest
+
+EDGES_PER_BLOCK = 256
+_EDGE = struct.Struct(">qq?H")
+_HEAD = struct.Struct(">I?")
+
+
+class Edge(NamedTuple):
+    """The newest change of a follow edge; edges are ordered by (ts, event id)."""
+
+    ts: int
+    event_id: str
+    active: bool
+
+    @classmethod
+    def of(cls, event: FollowChanged) -> Edge:
+        return cls(event.ts, event.event_id, event.active)
+
+
+@dataclass(slots=True)
+class Author:
+    """``recents`` holds packed entries in order of arrival, at least the newest ``length`` of them.
+
+    ``logged`` edge changes are stored in blocks, the last of which is ``tail``.
+    """
+
+    edges: dict[int, Edge] = field(default_factory=dict)
+    recents: bytearray = field(default_factory=bytearray)
+    pulled: bool = False
+    active: int = 0
+    logged: int = 0
+    tail: bytes = b""
+    _followers: Ids | None = None
+
+    def change_edge(self, follower: int, edge: Edge) -> bool:
+        """Apply a follow event; False where it is older than what is known, or the same."""
+        known = self.edges.get(follower)
+        if known is not None and (edge.ts, edge.event_id) <= (known.ts, known.event_id):
+            return False
+        self.edges[follower] = edge
+        change = int(edge.active) - int(known is not None and known.active)
+        if change:
+            self.active += change
+            self._followers = None
+        return True
+
+    def is_followed_by(self, follower: int) -> bool:
+        edge = self.edges.get(follower)
+        return edge is not None and edge.active
+
+    def followers(self) -> Ids:
+        """The accounts that follow now, int64 in no order."""
+        if self._followers is None:
+            ids = (follower for follower, edge in self.edges.items() if edge.active)
+            self._followers = np.fromiter(ids, dtype=np.int64, count=self.active)
+        return self._followers
+
+    def newest_entries(self, length: int) -> Entries:
+        """The newest entries by appearance id, each once."""
+        return newest(unpack(memoryview(self.recents)), length)
+
+    def remember(self, packed: bytes, length: int) -> None:
+        """Add packed entries; only when twice ``length`` have gathered are the oldest let go."""
+        self.recents += packed
+        if len(self.recents) > 2 * length * ENTRY_BYTES:
+            self.recents = bytearray(pack(self.newest_entries(length)))
+
+
+def encode_edge(follower: int, edge: Edge) -> bytes:
+    """One record of the log; event ids are at most 65,535 bytes."""
+    name = edge.event_id.encode()
+    return _EDGE.pack(follower, edge.ts, edge.active, len(name)) + name
+
+
+def decode_edges(block: bytes) -> Iterator[tuple[int, Edge]]:
+    """The records of a block, in order."""
+    at = 0
+    while at < len(block):
+        follower, ts, active, length = _EDGE.unpack_from(block, at)
+        at += _EDGE.size + length
+        yield follower, Edge(ts, block[at - length : at].decode(), bool(active))
+
+
+Key = TypeVar("Key", int, str, contravariant=True)
+
+
+class Table(Protocol[Key]):
+    """A map that keeps bytes: a Flink map state, or a dictionary in tests."""
+
+    def get(self, key: Key, /) -> bytes | None: ...
+
+    def __setitem__(self, key: Key, value: bytes, /) -> None: ...
+
+    def __delitem__(self, key: Key, /) -> None: ...
+
+
+@dataclass(frozen=True)
+class AuthorTables:
+    """``heads`` and ``recents`` by author, ``edges`` by "author:block"."""
+
+    heads: Table[int]
+    recents: Table[int]
+    edges: Table[str]
+
+
+class Authors:
+    """The authors of one shard, read once from their tables and kept; what changed is written by ``save``.
+
+    An instance must be the only writer of its tables. ``capacity`` bounds the edges and entries kept
+    in memory: above it, the authors loaded first are let go at the next ``save``.
+    """
+
+    def __init__(self, tables: AuthorTables, capacity: int = 2_000_000) -> None:
+        self._tables = tables
+        self._capacity = capacity
+        self._known: dict[int, Author] = {}
+        self._size = 0
+
+    def get(self, author_id: int) -> Author:
+        """The author's state; a new one where nothing is stored."""
+        author = self._known.get(author_id)
+        if author is None:
+            author = self._load(author_id)
+            self._known[author_id] = author
+            self._size += _weight(author)
+        return author
+
+    def _load(self, author_id: int) -> Author:
+        author = Author(recents=bytearray(self._tables.recents.get(author_id) or b""))
+        head = self._tables.heads.get(author_id)
+        if head is not None:
+            blocks, author.pulled = _HEAD.unpack(head)
+            for number in range(blocks):
+                author.tail = self._tables.edges.get(f"{author_id}:{number}") or b""
+                for follower, edge in decode_edges(author.tail):
+                    author.logged += 1
+                    author.change_edge(follower, edge)
+        return author
+
+    def save(
+        self, changed_edges: dict[int, list[int]], with_entries: Iterable[int], pulled: Iterable[int]
+    ) -> None:
+        """Write what changed: followers with changed edges by author, authors with entries, newly pulled."""
+        heads = set(pulled)
+        for author_id, followers in changed_edges.items():
+            if self._append_edges(author_id, self._known[author_id], followers):
+                heads.add(author_id)
+            self._size += len(followers)
+        for author_id in heads:
+            author = self._known[author_id]
+            self._tables.heads[author_id] = _HEAD.pack(_blocks(author.logged), author.pulled)
+        for author_id in with_entries:
+            self._tables.recents[author_id] = bytes(self._known[author_id].recents)
+            self._size += 1
+        if self._size > self._capacity:
+            self._let_go()
+
+    def _append_edges(self, author_id: int, author: Author, followers: list[int]) -> bool:
+        """Returns whether the number of blocks changed."""
+        before = _blocks(author.logged)
+        if author.logged + len(followers) > 2 * len(author.edges) + EDGES_PER_BLOCK:
+            followers = list(author.edges)
+            author.logged, author.tail = 0, b""
+        for follower in followers:
+            if author.logged % EDGES_PER_BLOCK == 0 and author.logged:
+                self._tables.edges[f"{author_id}:{_blocks(author.logged) - 1}"] = author.tail
+                author.tail = b""
+            author.tail += encode_edge(follower, author.edges[follower])
+            author.logged += 1
+        after = _blocks(author.logged)
+        self._tables.edges[f"{author_id}:{after - 1}"] = author.tail
+        for number in range(after, before):
+            del self._tables.edges[f"{author_id}:{number}"]
+        return after != before
+
+    def _let_go(self) -> None:
+        for author_id in list(self._known)[: len(self._known) // 2 + 1]:
+            del self._known[author_id]
+        self._size = sum(map(_weight, self._known.values()))
+
+
+def _blocks(edges: int) -> int:
+    return -(-edges // EDGES_PER_BLOCK)
+
+
+def _weight(author: Author) -> int:
+    return 1 + len(author.edges) + len(author.recents) // ENTRY_BYTES

@@ -1,0 +1,160 @@
+"""Where stream jobs meet the outside: the environment, Kafka sources of batches, the dead-letter sink.
+
+Python costs tens of microseconds a record and operator, so records reach Python as batches: Flink SQL,
+in the JVM, collects what arrived within ``batch_ms`` by shard of the record key. A batch is exactly-once
+state of the job until it is handed on, and keeps each record's topic, partition and offset.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
+from pyflink.common import Configuration, Types
+from pyflink.common.serialization import SimpleStringSchema
+from pyflink.datastream import DataStream, StreamExecutionEnvironment
+from pyflink.datastream.connectors.base import DeliveryGuarantee
+from pyflink.datastream.connectors.kafka import KafkaRecordSerializationSchema, KafkaSink
+from pyflink.table import StreamTableEnvironment
+
+from ingestion.topics import DEAD_LETTERS, Topic
+from pipelines.settings import StreamSettings
+
+BATCH = Types.ROW_NAMED(
+    ["shard", "topic", "values", "partitions", "offsets"],
+    [
+        Types.INT(),
+        Types.STRING(),
+        Types.OBJECT_ARRAY(Types.PRIMITIVE_ARRAY(Types.BYTE())),
+        Types.OBJECT_ARRAY(Types.INT()),
+        Types.OBJECT_ARRAY(Types.LONG()),
+    ],
+)
+
+
+class MissingTopicsError(RuntimeError):
+    """A source on a topic that does not exist would wait for ever without a word."""
+
+
+def job_name(settings: StreamSettings, job: str) -> str:
+    """The name under which the cluster lists a job; also its consumer group."""
+    return f"{settings.namespace or 'main'}-{job}"
+
+
+def configuration(settings: StreamSettings, job: str) -> Configuration:
+    """Thread mode, exactly-once checkpoints that outlive the job, restarts."""
+    flink = settings.flink
+    folder = str(flink.checkpoint_dir)
+    if "://" not in folder:
+        folder = Path(folder).absolute().as_uri()
+    config = Configuration()
+    for key, value in {
+        "python.execution-mode": "thread",
+        "execution.checkpointing.interval": f"{flink.checkpoint_ms} ms",
+        "execution.checkpointing.mode": "EXACTLY_ONCE",
+        "execution.checkpointing.timeout": "10 min",
+        "execution.checkpointing.externalized-checkpoint-retention": "RETAIN_ON_CANCELLATION",
+        "execution.checkpointing.num-retained": "2",
+        "execution.checkpointing.dir": f"{folder}/{settings.namespace or 'main'}/{job}",
+        "execution.checkpointing.tolerable-failed-checkpoints": "100",
+        "restart-strategy.type": "fixed-delay",
+        "restart-strategy.fixed-delay.attempts": str(flink.restart_attempts),
+        "restart-strategy.fixed-delay.delay": f"{flink.restart_delay_ms} ms",
+        "pipeline.max-parallelism": "128",
+        # How long a record may wait for others in a network buffer, at each of the shuffles on its way.
+        "execution.buffer-timeout.interval": "5 ms",
+        "table.exec.uid.generation": "ALWAYS",
+    }.items():
+        config.set_string(key, value)
+    return config
+
+
+def environment(settings: StreamSettings, job: str) -> StreamExecutionEnvironment:
+    """The environment a job is built in; start the JVMs with the Python environment's ``bin`` first on
+    PATH, or its packages are not found by the interpreter inside them."""
+    env = StreamExecutionEnvironment.get_execution_environment(configuration(settings, job))
+    env.set_parallelism(settings.flink.parallelism)
+    return env
+
+
+def require_topics(settings: StreamSettings, topics: Sequence[Topic]) -> None:
+    """Raise ``MissingTopicsError`` unless the broker answers and has every topic."""
+    wanted = [topic.full_name(settings.namespace) for topic in topics]
+    try:
+        client = AdminClient({"bootstrap.servers": settings.kafka.bootstrap, "log_level": 0})
+        known = client.list_topics(timeout=10).topics
+    except KafkaException as error:
+        raise MissingTopicsError(f"Kafka does not answer at {settings.kafka.bootstrap}.") from error
+    if missing := [name for name in wanted if name not in known]:
+        raise MissingTopicsError(f"Create these topics before submitting the job: {', '.join(missing)}.")
+
+
+def event_batches(
+    env: StreamExecutionEnvironment,
+    settings: StreamSettings,
+    job: str,
+    topics: Sequence[Topic],
+    shard_by: int = 0,
+) -> DataStream:
+    """The records of ``topics`` as ``BATCH`` rows, from the committed offsets, else the beginning.
+
+    A record's shard is the ``shard_by``-th number of its key (``a`` or ``a:b``, decimal) modulo
+    ``flink.shards``, 0 where the key has no such number. The order of one partition is kept within a
+    shard; topics and partitions mingle. Offsets are committed with each checkpoint.
+    """
+    require_topics(settings, (*topics, DEAD_LETTERS))
+    flink = settings.flink
+    tables = StreamTableEnvironment.create(env)
+    names = ";".join(topic.full_name(settings.namespace) for topic in topics)
+    tables.execute_sql(f"""
+        CREATE TEMPORARY TABLE raw_records (
+            record_key BYTES,
+            record_value BYTES,
+            `topic` STRING NOT NULL METADATA VIRTUAL,
+            `partition` INT NOT NULL METADATA VIRTUAL,
+            `offset` BIGINT NOT NULL METADATA VIRTUAL,
+            arrival AS PROCTIME()
+        ) WITH (
+            'connector' = 'kafka',
+            'topic' = '{names}',
+            'properties.bootstrap.servers' = '{settings.kafka.bootstrap}',
+            'properties.group.id' = '{job_name(settings, job)}',
+            'properties.auto.offset.reset' = 'earliest',
+            'scan.startup.mode' = 'group-offsets',
+            'key.format' = 'raw',
+            'key.fields' = 'record_key',
+            'value.format' = 'raw',
+            'value.fields-include' = 'EXCEPT_KEY'
+        )""")
+    batches = tables.sql_query(f"""
+        SELECT shard, `topic`, ARRAY_AGG(record_value), ARRAY_AGG(`partition`), ARRAY_AGG(`offset`)
+        FROM (
+            SELECT
+                CAST(MOD(COALESCE(TRY_CAST(SPLIT_INDEX(DECODE(record_key, 'UTF-8'), ':', {shard_by})
+                    AS BIGINT), 0), {flink.shards}) AS INT) AS shard,
+                `topic`, record_value, `partition`, `offset`, window_start, window_end
+            FROM TABLE(TUMBLE(DATA => TABLE raw_records, TIMECOL => DESCRIPTOR(arrival),
+                SIZE => INTERVAL '{flink.batch_ms / 1000:.3f}' SECOND)))
+        GROUP BY shard, `topic`, window_start, window_end""")  # noqa: S608
+    return tables.to_data_stream(batches)
+
+
+def dead_letter_sink(stream: DataStream, settings: StreamSettings, uid: str = "dead-letters") -> Any:
+    """Write a stream of JSON strings (``decoding.dead_letter``) to the dead-letter topic."""
+    serializer = (
+        KafkaRecordSerializationSchema.builder()
+        .set_topic(DEAD_LETTERS.full_name(settings.namespace))
+        .set_value_serialization_schema(SimpleStringSchema())
+        .build()
+    )
+    sink = (
+        KafkaSink.builder()
+        .set_bootstrap_servers(settings.kafka.bootstrap)
+        .set_record_serializer(serializer)
+        .set_delivery_guarantee(DeliveryGuarantee.AT_LEAST_ONCE)
+        .build()
+    )
+    return stream.sink_to(sink).name("dead letters").uid(uid)

@@ -1,0 +1,124 @@
+"""Flink job ``content``: what is shown with an entry and who liked or retweeted it, into the store.
+
+Tweet bodies and tombstones, account cards, each user's likes and retweets. The job keeps no state: a batch is
+written before the checkpoint that covers it completes, and every write may be repeated. Follow edges are
+written by ``timelines``, which needs them in the store before it delivers a backfill.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from pyflink.common import Row, Types
+from pyflink.datastream import DataStream, ProcessFunction, RuntimeContext
+
+from ingestion.events import (
+    AccountRegistered,
+    AnyEvent,
+    LikeChanged,
+    RetweetChanged,
+    TweetCreated,
+    TweetDeleted,
+)
+from pipelines.jobs import JOB_TOPICS
+from pipelines.settings import StreamSettings
+from pipelines.stream import connectors
+from pipelines.stream.decoding import DEAD_LETTERS, decode_batch
+from pipelines.stream.fan_out import unfit
+from pipelines.stream.store import Store, StoreAddress
+from timelines import commands
+from timelines.bodies import AccountCard, TweetBody, tombstone
+from timelines.keys import Keyspace
+
+JOB = "content"
+
+
+def body(event: TweetCreated) -> TweetBody:
+    """What is stored of a tweet."""
+    return TweetBody(
+        tweet_id=event.tweet_id,
+        author_id=event.author_id,
+        text=event.text,
+        created_at=event.ts,
+        lang=event.lang,
+        place=event.place,
+        visibility=event.visibility,
+        in_reply_to=event.in_reply_to,
+        quote_of=event.quote_of,
+        hashtags=event.hashtags,
+        mentions=event.mentions,
+        media=event.media,
+    )
+
+
+def card(event: AccountRegistered) -> AccountCard:
+    """What is stored of an account."""
+    return AccountCard(
+        user_id=event.user_id,
+        handle=event.handle,
+        display_name=event.display_name,
+        created_at=event.created_at,
+        place=event.place,
+    )
+
+
+def write(pipe: Any, keys: Keyspace, events: Iterable[AnyEvent]) -> None:
+    """Put the writes of these events on a pipeline; changes of one reader set go in one command."""
+    sets: dict[str, dict[str, int]] = {}
+
+    def change(key: str, member: int, ts_ms: int, active: bool) -> None:
+        scores = sets.setdefault(key, {})
+        score = commands.edge_score(ts_ms, active)
+        scores[str(member)] = max(score, scores.get(str(member), 0))
+
+    for event in events:
+        match event:
+            case TweetCreated():
+                commands.put_body(pipe, keys, body(event))
+            case TweetDeleted():
+                commands.put_body(pipe, keys, tombstone(event.tweet_id, event.author_id))
+            case AccountRegistered():
+                commands.put_card(pipe, keys, card(event), event.ts)
+            case LikeChanged():
+                change(keys.likes(event.user_id), event.tweet_id, event.ts, event.active)
+            case RetweetChanged():
+                change(keys.retweets(event.user_id), event.tweet_id, event.ts, event.active)
+    for key, scores in sets.items():
+        pipe.zadd(key, scores, gt=True)
+
+
+class ContentWriter(ProcessFunction):  # type: ignore[misc]
+    """Record batches -> the store; emits only dead letters, to the side."""
+
+    def __init__(self, address: StoreAddress) -> None:
+        self._address = address
+
+    def open(self, runtime_context: RuntimeContext) -> None:
+        self._store = Store(self._address)
+        self._events = runtime_context.get_metrics_group().counter("events")
+
+    def close(self) -> None:
+        self._store.close()
+
+    def process_element(self, batch: Row, ctx: ProcessFunction.Context) -> Iterator[Any]:
+        _, events, letters = decode_batch(batch, unfit)
+        with self._store.pipeline() as pipe:
+            write(pipe, self._store.keys, events)
+        self._events.inc(len(events))
+        for letter in letters:
+            yield DEAD_LETTERS, letter
+
+
+def build(batches: DataStream, address: StoreAddress) -> DataStream:
+    """Record batches of users, tweets and engagements -> dead letters (JSON strings)."""
+    written = batches.process(ContentWriter(address), output_type=Types.STRING()).uid("write").name("write")
+    return written.get_side_output(DEAD_LETTERS)
+
+
+def main() -> None:
+    settings = StreamSettings()
+    env = connectors.environment(settings, JOB)
+    batches = connectors.event_batches(env, settings, JOB, JOB_TOPICS[JOB])
+    connectors.dead_letter_sink(build(batches, StoreAddress.of(settings)), settings)
+    env.execute(connectors.job_name(settings, JOB))

@@ -1,0 +1,95 @@
+"""The event topics as Flink SQL tables: one table per topic, the columns of all its event types.
+
+``type`` tells the rows apart. What is not JSON comes out as a row of nulls, and a field of the wrong type
+as a null, so :func:`is_event` keeps the rows that are events of a type this build knows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from pyflink.table import StreamTableEnvironment
+
+from ingestion.events import ClockAdvanced, Event
+from ingestion.lake import TOPIC_EVENTS, Column, ScalarKind, columns, type_name
+from ingestion.topics import Topic
+
+_SQL_TYPES: dict[ScalarKind, str] = {
+    "string": "STRING",
+    "long": "BIGINT",
+    "double": "DOUBLE",
+    "boolean": "BOOLEAN",
+}
+SCHEMA_VERSION = 1
+HOUR_MS = 3_600_000
+
+
+def sql_type(column: Column) -> str:
+    """The Flink SQL type of a lake column."""
+    scalar = _SQL_TYPES[column.kind]
+    return f"ARRAY<{scalar}>" if column.array else scalar
+
+
+def topic_columns(topic: Topic) -> tuple[Column, ...]:
+    """The union of the columns of the topic's event types."""
+    merged = {column.name: column for event_type in TOPIC_EVENTS[topic] for column in columns(event_type)}
+    return tuple(merged.values())
+
+
+def create_event_table(
+    t_env: StreamTableEnvironment,
+    topic: Topic,
+    connector: Mapping[str, str],
+    *,
+    late_seconds: int | None = None,
+) -> str:
+    """Registers the topic as a table named after it, and returns that name.
+
+    With ``late_seconds`` the table has a watermark: events may be that much older than the newest one, and
+    ClockAdvanced moves it to the next full hour, so that windows that slide by an hour or less close.
+    ``event_time`` of a row without a usable ``ts`` is 1970, which holds no watermark back.
+    """
+    lines = ["`type` STRING", *(f"`{column.name}` {sql_type(column)}" for column in topic_columns(topic))]
+    moment = "ts"
+    if late_seconds is not None:
+        next_hour = f"ts - MOD(ts, {HOUR_MS}) + {HOUR_MS + late_seconds * 1000}"
+        moment = f"CASE WHEN {is_clock()} THEN {next_hour} ELSE ts END"
+    lines.append(f"event_time AS COALESCE(TO_TIMESTAMP_LTZ({moment}, 3), TO_TIMESTAMP_LTZ(0, 3))")
+    if late_seconds is not None:
+        lines.append(f"WATERMARK FOR event_time AS event_time - INTERVAL '{late_seconds}' SECOND")
+    options = ", ".join(f"'{key}' = '{value}'" for key, value in connector.items())
+    t_env.execute_sql(f"CREATE TEMPORARY TABLE `{topic.name}` ({', '.join(lines)}) WITH ({options})")
+    return topic.name
+
+
+def kafka_source(topic: Topic, namespace: str, bootstrap: str, group: str) -> dict[str, str]:
+    """Connector options that read a topic from where ``group`` stands, or from its beginning.
+
+    Consumer group and position count only for a job started without a checkpoint.
+    """
+    return {
+        "connector": "kafka",
+        "topic": topic.full_name(namespace),
+        "properties.bootstrap.servers": bootstrap,
+        "properties.group.id": group,
+        "properties.auto.offset.reset": "earliest",
+        "scan.startup.mode": "group-offsets",
+        **json_format(),
+    }
+
+
+def json_format() -> dict[str, str]:
+    """Format options: a record that is no JSON object does not stop the job."""
+    return {"format": "json", "json.ignore-parse-errors": "true"}
+
+
+def is_event(event_type: type[Event]) -> str:
+    """The SQL condition for rows of this type and version with all their required fields."""
+    required = (f"`{column.name}` IS NOT NULL" for column in columns(event_type) if column.required)
+    version = f"COALESCE(v, {SCHEMA_VERSION}) = {SCHEMA_VERSION}"
+    return " AND ".join((f"`type` = '{type_name(event_type)}'", version, *required))
+
+
+def is_clock() -> str:
+    """The SQL condition for records that only advance event time."""
+    return f"`type` = '{type_name(ClockAdvanced)}' AND ts IS NOT NULL"

@@ -1,0 +1,45 @@
+"""Flink job ``timelines``: tweets and follows into home timelines and outboxes.
+
+batches -> fan-out (keyed by author shard; writes edges, outboxes, pulled marks) -> delivery (keyed by store
+shard; writes home timelines). An outbox is written before its entry is delivered, and an edge before
+its backfill, so that a rebuild that runs meanwhile misses nothing. All writes may be repeated.
+"""
+
+from __future__ import annotations
+
+from pyflink.common import Types
+from pyflink.datastream import DataStream
+
+from pipelines.jobs import JOB_TOPICS
+from pipelines.settings import FlinkSettings, StreamSettings
+from pipelines.stream import connectors, decoding
+from pipelines.stream.delivery import Delivery
+from pipelines.stream.fan_out_operator import PAYLOAD, FanOutOperator
+from pipelines.stream.store import StoreAddress
+
+JOB = "timelines"
+
+
+def build(batches: DataStream, address: StoreAddress, flink: FlinkSettings) -> DataStream:
+    """Record batches of users, follows and tweets, sharded by author -> dead letters (JSON strings)."""
+    fanned = (
+        batches.key_by(lambda batch: batch[0], key_type=Types.INT())
+        .process(FanOutOperator(address, flink.shards), output_type=PAYLOAD)
+        .uid("fan-out")
+        .name("fan out")
+    )
+    delivered = (
+        fanned.key_by(lambda part: part[0], key_type=Types.INT())
+        .process(Delivery(address, flink.flush_ms), output_type=Types.STRING())
+        .uid("delivery")
+        .name("deliver")
+    )
+    return fanned.get_side_output(decoding.DEAD_LETTERS).union(delivered)
+
+
+def main() -> None:
+    settings = StreamSettings()
+    env = connectors.environment(settings, JOB)
+    batches = connectors.event_batches(env, settings, JOB, JOB_TOPICS[JOB])
+    connectors.dead_letter_sink(build(batches, StoreAddress.of(settings), settings.flink), settings)
+    env.execute(connectors.job_name(settings, JOB))

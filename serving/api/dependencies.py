@@ -1,0 +1,41 @@
+"""What routes depend on: the open service, the reader the token names, and JSON without validation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import orjson
+from fastapi import Depends, Request, Response
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+
+from ingestion.api.auth import current_user
+from serving.service import Service
+
+
+def service_of(request: Request) -> Service:
+    """The service that the app's lifespan opened."""
+    service: Service = request.app.state.serving
+    return service
+
+
+ServiceDep = Annotated[Service, Depends(service_of)]
+
+
+async def reader_of(
+    request: Request,
+    credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(HTTPBearer(auto_error=False))],
+) -> int:
+    """The reader that the token names; 401 without a valid one.
+
+    Asynchronous, because FastAPI sends every synchronous dependency through its thread pool.
+    """
+    return current_user(request, credentials)
+
+
+ReaderDep = Annotated[int, Depends(reader_of)]
+
+
+def json_response(content: Any, headers: Mapping[str, str] | None = None) -> Response:
+    """``content`` is built by code whose types say its shape, so it is encoded as it is."""
+    return Response(orjson.dumps(content), media_type="application/json", headers=headers)

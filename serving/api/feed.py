@@ -1,0 +1,133 @@
+"""``GET /v1/feed`` and ``GET /v1/feed/delta``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Response
+
+from serving.api.dependencies import ReaderDep, ServiceDep, json_response
+from serving.feed.answer import Answer
+from serving.feed.feed import Request
+from serving.feed.query import Algorithm, Candidate
+from serving.feed.scoring import explain as explain_items
+from serving.pipeline.reports import StageReport
+from serving.reads import nameless, tweet_shape
+from serving.shapes import Explanation, FeedDelta, FeedItem, FeedPage, rfc3339
+from training.bundle import Bundle
+
+router = APIRouter(prefix="/v1/feed", tags=["feed"])
+
+DELTA_ITEMS = 50
+ID_PATTERN = r"^[0-9]{1,19}$"
+
+
+@router.get("", response_model=FeedPage, summary="The reader's home feed")
+async def feed(
+    service: ServiceDep,
+    reader: ReaderDep,
+    algorithm: Algorithm = "ranked",
+    limit: Annotated[int, Query(ge=1, le=100)] = 20,
+    cursor: Annotated[str | None, Query(max_length=200)] = None,
+    explain: bool = False,
+) -> Response:
+    """Ranked, or chronological where asked for or where ranking cannot answer: see ``ranking``."""
+    started = service.seconds()
+    answer, model = await service.feed.page(Request(reader, algorithm, limit, cursor))
+    bundle = model.bundle if explain and model is not None else None
+    page = page_shape(answer, bundle, explain, (service.seconds() - started) * 1000)
+    service.metrics.observe(answer)
+    return json_response(page, {"Server-Timing": server_timing(answer.reports)})
+
+
+@router.get("/delta", response_model=FeedDelta, summary="What is newer than a tweet or retweet")
+async def delta(
+    service: ServiceDep, reader: ReaderDep, since: Annotated[str, Query(pattern=ID_PATTERN)]
+) -> Response:
+    """``since`` is the ``appearance_id`` of the newest item the client has."""
+    count, items = await service.feed.delta(reader, int(since), DELTA_ITEMS)
+    shape: FeedDelta = {
+        "count": count,
+        "items": [item_shape(item, position, None) for position, item in enumerate(items)],
+    }
+    return json_response(shape)
+
+
+def page_shape(answer: Answer, bundle: Bundle | None, explain: bool, ms: float) -> FeedPage:
+    """The page as JSON; with ``explain`` what the filters removed, and with a bundle why each item scored."""
+    explanations: Sequence[Explanation | None] = [None] * len(answer.items)
+    if bundle is not None and all(item.features is not None for item in answer.items):
+        explanations = explain_items(bundle, answer.items, answer.places_by_time)
+    page: FeedPage = {
+        "request_id": answer.request_id,
+        "items": [
+            item_shape(item, position, explanation)
+            for position, (item, explanation) in enumerate(
+                zip(answer.items, explanations, strict=True), answer.first_position
+            )
+        ],
+        "next_cursor": answer.next_cursor,
+        "has_more": answer.next_cursor is not None,
+        "ranking": {
+            "rung": answer.rung,
+            "reason": answer.reason,
+            "model": answer.model,
+            "candidates": answer.candidates,
+            "ms": round(ms, 2),
+        },
+        "as_of": rfc3339(answer.as_of_ms),
+    }
+    if explain:
+        page["explanation"] = {
+            "removed": dict(answer.removed),
+            "stages": [
+                {
+                    "stage": report.name,
+                    "entered": report.entered,
+                    "left": report.left,
+                    "ms": round(report.ms, 3),
+                    "error": report.error,
+                }
+                for report in answer.reports
+            ],
+        }
+    return page
+
+
+def item_shape(item: Candidate, position: int, explanation: Explanation | None) -> FeedItem:
+    """One item as JSON.
+
+    Raises:
+        ValueError: the candidate has no body: it has not been through a pipeline.
+    """
+    if item.body is None:
+        raise ValueError(f"Tweet {item.original_id} has no body.")
+    shape: FeedItem = {
+        "tweet": tweet_shape(
+            item.body,
+            item.author_user or nameless(item.original_author),
+            item.counts or {"likes": 0, "retweets": 0, "replies": 0, "quotes": 0},
+            item.viewer or {"liked": False, "retweeted": False},
+            item.retweeted_by,
+        ),
+        "appearance_id": str(item.appearance_id),
+        "position": position,
+        "source": item.source,
+        "score": None if item.score != item.score else item.score,
+        "reason": _reason(item),
+    }
+    if explanation is not None:
+        shape["explanation"] = explanation
+    return shape
+
+
+def server_timing(reports: Sequence[StageReport]) -> str:
+    """The stages' milliseconds as a ``Server-Timing`` header."""
+    return ", ".join(f"{report.name};dur={report.ms:.2f}" for report in reports)
+
+
+def _reason(item: Candidate) -> str:
+    if item.is_retweet:
+        return "Retweeted by an account you follow"
+    return "From a popular account you follow" if item.source == "celebrity" else "From an account you follow"

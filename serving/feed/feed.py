@@ -1,0 +1,223 @@
+"""One page of a feed: which pipeline answers, what happens when ranking cannot, and what is logged."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from redis.exceptions import RedisError
+
+from serving.feed.answer import Answer
+from serving.feed.cursor import ChronologicalCursor, Cursor, CursorError, CursorSigner, RankedCursor
+from serving.feed.features import FeaturesMissingError
+from serving.feed.pipelines import Stores, chronological, newer, ranked, ranked_scroll
+from serving.feed.query import Algorithm, Candidate, FeedQuery
+from serving.feed.side_effects import Impressions, LogImpressions
+from serving.feed.snapshot import Snapshots, snapshot_of
+from serving.model_store import Model
+from serving.pipeline.reports import (
+    DeadlineExceededError,
+    PipelineError,
+    Run,
+    StageFailedError,
+    StageReport,
+)
+from serving.pipeline.runner import Runner
+from serving.pipeline.stages import Selection
+from serving.shapes import Reason, Rung
+
+OPERATIONAL: tuple[type[Exception], ...] = (RedisError, OSError, FeaturesMissingError)
+"""What a stage of the feed may fail with; anything else is a programmer's error."""
+
+FeedRun = Run[FeedQuery, Candidate]
+
+
+class FeedUnavailableError(RuntimeError):
+    """The timelines cannot be read, so there is nothing to answer with."""
+
+
+class Models(Protocol):
+    """Tells the model in use; None while there is none."""
+
+    @property
+    def current(self) -> Model | None: ...
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the client asked: ``cursor`` is the text it was given."""
+
+    reader: int
+    algorithm: Algorithm
+    limit: int
+    cursor: str | None
+
+
+@dataclass(frozen=True)
+class FeedLimits:
+    """``deadline_seconds`` bounds ranking alone; ``candidates`` is how many are ranked."""
+
+    deadline_seconds: float
+    candidates: int
+
+
+@dataclass(frozen=True)
+class Clock:
+    """``now_ms``: the moment of a request, milliseconds UTC; ``request_id``: 32 fresh hex digits;
+    ``seconds`` only grow and measure durations.
+    """
+
+    now_ms: Callable[[], int]
+    request_id: Callable[[], str]
+    seconds: Callable[[], float]
+
+
+@dataclass(frozen=True)
+class Feed:
+    """Answers feed requests; see :meth:`page`."""
+
+    stores: Stores
+    models: Models
+    runner: Runner
+    snapshots: Snapshots
+    signer: CursorSigner
+    impressions: Impressions
+    limits: FeedLimits
+    clock: Clock
+    count_missing: Callable[[str, int], None]
+
+    async def page(self, request: Request) -> tuple[Answer, Model | None]:
+        """One page, and the model that ranked it.
+
+        Raises:
+            CursorError: a cursor that was not given to this reader for this algorithm.
+            SnapshotGoneError: the ranking that the cursor continues is kept no longer.
+            FeedUnavailableError: the timelines cannot be read.
+        """
+        cursor = None if request.cursor is None else self.signer.read(request.cursor, request.reader)
+        if isinstance(cursor, RankedCursor) and request.algorithm == "chronological":
+            raise CursorError
+        query = FeedQuery(request.reader, request.limit, self.clock.now_ms(), self.clock.request_id())
+        answer, model = await self._answer(query, request.algorithm, cursor)
+        log = LogImpressions(self.impressions, answer.rung, answer.model, answer.first_position)
+        query = dataclasses.replace(query, request_id=answer.request_id)
+        self.runner.start_side_effects((log,), query, Selection(answer.items, ()))
+        return answer, model
+
+    async def delta(self, reader: int, since: int, limit: int) -> tuple[int, Sequence[Candidate]]:
+        """How many tweets appeared after ``since``, and the newest ``limit`` of them.
+
+        Raises:
+            FeedUnavailableError: the timelines cannot be read.
+        """
+        query = FeedQuery(reader, limit, self.clock.now_ms(), self.clock.request_id(), since=since)
+        try:
+            run = await self.runner.run(newer(self.stores), query)
+        except PipelineError as error:
+            raise FeedUnavailableError(str(error)) from error
+        return len(run.selected) + len(run.rest), run.selected
+
+    async def _answer(
+        self, query: FeedQuery, algorithm: Algorithm, cursor: Cursor | None
+    ) -> tuple[Answer, Model | None]:
+        if isinstance(cursor, RankedCursor):
+            return await self._scroll(query, cursor)
+        if isinstance(cursor, ChronologicalCursor):
+            query = dataclasses.replace(query, top=cursor.top, below=cursor.last, offset=cursor.shown)
+            return await self._chronological(query, cursor.reason), None
+        if algorithm == "chronological":
+            return await self._chronological(query, "requested"), None
+        model = self.models.current
+        if model is None:
+            return await self._chronological(query, "model_unavailable"), None
+        try:
+            answer = await self._ranked(query, model)
+        except (PipelineError, RedisError) as error:
+            return await self._chronological(query, _reason(error), _reports(error)), None
+        if not answer.items:
+            return await self._chronological(query, "no_candidates", answer.reports), None
+        return answer, model
+
+    async def _ranked(self, query: FeedQuery, model: Model) -> Answer:
+        pipeline = ranked(self.stores, model.bundle, self.limits.candidates, self.count_missing)
+        deadline = self.runner.clock() + self.limits.deadline_seconds
+        run = await self.runner.run(pipeline, query, deadline)
+        cursor = None
+        if run.rest:
+            everything = [*run.selected, *run.rest]
+            snapshot = snapshot_of(model.version, query.now_ms, run.candidates, everything)
+            await self.snapshots.keep(query.reader, query.request_id, snapshot)
+            cursor = RankedCursor(query.request_id, len(run.selected))
+        answer = self._finish(run, "full", None, model.version, cursor)
+        appearances = [c.appearance_id for c in (*run.selected, *run.rest)]
+        return dataclasses.replace(answer, places_by_time=_places_by_time(appearances))
+
+    async def _scroll(self, query: FeedQuery, cursor: RankedCursor) -> tuple[Answer, Model | None]:
+        query = dataclasses.replace(query, offset=cursor.offset, request_id=cursor.request_id)
+        try:
+            snapshot = await self.snapshots.read(query.reader, cursor.request_id)
+            run = await self.runner.run(ranked_scroll(self.stores, snapshot), query)
+        except (PipelineError, RedisError) as error:
+            raise FeedUnavailableError(str(error)) from error
+        following = RankedCursor(cursor.request_id, run.selected[-1].rank + 1) if run.rest else None
+        model = self.models.current
+        same = model if model is not None and model.version == snapshot.model else None
+        answer = self._finish(run, "full", None, snapshot.model, following)
+        answer = dataclasses.replace(
+            answer,
+            candidates=snapshot.candidates,
+            as_of_ms=snapshot.as_of_ms,
+            places_by_time=_places_by_time([place.appearance_id for place in snapshot.places]),
+        )
+        return answer, same
+
+    async def _chronological(
+        self, query: FeedQuery, reason: Reason, earlier: Sequence[StageReport] = ()
+    ) -> Answer:
+        try:
+            run = await self.runner.run(chronological(self.stores), query)
+        except PipelineError as error:
+            raise FeedUnavailableError(str(error)) from error
+        cursor = None
+        if run.rest:
+            first, last = run.selected[0].appearance_id, run.selected[-1].appearance_id
+            top = query.top if query.offset else first
+            cursor = ChronologicalCursor(top, last, query.offset + len(run.selected), reason)
+        answer = self._finish(run, "chronological", reason, None, cursor)
+        return dataclasses.replace(answer, reports=(*earlier, *answer.reports))
+
+    def _finish(
+        self, run: FeedRun, rung: Rung, reason: Reason | None, model: str | None, cursor: Cursor | None
+    ) -> Answer:
+        query = run.query
+        return Answer(
+            request_id=query.request_id,
+            rung=rung,
+            reason=reason,
+            model=model,
+            items=run.selected,
+            first_position=query.offset,
+            next_cursor=None if cursor is None else self.signer.write(cursor, query.reader),
+            candidates=run.candidates,
+            as_of_ms=query.now_ms,
+            reports=run.reports,
+            removed=run.removed,
+        )
+
+
+def _places_by_time(appearances: Sequence[int]) -> dict[int, int]:
+    return {appearance: place for place, appearance in enumerate(sorted(appearances, reverse=True))}
+
+
+def _reason(error: PipelineError | RedisError) -> Reason:
+    if isinstance(error, DeadlineExceededError):
+        return "deadline"
+    if isinstance(error, StageFailedError) and isinstance(error.cause, FeaturesMissingError):
+        return "features_unavailable"
+    return "redis_unavailable"
+
+
+def _reports(error: PipelineError | RedisError) -> Sequence[StageReport]:
+    return error.reports if isinstance(error, PipelineError) else ()

@@ -1,0 +1,102 @@
+"""What follows a served page: its impressions go to the log, as data for training."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from features.names import FEATURE_SERVICE
+from ingestion.events import Event, Impression
+from serving.feed.query import Candidate, FeedQuery
+from serving.pipeline.stages import Selection
+from serving.shapes import Rung
+
+
+class Publisher(Protocol):
+    """Takes an event for the log without waiting; the future tells whether it was acknowledged."""
+
+    def publish(self, event: Event) -> Future[Any]: ...
+
+
+class Impressions:
+    """Publishes one impression per item shown. What the log does not take is counted and let go.
+
+    ``problem`` is the last refusal, None once the log takes impressions again.
+    """
+
+    def __init__(
+        self,
+        publisher: Publisher,
+        taken: Callable[[], None],
+        dropped: Callable[[], None],
+        refusals: tuple[type[Exception], ...],
+    ) -> None:
+        self.problem: str | None = None
+        self._publisher = publisher
+        self._taken = taken
+        self._dropped = dropped
+        self._refusals = refusals
+
+    def publish(self, impressions: Sequence[Impression]) -> None:
+        for impression in impressions:
+            try:
+                acknowledged = self._publisher.publish(impression)
+            except self._refusals as error:
+                self._refuse(error)
+                continue
+            acknowledged.add_done_callback(self._settle)
+
+    def _settle(self, acknowledged: Future[Any]) -> None:
+        error = acknowledged.exception()
+        if error is None:
+            self.problem = None
+            self._taken()
+        else:
+            self._refuse(error)
+
+    def _refuse(self, error: BaseException) -> None:
+        self.problem = str(error)
+        self._dropped()
+
+
+@dataclass(frozen=True)
+class LogImpressions:
+    """Hands one impression per item of a page to the log."""
+
+    impressions: Impressions = field(repr=False)
+    rung: Rung
+    model: str | None
+    first_position: int
+    name: str = "impressions"
+
+    async def run(self, query: FeedQuery, selection: Selection[Candidate]) -> None:
+        self.impressions.publish(
+            [
+                Impression(
+                    event_id=f"{query.request_id}:{position}",
+                    ts=query.now_ms,
+                    request_id=query.request_id,
+                    user_id=query.reader,
+                    tweet_id=item.original_id,
+                    author_id=item.original_author,
+                    position=position,
+                    source=item.source,
+                    rung=self.rung,
+                    model=self.model,
+                    score=None if math.isnan(item.score) else item.score,
+                    feature_service=None if item.features is None else FEATURE_SERVICE,
+                    features=None if item.features is None else _as_served(item.features),
+                )
+                for position, item in enumerate(selection.selected, self.first_position)
+            ]
+        )
+
+
+def _as_served(row: NDArray[np.float32]) -> tuple[float | None, ...]:
+    return tuple(None if math.isnan(value) else value for value in row.tolist())

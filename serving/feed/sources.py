@@ -1,0 +1,39 @@
+"""Where candidates come from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from serving.feed.query import Candidate, FeedQuery
+from timelines.entry import RETWEET
+from timelines.home import HomeReader
+from timelines.reading import collapse
+
+
+@dataclass(frozen=True)
+class Home:
+    """The reader's home timeline: pushed entries as "following", those pulled at read as "celebrity".
+
+    Every appearance is a candidate; each knows who retweeted its original.
+    """
+
+    reader: HomeReader = field(repr=False)
+    name: str = "home_timeline"
+
+    async def fetch(self, query: FeedQuery) -> Sequence[Candidate]:
+        home = await self.reader.read(query.reader)
+        entries = home.entries[home.entries["appearance"] <= query.top]
+        retweeters = {a.original_id: a.retweeters for a in collapse(entries)}
+        return [
+            Candidate(
+                appearance,
+                author,
+                original,
+                original_author,
+                bool(flags & RETWEET),
+                "celebrity" if pulled else "following",
+                retweeters[original],
+            )
+            for appearance, author, original, original_author, flags, pulled in entries.tolist()
+        ]

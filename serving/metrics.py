@@ -1,0 +1,129 @@
+"""What the ranking service measures about itself, in Prometheus form.
+
+Safe with several worker processes: the launcher sets ``PROMETHEUS_MULTIPROC_DIR`` to an empty folder before
+it starts them, and any worker then answers for all. No user or tweet ids in labels.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from serving.feed.answer import Answer
+
+BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 1.0, 2.5)
+STAGE_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5)
+CANDIDATE_BUCKETS = (0, 10, 25, 50, 100, 200, 400, 600, 800)
+MULTIPROCESS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
+
+
+class ServingMetrics:
+    """The series of one app; each app has a registry of its own."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.requests = Histogram(
+            "tideline_request_seconds",
+            "Time from request to last byte, by route template.",
+            ("method", "route", "status"),
+            buckets=BUCKETS,
+            registry=self.registry,
+        )
+        self.feeds = Counter(
+            "tideline_feed_total",
+            "Feed pages by rung of the ladder and the reason for it.",
+            ("rung", "reason"),
+            registry=self.registry,
+        )
+        self.stages = Histogram(
+            "tideline_feed_stage_seconds",
+            "Time of one stage of the candidate pipeline.",
+            ("kind", "stage"),
+            buckets=STAGE_BUCKETS,
+            registry=self.registry,
+        )
+        self.stage_errors = Counter(
+            "tideline_feed_stage_errors_total",
+            "Stages that failed and were skipped or replaced.",
+            ("kind", "stage"),
+            registry=self.registry,
+        )
+        self.candidates = Histogram(
+            "tideline_feed_candidates",
+            "Candidates a page was chosen from.",
+            ("rung",),
+            buckets=CANDIDATE_BUCKETS,
+            registry=self.registry,
+        )
+        self.missing_features = Counter(
+            "tideline_feature_rows_missing_total",
+            "Feature rows that were absent or stale when a ranking asked for them.",
+            ("view",),
+            registry=self.registry,
+        )
+        self.side_effect_errors = Counter(
+            "tideline_feed_side_effect_errors_total",
+            "Side effects of a page that failed.",
+            ("side_effect",),
+            registry=self.registry,
+        )
+        self.impressions = Counter(
+            "tideline_impressions_total",
+            "Impressions handed to the log.",
+            registry=self.registry,
+        )
+        self.impressions_dropped = Counter(
+            "tideline_impressions_dropped_total",
+            "Impressions that the log did not take.",
+            registry=self.registry,
+        )
+
+    def observe(self, answer: Answer) -> None:
+        """Counts one feed page."""
+        rung, reason = answer.rung, answer.reason or "none"
+        self.feeds.labels(rung, reason).inc()
+        self.candidates.labels(rung).observe(answer.candidates)
+        for report in answer.reports:
+            self.stages.labels(report.kind, report.name).observe(report.ms / 1000)
+            if report.error is not None:
+                self.stage_errors.labels(report.kind, report.name).inc()
+
+    def exposition(self) -> bytes:
+        """All series of all workers in the text format."""
+        if os.environ.get(MULTIPROCESS_FOLDER):
+            everyone = CollectorRegistry()
+            MultiProcessCollector(everyone)  # type: ignore[no-untyped-call]
+            return generate_latest(everyone)
+        return generate_latest(self.registry)
+
+
+class RequestTimer:
+    """ASGI middleware that times every request under its route's template."""
+
+    def __init__(self, app: ASGIApp, metrics: ServingMetrics) -> None:
+        self._app = app
+        self._metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = time.perf_counter()
+        status = 500
+
+        async def watch(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, watch)
+        finally:
+            route = getattr(scope.get("route"), "path", "unmatched")
+            labels = (scope["method"], route, f"{status // 100}xx")
+            self._metrics.requests.labels(*labels).observe(time.perf_counter() - started)

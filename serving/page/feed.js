@@ -1,0 +1,363 @@
+// The feed page: one user's ranked and chronological feed side by side, and why each tweet stands where it does.
+const PAGE = 20, POLL_MS = 4000, TRENDS_MS = 30000, TEXT_LIMIT = 280;
+const $ = (id) => document.getElementById(id);
+const state = { token: null, user: null, newest: "0", columns: {}, timer: null };
+
+function element(name, attributes = {}, ...children) {
+  const node = document.createElement(name);
+  for (const [key, value] of Object.entries(attributes)) {
+    if (key === "class") node.className = value;
+    else if (key.startsWith("on")) node.addEventListener(key.slice(2), value);
+    else if (value !== null && value !== undefined) node.setAttribute(key, value);
+  }
+  node.append(...children.filter((child) => child !== null && child !== undefined));
+  return node;
+}
+
+class ApiError extends Error {
+  constructor(status, problem) {
+    super(problem?.detail || problem?.title || `The service answered ${status}.`);
+    this.status = status;
+  }
+}
+
+async function api(path, { method = "GET", body, headers = {} } = {}) {
+  const init = { method, headers: { ...headers } };
+  if (state.token) init.headers.Authorization = `Bearer ${state.token}`;
+  if (body !== undefined) { init.headers["Content-Type"] = "application/json"; init.body = JSON.stringify(body); }
+  const response = await fetch(path, init);
+  const text = await response.text();
+  let content = null;
+  try { content = text ? JSON.parse(text) : null; } catch { content = null; }
+  if (response.status === 401 && state.user) signOut("The login has ended; sign in again.");
+  if (!response.ok) throw new ApiError(response.status, content);
+  return content;
+}
+
+const compact = new Intl.NumberFormat("en", { notation: "compact", maximumFractionDigits: 1 });
+function ago(iso) {
+  const seconds = Math.max(0, (Date.now() - Date.parse(iso)) / 1000);
+  if (seconds < 60) return `${Math.floor(seconds)} s`;
+  if (seconds < 3600) return `${Math.floor(seconds / 60)} min`;
+  if (seconds < 86400) return `${Math.floor(seconds / 3600)} h`;
+  if (seconds < 86400 * 30) return `${Math.floor(seconds / 86400)} d`;
+  return new Date(iso).toLocaleDateString("en", { year: "numeric", month: "short", day: "numeric" });
+}
+
+function paint(node, user) {
+  let hue = 0;
+  for (const digit of user.id) hue = (hue * 31 + digit.charCodeAt(0)) % 9973;
+  node.style.setProperty("--hue", Math.round(hue * 137.5) % 360);
+  node.textContent = [...(user.display_name || user.handle)][0]?.toUpperCase() ?? "?";
+  return node;
+}
+const avatar = (user) => paint(element("span", { class: "avatar", "aria-hidden": "true" }), user);
+
+function marked(text) {
+  const parts = text.split(/([#@][\p{L}\p{N}_]+)/u);
+  return parts.map((part) => (/^[#@]./u.test(part) ? element("span", { class: "tag" }, part) : part));
+}
+
+// Explanations -----------------------------------------------------------------------------------------
+function meter(value, largest, centred) {
+  const bar = element("i");
+  const share = largest > 0 ? Math.abs(value) / largest : 0;
+  if (centred) {
+    bar.style.width = `${share * 50}%`;
+    bar.style.left = value < 0 ? `${50 - share * 50}%` : "50%";
+    if (value < 0) bar.className = "minus";
+  } else { bar.style.width = `${share * 100}%`; bar.style.left = "0"; }
+  return element("div", { class: "meter", "aria-hidden": "true" }, bar);
+}
+
+const words = (name) => name.replaceAll("_", " ");
+function figure(value) {
+  if (value === null) return "missing";
+  return Number.isInteger(value) ? String(value) : value.toPrecision(3);
+}
+
+function why(item) {
+  if (!item.explanation) return null;
+  const { heads, features } = item.explanation;
+  const details = element("details", { class: "why" }, element("summary", {}, "Why here?"));
+  details.append(element("h3", {}, "What the model expects you to do"));
+  const contributions = Object.values(heads).map((head) => Math.abs(head.contribution));
+  for (const [name, head] of Object.entries(heads)) {
+    details.append(element("div", { class: "term" },
+      element("span", { class: "name" }, words(name), " ",
+        element("span", {}, `${(head.probability * 100).toFixed(1)} % × ${head.weight}`)),
+      meter(head.contribution, Math.max(...contributions), false),
+      element("span", { class: "figure" }, head.contribution.toFixed(4))));
+  }
+  details.append(element("p", { class: "sum" }, `Score ${item.score.toFixed(4)}`));
+  details.append(element("h3", {}, "Strongest features"));
+  const largest = Math.max(...features.map((feature) => Math.abs(feature.contribution)));
+  for (const feature of features) {
+    details.append(element("div", { class: "term" },
+      element("span", { class: "name" }, words(feature.name), " ", element("span", {}, `= ${figure(feature.value)}`)),
+      meter(feature.contribution, largest, true),
+      element("span", { class: "figure" }, (feature.contribution < 0 ? "−" : "+") + Math.abs(feature.contribution).toFixed(3))));
+  }
+  return details;
+}
+
+const REASONS = {
+  requested: "as asked for", deadline: "ranking ran out of time", overload: "the service is overloaded",
+  breaker_open: "ranking is switched off after errors", model_unavailable: "no model is loaded yet",
+  features_unavailable: "the features are missing", redis_unavailable: "the feature store did not answer",
+  no_candidates: "there is nothing to rank",
+};
+
+function describe(column, page) {
+  const { rung, reason, model, candidates, ms } = page.ranking;
+  column.part("rung").textContent = rung;
+  column.part("rung").dataset.state = column.algorithm === "ranked" && rung === "chronological" ? "fallback" : "fine";
+  const facts = [model, `${candidates} candidates`, `${ms.toFixed(1)} ms`];
+  if (reason && reason !== "requested") facts.unshift(`Newest first: ${REASONS[reason] ?? reason}`);
+  column.part("facts").textContent = facts.filter(Boolean).join(" · ");
+  const flow = column.part("flow");
+  flow.hidden = !page.explanation;
+  if (page.explanation) {
+    const rows = page.explanation.stages.map((stage) => element("tr", {},
+      element("td", {}, words(stage.stage) + (stage.error ? ` (${stage.error})` : "")),
+      element("td", {}, String(stage.entered)), element("td", {}, String(stage.left)), element("td", {}, stage.ms.toFixed(2))));
+    flow.lastElementChild.replaceChildren(element("table", {},
+      element("thead", {}, element("tr", {}, ...["Stage", "in", "out", "ms"].map((head) => element("th", { scope: "col" }, head)))),
+      element("tbody", {}, ...rows)));
+  }
+}
+
+// Tweets -----------------------------------------------------------------------------------------------
+function heart() {
+  const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+  svg.setAttribute("viewBox", "0 0 24 24");
+  svg.setAttribute("aria-hidden", "true");
+  const path = document.createElementNS("http://www.w3.org/2000/svg", "path");
+  path.setAttribute("d", "M12 20s-7-4.6-9-9a5 5 0 0 1 9-4 5 5 0 0 1 9 4c-2 4.4-9 9-9 9z");
+  svg.append(path);
+  return svg;
+}
+
+function likeButton(tweet) {
+  const count = element("span", {}, compact.format(tweet.counts.likes));
+  const button = element("button", {
+    class: "like", type: "button", "aria-pressed": String(tweet.viewer.liked), "aria-label": "Like", "data-like": tweet.id,
+    onclick: async () => {
+      const liked = button.getAttribute("aria-pressed") === "true";
+      button.disabled = true;
+      try {
+        await api(`/v1/tweets/${tweet.id}/like`, { method: liked ? "DELETE" : "PUT" });
+        tweet.viewer.liked = !liked;
+        tweet.counts.likes = Math.max(0, tweet.counts.likes + (liked ? -1 : 1));
+        for (const twin of document.querySelectorAll(`[data-like="${tweet.id}"]`)) {
+          twin.setAttribute("aria-pressed", String(!liked));
+          twin.lastElementChild.textContent = compact.format(tweet.counts.likes);
+        }
+      } catch (error) { announce(error.message); }
+      button.disabled = false;
+    },
+  }, heart(), count);
+  return button;
+}
+
+function card(item, column) {
+  const { tweet } = item;
+  const node = element("li", { class: "item", "data-tweet": tweet.id });
+  const retweeters = tweet.retweeted_by ?? [];
+  if (retweeters.length) {
+    const names = retweeters.slice(0, 2).map((user) => user.display_name).join(" and ");
+    node.append(element("p", { class: "via" }, `↻ ${names}${retweeters.length > 2 ? " and others" : ""} retweeted`));
+  }
+  node.append(avatar(tweet.author));
+  const place = element("span", { class: "place", "data-role": "place" });
+  const head = element("div", { class: "head" },
+    element("strong", {}, tweet.author.display_name), element("span", { class: "handle" }, `@${tweet.author.handle}`),
+    element("time", { datetime: tweet.created_at, title: tweet.created_at }, ago(tweet.created_at)), place);
+  const text = tweet.text === null
+    ? element("p", { class: "text absent" }, "The recording has no text for this tweet.")
+    : element("p", { class: "text" }, ...marked(tweet.text));
+  const acts = element("div", { class: "acts" }, likeButton(tweet),
+    element("span", {}, `${compact.format(tweet.counts.retweets)} retweets`),
+    element("span", {}, `${compact.format(tweet.counts.replies)} replies`),
+    element("span", { class: "source", title: item.reason }, item.source),
+    item.score === null ? null : element("span", { title: "score" }, `score ${item.score.toFixed(3)}`));
+  node.append(element("div", {}, head, text, acts, why(item)));
+  node.addEventListener("mouseenter", () => twins(tweet.id, true));
+  node.addEventListener("mouseleave", () => twins(tweet.id, false));
+  if (column.known.size && !column.known.has(tweet.id)) node.classList.add("new");
+  return node;
+}
+
+function twins(id, on) {
+  for (const node of document.querySelectorAll(`[data-tweet="${id}"]`)) node.classList.toggle("twin", on);
+}
+
+function shiftMark(here, there, label) {
+  const shift = there - here;
+  const title = `#${there} ${label}`;
+  if (shift === 0) return element("span", { title }, "=");
+  return element("span", { class: shift > 0 ? "shift-up" : "shift-down", title }, `${shift > 0 ? "▲" : "▼"}${Math.abs(shift)}`);
+}
+
+// The place of each tweet here, and how far it is from where it stands in the other order.
+function compare() {
+  const { ranked, chronological } = state.columns;
+  const byRank = new Map(ranked.order.map(({ id }, place) => [id, place + 1]));
+  for (const column of [ranked, chronological]) {
+    column.order.forEach(({ id, byTime }, index) => {
+      const slot = column.part("items").querySelector(`[data-tweet="${id}"] [data-role="place"]`);
+      const there = column === ranked ? byTime : byRank.get(id);
+      slot.replaceChildren(`#${index + 1}`);
+      if (there !== undefined) slot.append(" ", shiftMark(index + 1, there, column === ranked ? "by time" : "in the ranking"));
+    });
+  }
+}
+
+class Column {
+  constructor(algorithm) {
+    this.algorithm = algorithm;
+    this.root = $(algorithm);
+    this.known = new Set();
+    this.order = [];
+    this.cursor = null;
+    this.part("more").addEventListener("click", () => this.load(true).then(compare));
+  }
+
+  part(role) { return this.root.querySelector(`[data-role="${role}"]`); }
+
+  async load(further = false) {
+    const query = new URLSearchParams({ algorithm: this.algorithm, limit: PAGE, explain: "true" });
+    if (further && this.cursor) query.set("cursor", this.cursor);
+    let page;
+    try { page = await api(`/v1/feed?${query}`); } catch (error) {
+      this.part("facts").textContent = error.message;
+      return;
+    }
+    const list = this.part("items");
+    const nodes = page.items.map((item) => card(item, this));
+    if (further) list.append(...nodes); else { list.replaceChildren(...nodes); this.order = []; }
+    if (!list.children.length) list.append(element("li", { class: "empty" }, "Nothing here yet: follow someone, or post."));
+    for (const item of page.items) {
+      this.known.add(item.tweet.id);
+      const byTime = item.explanation?.chronological_position;
+      this.order.push({ id: item.tweet.id, byTime: byTime === undefined ? undefined : byTime + 1 });
+      if (BigInt(item.appearance_id) > BigInt(state.newest)) state.newest = item.appearance_id;
+    }
+    this.cursor = page.next_cursor;
+    this.part("more").hidden = !page.has_more;
+    if (!further) describe(this, page);
+  }
+}
+
+async function refresh() {
+  $("fresh").hidden = true;
+  await Promise.all(Object.values(state.columns).map((column) => column.load()));
+  compare();
+}
+
+async function poll() {
+  if (state.user && !document.hidden) {
+    try {
+      const { count } = await api(`/v1/feed/delta?since=${state.newest}`);
+      $("fresh").hidden = count === 0;
+      $("fresh").textContent = count === 1 ? "Show 1 new tweet" : `Show ${count} new tweets`;
+      announce("");
+    } catch (error) { announce(error.message); }
+  }
+  if (state.user) state.timer = setTimeout(poll, POLL_MS);
+}
+
+async function trends() {
+  if (!state.user) return;
+  try {
+    const found = await api("/v1/trends?limit=10");
+    $("trends-facts").textContent = found.as_of ? `${found.place}, as of ${new Date(found.as_of).toLocaleTimeString("en")}` : "No trends yet.";
+    $("trends").replaceChildren(...found.items.map((trend) => element("li", {},
+      element("span", { class: "rank" }, String(trend.rank)), element("span", { class: "term-name" }, trend.term),
+      element("span", { class: "count" }, compact.format(trend.count)),
+      element("small", {}, `${compact.format(trend.authors)} authors, since ${ago(trend.since)} ago`))));
+  } catch (error) { $("trends-facts").textContent = error.message; }
+  setTimeout(trends, TRENDS_MS);
+}
+
+function announce(sentence) { $("service").textContent = sentence; }
+
+// Signing in -------------------------------------------------------------------------------------------
+async function signIn(id) {
+  $("sign-in-error").textContent = "";
+  try {
+    const login = await api("/v1/auth/dev", { method: "POST", body: { user_id: id } });
+    state.token = login.access_token;
+    state.user = await api(`/v1/users/${id}`).catch(() => ({ id, handle: id, display_name: `User ${id}`, counts: null }));
+  } catch (error) {
+    state.token = null;
+    $("sign-in-error").textContent = error.status === 404
+      ? "This service has no development login: its settings do not allow it." : error.message;
+    return;
+  }
+  sessionStorage.setItem("tideline-user", id);
+  paint($("who-avatar"), state.user);
+  $("who-name").textContent = state.user.display_name;
+  const counts = state.user.counts;
+  $("who-detail").textContent = `@${state.user.handle}` + (counts ? ` · follows ${compact.format(counts.following)}` : "");
+  $("post-as").textContent = state.user.display_name;
+  $("who").hidden = $("desk").hidden = false;
+  $("sign-in").hidden = true;
+  state.newest = "0";
+  state.columns.ranked.known.clear();
+  state.columns.chronological.known.clear();
+  await refresh();
+  clearTimeout(state.timer);
+  state.timer = setTimeout(poll, POLL_MS);
+  trends();
+}
+
+async function people() {
+  try {
+    const { items } = await api("/v1/auth/dev/users");
+    $("people").replaceChildren(...items.map((user) => element("li", {}, element("button",
+      { class: "person", type: "button", onclick: () => signIn(user.id) }, avatar(user),
+      element("span", {}, user.display_name, element("span", {}, `@${user.handle} · follows ${compact.format(user.counts.following)}`))))));
+  } catch (error) {
+    if (error.status !== 404) { $("sign-in-error").textContent = error.message; return; }
+    $("sign-in-hint").textContent = "This service has no development login: its settings do not allow it.";
+    $("sign-in-form").hidden = true;
+  }
+}
+
+function signOut(sentence = "") {
+  clearTimeout(state.timer);
+  state.user = state.token = null;
+  sessionStorage.removeItem("tideline-user");
+  $("who").hidden = $("desk").hidden = $("fresh").hidden = true;
+  $("sign-in").hidden = false;
+  $("sign-in-error").textContent = sentence;
+  people();
+}
+
+$("sign-in-form").addEventListener("submit", (event) => { event.preventDefault(); signIn($("user-id").value.trim()); });
+$("sign-out").addEventListener("click", () => signOut());
+$("fresh").addEventListener("click", refresh);
+$("text").addEventListener("input", () => {
+  const left = TEXT_LIMIT - [...$("text").value].length;
+  $("left").textContent = String(left);
+  $("left").classList.toggle("over", left < 0);
+});
+$("post").addEventListener("submit", async (event) => {
+  event.preventDefault();
+  const button = $("post").querySelector("button"), text = $("text").value.trim();
+  button.disabled = true;
+  try {
+    await api("/v1/tweets", { method: "POST", body: { text }, headers: { "Idempotency-Key": crypto.randomUUID() } });
+    $("post").reset();
+    $("left").textContent = String(TEXT_LIMIT);
+    $("post-note").textContent = "Posted.";
+    await refresh();
+  } catch (error) { $("post-note").textContent = error.message; }
+  button.disabled = false;
+});
+
+state.columns = { ranked: new Column("ranked"), chronological: new Column("chronological") };
+const remembered = sessionStorage.getItem("tideline-user");
+$("sign-in").hidden = false;
+if (remembered) signIn(remembered).then(() => { if (!state.user) people(); }); else people();

@@ -1,0 +1,221 @@
+"""Reads of what is shown with a tweet: bodies, counts, author cards, and how the reader stands to them.
+
+Each method is one round trip: keys of one partition go in one MGET, all of them in one pipeline.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from serving.shapes import Trends, Tweet, TweetCounts, TweetViewer, User, rfc3339
+from timelines import bodies
+from timelines.keys import Keyspace
+
+
+class _Batch:
+    """Reads gathered for one pipeline; each is handed out as a place in the answer."""
+
+    def __init__(self, redis: Any, keys: Keyspace) -> None:
+        self._keys = keys
+        self._pipe = redis.pipeline(transaction=False)
+        self._commands = 0
+
+    def command(self) -> Any:
+        """The pipeline, for exactly one command, whose answer has the place before ``len(self)``."""
+        self._commands += 1
+        return self._pipe
+
+    def values(self, kind: str, ids: Sequence[int]) -> list[tuple[int, int]]:
+        """Queues the values of many entities: for each, the number of its command and its index there."""
+        by_partition: dict[int, list[int]] = {}
+        places: list[tuple[int, int]] = []
+        order: dict[int, int] = {}
+        for entity in ids:
+            partition = self._keys.partition(entity)
+            members = by_partition.setdefault(partition, [])
+            order.setdefault(partition, self._commands + len(order))
+            places.append((order[partition], len(members)))
+            members.append(entity)
+        for members in by_partition.values():
+            self.command().mget(self._keys.keys(kind, members))
+        return places
+
+    async def execute(self) -> list[Any]:
+        answers: list[Any] = await self._pipe.execute() if self._commands else []
+        return answers
+
+
+@dataclass(frozen=True)
+class Reads:
+    """Over an asyncio redis-py client that does not decode. All methods raise redis-py's ``RedisError``."""
+
+    redis: Any = field(repr=False)
+    keys: Keyspace
+
+    async def bodies(self, tweet_ids: Sequence[int]) -> list[bodies.TweetBody | None]:
+        """One per id; None where no body has arrived; tombstones as they are."""
+        batch = _Batch(self.redis, self.keys)
+        places = batch.values("tweet", tweet_ids)
+        answers = await batch.execute()
+        return [bodies.decode_body(answers[command][index]) for command, index in places]
+
+    async def tweet_counts(self, tweet_ids: Sequence[int]) -> list[TweetCounts]:
+        batch = _Batch(self.redis, self.keys)
+        places = batch.values("counts", tweet_ids)
+        answers = await batch.execute()
+        return [_tweet_counts(answers[command][index]) for command, index in places]
+
+    async def tweet_viewers(self, reader: int, tweet_ids: Sequence[int]) -> list[TweetViewer]:
+        """Whether the reader likes and retweeted each."""
+        if not tweet_ids:
+            return []
+        pipe = self.redis.pipeline(transaction=False)
+        pipe.zmscore(self.keys.likes(reader), tweet_ids)
+        pipe.zmscore(self.keys.retweets(reader), tweet_ids)
+        likes, retweets = await pipe.execute()
+        return [
+            {"liked": _active(like), "retweeted": _active(retweet)}
+            for like, retweet in zip(likes, retweets, strict=True)
+        ]
+
+    async def users(self, reader: int, user_ids: Sequence[int]) -> dict[int, User]:
+        """The accounts with a card, as ``reader`` sees them."""
+        ids = list(dict.fromkeys(user_ids))
+        if not ids:
+            return {}
+        batch = _Batch(self.redis, self.keys)
+        batch.command().zmscore(self.keys.followees(reader), ids)
+        for user in ids:
+            batch.command().zscore(self.keys.followees(user), reader)
+        cards = batch.values("account", ids)
+        counts = batch.values("account_counts", ids)
+        answers = await batch.execute()
+        users: dict[int, User] = {}
+        for place, user in enumerate(ids):
+            card = bodies.decode_card(answers[cards[place][0]][cards[place][1]])
+            if card is not None:
+                count = bodies.decode_account_counts(answers[counts[place][0]][counts[place][1]])
+                follows, followed_by = _active(answers[0][place]), _active(answers[1 + place])
+                users[user] = _user(card, count, follows, followed_by)
+        return users
+
+    async def tweet(self, reader: int, tweet_id: int) -> Tweet | None:
+        """The tweet as ``reader`` sees it; None where there is none, or none for this reader."""
+        body = (await self.bodies([tweet_id]))[0]
+        if body is None or body.deleted:
+            return None
+        users = await self.users(reader, [body.author_id])
+        author = users.get(body.author_id) or nameless(body.author_id)
+        if body.visibility == "followers" and reader != body.author_id and not author["viewer"]["follows"]:
+            return None
+        counts = (await self.tweet_counts([tweet_id]))[0]
+        viewer = (await self.tweet_viewers(reader, [tweet_id]))[0]
+        return tweet_shape(body, author, counts, viewer, ())
+
+    async def trends(self, place: str, window: str, limit: int) -> Trends:
+        """An empty list where the place has none."""
+        found = bodies.decode_trends(await self.redis.get(self.keys.trends(place, window)))
+        if found is None:
+            return {"as_of": None, "place": place, "items": []}
+        return {
+            "as_of": rfc3339(found.as_of),
+            "place": place,
+            "items": [
+                {
+                    "term": trend.term,
+                    "rank": trend.rank,
+                    "count": trend.count,
+                    "authors": trend.authors,
+                    "score": trend.score,
+                    "since": rfc3339(trend.since),
+                }
+                for trend in found.items[:limit]
+            ],
+        }
+
+    async def some_readers(self, count: int) -> list[User]:
+        """Of a random sample of the readers with a home timeline, those who follow most."""
+        pipe = self.redis.pipeline(transaction=False)
+        for partition in range(self.keys.partitions):
+            pipe.srandmember(self.keys.activated(partition), count)
+        members = [int(member) for answer in await pipe.execute() for member in answer]
+        users = (await self.users(0, members)).values()
+        return sorted(users, key=lambda u: (-u["counts"]["following"], u["id"]))[:count]
+
+
+def nameless(user_id: int) -> User:
+    """Stands for an account whose card has not arrived yet: known by its id alone."""
+    return {
+        "id": str(user_id),
+        "handle": str(user_id),
+        "display_name": str(user_id),
+        "created_at": rfc3339(0),
+        "counts": {"followers": 0, "following": 0, "tweets": 0},
+        "viewer": {"follows": False, "followed_by": False, "muted": False, "blocked": False},
+    }
+
+
+def tweet_shape(
+    body: bodies.TweetBody,
+    author: User,
+    counts: TweetCounts,
+    viewer: TweetViewer,
+    retweeted_by: Sequence[User],
+) -> Tweet:
+    """The tweet as JSON; what is not known is left out."""
+    shape: Tweet = {
+        "id": str(body.tweet_id),
+        "author": author,
+        "text": body.text,
+        "created_at": rfc3339(body.created_at),
+        "lang": body.lang,
+        "visibility": body.visibility,
+        "hashtags": list(body.hashtags),
+        "mentions": [str(user) for user in body.mentions],
+        "media": list(body.media),
+        "counts": counts,
+        "viewer": viewer,
+    }
+    if body.place is not None:
+        shape["place"] = body.place
+    if body.in_reply_to is not None:
+        shape["in_reply_to"] = str(body.in_reply_to)
+    if body.quote_of is not None:
+        shape["quote_of"] = str(body.quote_of)
+    if retweeted_by:
+        shape["retweeted_by"] = list(retweeted_by)
+    return shape
+
+
+def _active(score: float | None) -> bool:
+    return score is not None and bool(int(score) & 1)
+
+
+def _tweet_counts(stored: bytes | None) -> TweetCounts:
+    counts = bodies.decode_tweet_counts(stored)
+    return {
+        "likes": counts.likes,
+        "retweets": counts.retweets,
+        "replies": counts.replies,
+        "quotes": counts.quotes,
+    }
+
+
+def _user(card: bodies.AccountCard, counts: bodies.AccountCounts, follows: bool, followed_by: bool) -> User:
+    user: User = {
+        "id": str(card.user_id),
+        "handle": card.handle,
+        "display_name": card.display_name,
+        "created_at": rfc3339(card.created_at),
+        "counts": {
+            "followers": counts.followers,
+            "following": counts.following,
+            "tweets": counts.tweets,
+        },
+        "viewer": {"follows": follows, "followed_by": followed_by, "muted": False, "blocked": False},
+    }
+    if card.place is not None:
+        user["place"] = card.place
+    return user

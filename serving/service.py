@@ -1,0 +1,127 @@
+"""What one worker process of the ranking service holds open, and its state of readiness."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import logging
+import secrets
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from redis.exceptions import RedisError
+
+from ingestion.publisher import KafkaPublisher, LogUnavailableError
+from serving.feed.cursor import CursorSigner, load_key
+from serving.feed.feed import OPERATIONAL, Clock, Feed, FeedLimits, Models
+from serving.feed.pipelines import Stores
+from serving.feed.side_effects import Impressions
+from serving.feed.snapshot import Snapshots
+from serving.metrics import ServingMetrics
+from serving.model_store import MlflowRegistry, ModelStore
+from serving.pipeline.runner import Runner
+from serving.reads import Reads
+from serving.redis_client import open_redis
+from serving.settings import ServingSettings
+from serving.shapes import Readiness
+from timelines import functions
+from timelines.home import HomeReader
+from timelines.keys import Keyspace
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Service:
+    """The parts that routes use."""
+
+    feed: Feed
+    reads: Reads
+    models: ModelStore
+    metrics: ServingMetrics
+    impressions: Impressions
+    dev_login: bool
+
+    def seconds(self) -> float:
+        return self.feed.runner.clock()
+
+    async def readiness(self) -> Readiness:
+        """Without Redis nothing can be answered; without a model the feed is chronological."""
+        dependencies = {"redis": "ok", "model": self.models.problem or "ok"}
+        try:
+            await self.reads.redis.ping()
+        except (RedisError, OSError) as error:
+            dependencies["redis"] = str(error) or type(error).__name__
+        dependencies["kafka"] = self.impressions.problem or "ok"
+        model = self.models.current
+        status: Literal["ready", "degraded", "unavailable"] = "ready"
+        if dependencies["redis"] != "ok":
+            status = "unavailable"
+        elif any(state != "ok" for state in dependencies.values()):
+            status = "degraded"
+        return {
+            "status": status,
+            "model": None if model is None else model.version,
+            "dependencies": dependencies,
+        }
+
+
+def build_feed(
+    settings: ServingSettings,
+    redis: Any,
+    models: Models,
+    impressions: Impressions,
+    clock: Clock,
+    metrics: ServingMetrics,
+) -> Feed:
+    """The feed over an asyncio redis-py client that does not decode, or its in-memory twin."""
+    section = settings.serving
+    keys = Keyspace(settings.namespace, settings.redis.partitions)
+    return Feed(
+        Stores(redis, keys, HomeReader(redis, keys, settings.timelines)),
+        models,
+        Runner(clock.seconds, OPERATIONAL, lambda name, _: metrics.side_effect_errors.labels(name).inc()),
+        Snapshots(redis, keys, section.snapshot_seconds),
+        CursorSigner(load_key(section.cursor_key)),
+        impressions,
+        FeedLimits(section.deadline_ms / 1000, section.candidates),
+        clock,
+        lambda view, count: metrics.missing_features.labels(view).inc(count),
+    )
+
+
+@asynccontextmanager
+async def open_service(settings: ServingSettings, metrics: ServingMetrics) -> AsyncIterator[Service]:
+    """Opens the clients and starts following the model; closes them again.
+
+    Redis, Kafka and the registry may be away: the service starts and says so in its readiness.
+    """
+    section = settings.serving
+    redis = open_redis(settings)
+    try:
+        await functions.load_async(redis)
+    except (RedisError, OSError) as error:
+        logger.warning("The timeline store's functions could not be loaded: %s", error)
+    publisher = KafkaPublisher(settings.kafka, settings.namespace)
+    folder = settings.home / "serving" / "model" / (settings.namespace or "live")
+    models = ModelStore(MlflowRegistry(settings.mlflow), folder, section.model_poll_seconds)
+    impressions = Impressions(
+        publisher, metrics.impressions.inc, metrics.impressions_dropped.inc, (LogUnavailableError,)
+    )
+    clock = Clock(lambda: time.time_ns() // 1_000_000, lambda: secrets.token_hex(16), time.perf_counter)
+    feed = build_feed(settings, redis, models, impressions, clock, metrics)
+    models.start()
+    # What was made until here lives as long as the process: collections need not go through it again.
+    gc.freeze()
+    try:
+        yield Service(feed, feed.stores.reads, models, metrics, impressions, settings.security.dev_login)
+    finally:
+        models.stop()
+        await feed.runner.drain()
+        with contextlib.suppress(LogUnavailableError):
+            await asyncio.to_thread(publisher.close)
+        await redis.aclose()

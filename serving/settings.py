@@ -1,0 +1,40 @@
+"""Settings of the ranking service."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field
+
+from features.settings import FeatureSettings
+from ingestion.settings import Section, TidelineSettings
+from timelines.settings import RedisSettings, TimelineSettings
+from training.settings import MlflowSettings
+
+
+class ServingSection(Section):
+    """``deadline_ms`` is what ranking may take before the feed turns chronological.
+
+    ``candidates``: how many of the newest collapsed tweets are ranked. ``snapshot_seconds``: how long a
+    ranking can be scrolled. ``cursor_key``: file with the key that signs cursors; made on the first start,
+    and to be the same on every host of a deployment.
+    """
+
+    deadline_ms: int = Field(default=200, ge=1)
+    candidates: int = Field(default=500, ge=1)
+    snapshot_seconds: int = Field(default=600, ge=1)
+    model_poll_seconds: float = Field(default=10.0, gt=0)
+    redis_timeout_ms: int = Field(default=1000, ge=1)
+    redis_connections: int = Field(default=64, ge=1)
+    redis_wait_ms: int = Field(default=200, ge=1)
+    cursor_key: Path = Path(".tideline/keys/cursor.key")
+
+
+class ServingSettings(TidelineSettings):
+    """What the ranking service reads from the environment and the TOML files."""
+
+    redis: RedisSettings = Field(default_factory=RedisSettings)
+    timelines: TimelineSettings = Field(default_factory=TimelineSettings)
+    mlflow: MlflowSettings = Field(default_factory=MlflowSettings)
+    features: FeatureSettings = Field(default_factory=FeatureSettings)
+    serving: ServingSection = Field(default_factory=ServingSection)

@@ -1,0 +1,187 @@
+"""The JSON shapes of the ranking API: ids are decimal strings, times RFC 3339 UTC with milliseconds.
+
+Typed dictionaries: routes build them directly, OpenAPI is derived from them, tests validate against them.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Literal, NotRequired
+
+# pydantic refuses typing.TypedDict before Python 3.12.
+from typing_extensions import TypedDict
+
+Rung = Literal["full", "reduced", "light", "chronological", "records"]
+Reason = Literal[
+    "requested",
+    "deadline",
+    "overload",
+    "breaker_open",
+    "model_unavailable",
+    "features_unavailable",
+    "redis_unavailable",
+    "no_candidates",
+]
+
+
+class UserCounts(TypedDict):
+    followers: int
+    following: int
+    tweets: int
+
+
+class UserViewer(TypedDict):
+    follows: bool
+    followed_by: bool
+    muted: bool
+    blocked: bool
+
+
+class User(TypedDict):
+    id: str
+    handle: str
+    display_name: str
+    place: NotRequired[str]
+    created_at: str
+    counts: UserCounts
+    viewer: UserViewer
+
+
+class TweetCounts(TypedDict):
+    likes: int
+    retweets: int
+    replies: int
+    quotes: int
+
+
+class TweetViewer(TypedDict):
+    liked: bool
+    retweeted: bool
+
+
+class Tweet(TypedDict):
+    """``text`` is null where a recording does not have it."""
+
+    id: str
+    author: User
+    text: str | None
+    created_at: str
+    lang: str | None
+    place: NotRequired[str]
+    visibility: str
+    in_reply_to: NotRequired[str]
+    quote_of: NotRequired[str]
+    hashtags: list[str]
+    mentions: list[str]
+    media: list[str]
+    counts: TweetCounts
+    viewer: TweetViewer
+    retweeted_by: NotRequired[list[User]]
+
+
+class HeadExplanation(TypedDict):
+    probability: float
+    weight: float
+    contribution: float
+
+
+class FeatureExplanation(TypedDict):
+    """``contribution`` is what the feature adds to the weighted log-odds of the heads."""
+
+    name: str
+    value: float | None
+    contribution: float
+
+
+class Explanation(TypedDict):
+    """``chronological_position``: where the item would stand among the same candidates, newest first."""
+
+    chronological_position: int
+    heads: dict[str, HeadExplanation]
+    multipliers: dict[str, float]
+    features: list[FeatureExplanation]
+
+
+class FeedItem(TypedDict):
+    """``appearance_id``: the tweet's own id, or the id of the newest retweet that brought it here."""
+
+    tweet: Tweet
+    appearance_id: str
+    position: int
+    source: Literal["following", "celebrity", "two_hop", "similar", "trending", "popular"]
+    score: float | None
+    reason: str
+    explanation: NotRequired[Explanation]
+
+
+class StageTiming(TypedDict):
+    stage: str
+    entered: int
+    left: int
+    ms: float
+    error: str | None
+
+
+class RequestExplanation(TypedDict):
+    """``removed``: candidates that each filter took out, in the order of the filters."""
+
+    removed: dict[str, int]
+    stages: list[StageTiming]
+
+
+class Ranking(TypedDict):
+    rung: Rung
+    reason: Reason | None
+    model: str | None
+    candidates: int
+    ms: float
+
+
+class FeedPage(TypedDict):
+    request_id: str
+    items: list[FeedItem]
+    next_cursor: str | None
+    has_more: bool
+    ranking: Ranking
+    as_of: str
+    explanation: NotRequired[RequestExplanation]
+
+
+class FeedDelta(TypedDict):
+    """``count`` of newer tweets; ``items`` are the newest of them."""
+
+    count: int
+    items: list[FeedItem]
+
+
+class Trend(TypedDict):
+    term: str
+    rank: int
+    count: int
+    authors: int
+    score: float
+    since: str
+
+
+class Trends(TypedDict):
+    as_of: str | None
+    place: str
+    items: list[Trend]
+
+
+class Health(TypedDict):
+    status: Literal["ok"]
+
+
+class Readiness(TypedDict):
+    """``dependencies``: "ok", or what is wrong with it."""
+
+    status: Literal["ready", "degraded", "unavailable"]
+    model: str | None
+    dependencies: dict[str, str]
+
+
+def rfc3339(ms: int) -> str:
+    """Milliseconds UTC as RFC 3339 with milliseconds."""
+    moment = datetime.fromtimestamp(ms // 1000, UTC)
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{ms % 1000:03d}Z"

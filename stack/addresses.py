@@ -1,0 +1,66 @@
+"""``addresses.toml``: where the servers and the files of this stack are, as every process's settings."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+
+from stack.layout import Layout
+from stack.plan import Plan
+from stack.ports import LOOPBACK
+from timelines.settings import TimelineSettings
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What a person chose for this stack beyond its servers; the settings' own names."""
+
+    namespace: str = ""
+    dev_login: bool = False
+    push_below: int = TimelineSettings().push_below
+
+
+def sections(plan: Plan, choices: Choices) -> dict[str, dict[str, str | bool | int]]:
+    """The settings' sections; paths are absolute, so that every process means the same folder."""
+    home = plan.home
+    return {
+        "kafka": {"bootstrap": f"{LOOPBACK}:{plan.ports['kafka']}"},
+        "redis": {"url": f"redis://{LOOPBACK}:{plan.ports['valkey']}/0"},
+        "flink": {
+            "rest": f"{LOOPBACK}:{plan.ports['flink']}",
+            "checkpoint_dir": str(home / "flink" / "checkpoints"),
+        },
+        "mlflow": {"tracking_uri": plan.address("mlflow")},
+        "api": {"url": plan.address("api")},
+        "serving": {"cursor_key": str(home / "keys" / "cursor.key")},
+        "timelines": {"push_below": choices.push_below},
+        "lake": {"path": str(home / "lake")},
+        "features": {
+            "offline": str(home / "offline"),
+            "registry": str(home / "feast" / "registry.db"),
+            "quality": str(home / "quality"),
+        },
+        "security": {
+            "private_key": str(home / "keys" / "token.pem"),
+            "public_key": str(home / "keys" / "token.pub.pem"),
+            "dev_login": choices.dev_login,
+        },
+    }
+
+
+def render(plan: Plan, choices: Choices) -> str:
+    """The file's text."""
+    lines = [f"home = {json.dumps(str(plan.home))}", f"namespace = {json.dumps(choices.namespace)}"]
+    for name, values in sections(plan, choices).items():
+        lines += ["", f"[{name}]"]
+        lines += [f"{key} = {json.dumps(value)}" for key, value in values.items()]
+    return "\n".join(lines) + "\n"
+
+
+def write(layout: Layout, text: str) -> None:
+    """Replace the file as a whole."""
+    layout.home.mkdir(parents=True, exist_ok=True)
+    part = layout.addresses.with_suffix(".part")
+    part.write_text(text)
+    os.replace(part, layout.addresses)

@@ -1,0 +1,90 @@
+"""``tideline up`` as a function: servers, topics, jobs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from stack import lifecycle
+from stack.addresses import Choices
+from stack.errors import UserError
+from stack.jobs import JobControl
+from stack.plan import Plan
+from stack.ports import LOOPBACK
+from stack.settings import StackSettings
+from stack.state import StackState
+
+Echo = Callable[[str], None]
+
+
+def bring_up(
+    settings: StackSettings,
+    namespace: str | None,
+    only: tuple[str, ...],
+    without: tuple[str, ...],
+    dev_login: bool,
+    echo: Echo,
+    push_below: int | None = None,
+) -> Plan:
+    """Start what is asked for, or give a running stack other choices; those not made stay as they were.
+
+    ``UserError`` says what failed; whatever this call started is stopped again.
+    """
+    layout = lifecycle.layout_of(settings)
+    wanted = lifecycle.selected(only, without)
+    choices = Choices(
+        settings.namespace if namespace is None else namespace,
+        dev_login,
+        settings.timelines.push_below if push_below is None else push_below,
+    )
+    report = _progress(echo)
+    started = lifecycle.running(layout) is None
+    if started:
+        plan = lifecycle.make_plan(settings, wanted, lambda line: echo(f"  jar {line}"))
+        lifecycle.start(plan, choices, report)
+    else:
+        plan = Plan.model_validate_json(layout.plan.read_text())
+        if missing := [name for name in wanted if name not in plan.servers]:
+            raise UserError(
+                f"The stack already runs, without {', '.join(missing)}: stop it first with `tideline down`."
+            )
+        lifecycle.reload(plan, choices, report)
+    try:
+        _fill(plan, choices.namespace, echo)
+    except BaseException:
+        if started:
+            lifecycle.stop(layout, plan.stack.stop_seconds)
+        raise
+    return plan
+
+
+def _fill(plan: Plan, namespace: str, echo: Echo) -> None:
+    """Topics, the store's functions, and the jobs that ran before."""
+    if "kafka" in plan.servers:
+        from ingestion.admin import create_topics
+        from ingestion.settings import TidelineSettings
+
+        create_topics(TidelineSettings(home=plan.home).kafka, namespace)
+    if "valkey" in plan.servers:
+        import redis
+
+        from features import rows
+        from timelines import functions
+
+        with redis.Redis(host=LOOPBACK, port=plan.ports["valkey"]) as client:
+            functions.load(client)
+            rows.load_functions(client)
+    if "flink" in plan.servers:
+        for title in JobControl(plan).resume(namespace):
+            echo(f"  job {title} resumed")
+
+
+def _progress(echo: Echo) -> Callable[[StackState], None]:
+    said: dict[str, str] = {}
+
+    def report(state: StackState) -> None:
+        for server in state.servers:
+            if server.condition == "ready" and said.get(server.name) != "ready":
+                echo(f"  {server.name:<12} {server.address}")
+            said[server.name] = server.condition
+
+    return report

@@ -1,0 +1,76 @@
+"""The ``tideline`` command. Sub-commands import what they need when they run, so that ``--help`` is quick."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from types import FrameType
+
+import typer
+
+from stack.commands import (
+    bench,
+    demo,
+    down,
+    features,
+    jobs,
+    logs,
+    replay,
+    status,
+    token,
+    train,
+    up,
+    verify,
+    world,
+)
+from stack.errors import is_user_error
+from stack.java import export_java
+
+app = typer.Typer(
+    help="Tideline: ranked feeds, from events to the API, on one machine.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+for command in (
+    up.up,
+    down.down,
+    status.status,
+    logs.logs,
+    demo.demo,
+    world.world,
+    replay.replay,
+    train.train,
+    verify.verify,
+    token.token,
+    bench.bench,
+):
+    app.command()(command)
+app.add_typer(jobs.app, name="jobs")
+app.add_typer(features.app, name="features")
+
+
+def _interrupted(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def main() -> None:
+    """Run the command line; a known failure is one red sentence and exit code 1."""
+    # A TERM is a Ctrl-C: what was started is stopped on the way out.
+    signal.signal(signal.SIGTERM, _interrupted)
+    # Spark's and Flink's launchers would take whatever Java is first on the PATH.
+    export_java(os.environ)
+    try:
+        app()
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except Exception as error:
+        if not is_user_error(error):
+            raise
+        typer.secho(str(error), fg=typer.colors.RED, err=True)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

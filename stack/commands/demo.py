@@ -1,0 +1,34 @@
+"""``tideline demo``: the main path from an empty folder to a ranked feed."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+
+def demo(
+    dataset: Annotated[str, typer.Option(help="synthetic, retweet_cascade or public_stream.")] = "synthetic",
+    once: Annotated[bool, typer.Option(help="Stop the stack after the summary.")] = False,
+    speed: Annotated[str, typer.Option(help="Multiple of the recorded time, or max.")] = "max",
+    users: Annotated[int, typer.Option(help="People of the synthetic world.")] = 2000,
+    days: Annotated[int, typer.Option(help="Days of the synthetic world.")] = 4,
+    seed: Annotated[int, typer.Option(help="Seed of the synthetic world.")] = 1,
+    push_below: Annotated[int, typer.Option(help="Authors with fewer followers are pushed.")] = 50,
+) -> None:
+    """Run the whole path on a dataset, print what was measured, and stay up until Ctrl-C."""
+    from rich.console import Console
+
+    from stack.commands.down import down
+    from stack.demo.run import DemoOptions, run_demo
+    from stack.demo.waiting import until_interrupted
+
+    console = Console()
+    try:
+        report = run_demo(DemoOptions(dataset, speed, users, days, seed, push_below), console)
+        report.print(console)
+        if not once:
+            console.print("Open the feed page in a browser; Ctrl-C stops everything.")
+            until_interrupted()
+    finally:
+        down()

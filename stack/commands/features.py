@@ -1,0 +1,110 @@
+"""``tideline features``."""
+
+from __future__ import annotations
+
+import json
+import os
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+
+from features.settings import FeatureStoreSettings
+from stack.errors import UserError
+
+app = typer.Typer(
+    help="The offline features, the feature registry and the online store.", no_args_is_help=True
+)
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON object instead of a line per table.")]
+Until = Annotated[
+    datetime | None, typer.Option(help="Cover what happened before this moment (UTC); now without it.")
+]
+
+
+@app.command()
+def build(until: Until = None, as_json: AsJson = False) -> None:
+    """Build the offline features and training examples from the lake, and check them.
+
+    The registry is brought up to date and the examples are joined with their features in the same Spark
+    session, so that training finds the frame ready.
+    """
+    from features.historical import join_examples
+    from features.spark_session import spark_session
+    from features.store import apply_repo, offline_folder, open_store
+    from pipelines.batch.features_job import BuiltTable, run
+    from pipelines.batch.ticks import BuildTime
+
+    settings = _settings()
+    now = datetime.now(UTC)
+    moment = BuildTime(until_ms=int(_moment(until).timestamp() * 1000), created=now)
+
+    def done(table: BuiltTable) -> None:
+        if not as_json:
+            typer.echo(
+                f"{table.name:<24}{table.rows:>10,} rows  "
+                f"{table.expectations:>3} expectations met  {table.seconds:6.1f} s"
+            )
+
+    spark = spark_session(settings.features)
+    results = settings.features.quality / settings.namespace
+    folder = offline_folder(settings)
+    built = run(spark, settings.lake.path, settings.namespace, folder, results, moment, done)
+    rows = {table.name: table.rows for table in built}
+    if rows["training_examples"]:
+        apply_repo(open_store(settings), settings)
+        joined = join_examples(settings)
+        if not as_json:
+            typer.echo(f"{'training_frame':<24}{joined:>10,} rows")
+    elif not as_json:
+        typer.echo("The log has no impressions, so there are no training examples.")
+    if as_json:
+        seconds = {table.name: round(table.seconds, 3) for table in built}
+        typer.echo(json.dumps({"rows": rows, "seconds": seconds}))
+
+
+@app.command()
+def apply() -> None:
+    """Register entities, views and the feature service with Feast."""
+    from features.store import apply_repo, open_store
+
+    settings = _settings()
+    typer.echo(f"{apply_repo(open_store(settings), settings)} objects registered.")
+
+
+@app.command()
+def materialize(until: Until = None, as_json: AsJson = False) -> None:
+    """Write the newest offline rows to the online store, from where the last run ended."""
+    from features.store import MaterializedView, open_store
+    from features.store import materialize as run
+
+    settings = _settings()
+
+    def done(view: MaterializedView) -> None:
+        if not as_json:
+            typer.echo(f"{view.name:<24}{view.rows:>10,} rows  {view.seconds:6.1f} s")
+
+    views = run(open_store(settings), settings, _moment(until), done)
+    if as_json:
+        typer.echo(
+            json.dumps(
+                {
+                    "rows": {view.name: view.rows for view in views},
+                    "seconds": {view.name: round(view.seconds, 3) for view in views},
+                }
+            )
+        )
+
+
+def _settings() -> FeatureStoreSettings:
+    from stack.java import JavaNotFoundError, find_java
+
+    try:
+        # Spark starts the Java that JAVA_HOME names, whatever else is on the PATH.
+        os.environ["JAVA_HOME"] = str(find_java(os.environ))
+    except JavaNotFoundError as error:
+        raise UserError(str(error)) from error
+    return FeatureStoreSettings()
+
+
+def _moment(until: datetime | None) -> datetime:
+    return datetime.now(UTC) if until is None else until.replace(tzinfo=UTC)

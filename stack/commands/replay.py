@@ -1,0 +1,128 @@
+"""``tideline replay``."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from ingestion.replay import ReplayFigures, ReplayOptions
+    from ingestion.settings import KafkaSettings
+
+REAL_DATA = "../shared/data"
+WORLD = ".tideline/world"
+
+
+def replay(
+    dataset: Annotated[str, typer.Option(help="synthetic, retweet_cascade or public_stream.")] = "synthetic",
+    directory: Annotated[
+        Path | None,
+        typer.Option("--dir", help="Where its files are; TIDELINE_DATA for real data, else the usual place."),
+    ] = None,
+    speed: Annotated[str, typer.Option(help="Multiple of the recorded time, or max.")] = "max",
+    keep_time: Annotated[
+        bool, typer.Option("--keep-time", help="Keep the recorded times, in a namespace of their own.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="The figures as one JSON object.")] = False,
+) -> None:
+    """Replay a dataset onto the log and advance the clock of every partition."""
+    from rich.console import Console
+
+    from ingestion.replay import ReplayOptions, as_json_text
+    from ingestion.settings import TidelineSettings
+
+    settings = TidelineSettings()
+    options = ReplayOptions(speed=parse_speed(speed), keep_time=keep_time)
+    namespace = settings.namespace or (dataset if keep_time else "")
+    figures = replay_with_progress(
+        dataset,
+        directory or dataset_directory(dataset),
+        settings.kafka,
+        namespace,
+        options,
+        Console(stderr=True),
+    )
+    if as_json:
+        typer.echo(as_json_text(figures))
+        return
+    kinds = ", ".join(f"{count:,} {name}" for name, count in figures.by_type.items())
+    typer.echo(
+        f"{figures.events:,} events in {figures.seconds:.1f} s ({figures.events_per_second:,.0f}/s): {kinds}."
+    )
+
+
+def parse_speed(speed: str) -> float | None:
+    """A multiple of the recorded time above 0, or None for ``max``."""
+    from stack.errors import UserError
+
+    if speed == "max":
+        return None
+    try:
+        value = float(speed.removesuffix("x"))
+    except ValueError:
+        value = 0.0
+    if not 0 < value < float("inf"):
+        raise UserError(f"The speed is a number above 0 or max, not {speed}.")
+    return value
+
+
+def dataset_directory(dataset: str) -> Path:
+    """Where a dataset's files are unless told: the world's folder, or that of the real data."""
+    if dataset == "synthetic":
+        return Path(WORLD)
+    return Path(os.environ.get("TIDELINE_DATA", REAL_DATA))
+
+
+def replay_with_progress(
+    dataset: str,
+    directory: Path,
+    kafka: KafkaSettings,
+    namespace: str,
+    options: ReplayOptions,
+    console: Console,
+) -> ReplayFigures:
+    """Create the topics that are missing, replay with a progress bar, return the figures.
+
+    Raises:
+        UserError: the dataset cannot be read or the log does not take it.
+    """
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+    from ingestion.admin import create_topics
+    from ingestion.datasets.dataset import DatasetError
+    from ingestion.datasets.registry import open_dataset
+    from ingestion.publisher import KafkaPublisher, LogUnavailableError
+    from ingestion.replay import replay as run
+    from stack.errors import UserError
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TextColumn("{task.completed:,.0f} events, {task.fields[rate]:,.0f}/s"),
+        TimeRemainingColumn(),
+    )
+    try:
+        opened = open_dataset(dataset, directory)
+        create_topics(kafka, namespace)
+        publisher = KafkaPublisher(kafka, namespace, patience_s=60.0, delivery_s=60.0, linger_ms=20)
+        try:
+            with Progress(*columns, console=console) as progress:
+                task = progress.add_task(f"replay {dataset}", total=opened.size, rate=0.0)
+                return run(
+                    opened,
+                    publisher,
+                    options,
+                    now_ms=int(time.time() * 1000),
+                    progress=lambda events, rate: progress.update(task, completed=events, rate=rate),
+                )
+        finally:
+            publisher.close()
+    except (DatasetError, LogUnavailableError) as error:
+        raise UserError(str(error)) from error

@@ -1,0 +1,46 @@
+"""``tideline train``."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import typer
+
+
+def train(
+    namespace: Annotated[
+        str | None, typer.Option(help="Namespace of the examples; the settings' without it.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of tables.")] = False,
+) -> None:
+    """Train the ranker on the offline examples, compare it with the baselines, register what is better.
+
+    Exits 1 with one sentence when there is nothing to learn from or the model is not good enough to serve.
+    """
+    from rich.console import Console
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    from features.historical import training_frame
+    from stack.errors import UserError
+    from training.settings import TrainingSettings
+    from training.tables import comparison
+    from training.train import TrainingPlan
+    from training.train import train as run
+
+    settings = TrainingSettings() if namespace is None else TrainingSettings(namespace=namespace)
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), disable=as_json) as progress:
+        task = progress.add_task("joining examples with features", total=None)
+        frame = training_frame(settings)
+        result = run(
+            settings.mlflow, frame, TrainingPlan(), lambda step: progress.update(task, description=step)
+        )
+    if as_json:
+        typer.echo(json.dumps(result.summary()))
+    else:
+        Console().print(comparison(result.report))
+    if result.refusal:
+        raise UserError(result.refusal)
+    if not as_json:
+        typer.echo(f"{result.version} is champion.")

@@ -1,0 +1,70 @@
+"""``tideline verify``."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import typer
+
+SHOWN = 5
+
+
+def verify(
+    dataset: Annotated[
+        str, typer.Option(help="Named in the output; the log itself says what was replayed.")
+    ] = "synthetic",
+    namespace: Annotated[
+        str | None, typer.Option(help="Namespace of the log; the settings' without it.")
+    ] = None,
+    concurrency: Annotated[int, typer.Option(min=1, help="Feeds read at the same time.")] = 16,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of a table.")] = False,
+) -> None:
+    """Compare every viewer's chronological feed, read through HTTP, with a plain fold of the log.
+
+    Exits 1 when an entry is missing, extra, out of order or there twice.
+    """
+    import asyncio
+    import time
+
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.table import Table
+
+    from ingestion.publisher import LogUnavailableError
+    from ingestion.tokens import SigningKeyError, mint
+    from stack.errors import UserError
+    from stack.verify.feeds import FeedReadError
+    from stack.verify.verify import VerifySettings, fold_log
+    from stack.verify.verify import verify as run
+
+    settings = VerifySettings() if namespace is None else VerifySettings(namespace=namespace)
+    errors = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=errors) as bar:
+        task = bar.add_task(dataset, total=None)
+
+        def progress(step: str, done: int, total: int) -> None:
+            bar.update(task, description=f"{dataset}: {step}", completed=done, total=total)
+
+        try:
+            fold = fold_log(settings, progress)
+
+            def token_of(user: int) -> str:
+                return mint(settings.security, user, int(time.time()))
+
+            verdict, wrong = asyncio.run(run(settings, fold, token_of, concurrency, progress))
+        except (LogUnavailableError, FeedReadError, SigningKeyError) as error:
+            raise UserError(str(error)) from error
+    for viewer, difference in list(wrong.items())[:SHOWN]:
+        errors.print(f"viewer {viewer}: {difference}")
+    figures = verdict.as_json()
+    if as_json:
+        typer.echo(json.dumps(figures))
+    else:
+        table = Table("", dataset)
+        for name, value in figures.items():
+            table.add_row(name.replace("_", " "), f"{value:,}")
+        Console().print(table)
+    if not verdict.holds:
+        raise typer.Exit(1)

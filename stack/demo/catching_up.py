@@ -1,0 +1,74 @@
+"""Waits until the stream jobs have read the whole log and what they wrote is settled."""
+
+from __future__ import annotations
+
+import time
+from functools import partial
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from pipelines.jobs import JOB_TOPICS
+from pipelines.settings import StreamSettings
+from stack.demo.lag import Lag, LagReader
+from stack.errors import UserError
+from stack.readiness import get_json
+
+POLL_SECONDS = 0.5
+STALLED_SECONDS = 120
+
+
+def lag(settings: StreamSettings) -> Lag:
+    """How far each job of the namespace is behind the log."""
+    prefix = settings.namespace or "main"
+    groups = {f"{prefix}-{job}": topics for job, topics in JOB_TOPICS.items()}
+    return LagReader(settings.kafka.bootstrap).read(groups, settings.namespace)
+
+
+def wait(settings: StreamSettings, console: Console) -> float:
+    """Seconds until no job had any lag and each had completed another checkpoint after that.
+
+    Offsets are committed by checkpoints; what a batching operator still held at that checkpoint has been
+    written by the next one.
+
+    Raises:
+        UserError: the lag did not shrink for two minutes.
+    """
+    started = time.monotonic()
+    read = partial(lag, settings)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console) as progress:
+        first = read().total
+        task = progress.add_task("   records read", total=first)
+        least, changed = first, time.monotonic()
+        while left := read().total:
+            progress.update(task, completed=max(first - left, 0))
+            if left < least:
+                least, changed = left, time.monotonic()
+            if time.monotonic() - changed > STALLED_SECONDS:
+                raise UserError(f"The stream jobs stopped {left:,} records before the end of the log.")
+            time.sleep(POLL_SECONDS)
+        progress.update(task, completed=first)
+    _await_checkpoint(settings)
+    return round(time.monotonic() - started, 1)
+
+
+def _completed_checkpoints(rest: str) -> dict[str, int]:
+    jobs = get_json(f"http://{rest}/jobs/overview", timeout=10)["jobs"]
+    running = [job["jid"] for job in jobs if job["state"] == "RUNNING"]
+    return {
+        jid: get_json(f"http://{rest}/jobs/{jid}/checkpoints", timeout=10)["counts"]["completed"]
+        for jid in running
+    }
+
+
+def _await_checkpoint(settings: StreamSettings) -> None:
+    """One more completed checkpoint of every running job."""
+    before = _completed_checkpoints(settings.flink.rest)
+    deadline = time.monotonic() + STALLED_SECONDS
+    while any(done <= before[job] for job, done in _completed_checkpoints(settings.flink.rest).items()):
+        if time.monotonic() > deadline:
+            raise UserError(
+                "A stream job completes no checkpoints; its log is shown by `tideline logs flink`."
+            )
+        time.sleep(POLL_SECONDS)

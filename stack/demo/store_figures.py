@@ -1,0 +1,78 @@
+"""What stands in the timeline store after a replay, counted there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from redis import Redis
+
+from timelines.entry import ENTRY_BYTES
+from timelines.keys import Keyspace
+from timelines.timeline import HEADER_BYTES
+
+BATCH = 1000
+
+
+@dataclass(frozen=True)
+class StoreFigures:
+    """``deliveries`` is the number of entries in home timelines, after trimming."""
+
+    home_timelines: int
+    deliveries: int
+    pulled_authors: int
+
+
+@dataclass(frozen=True)
+class Follow:
+    """An edge of the demo's graph whose author is pushed."""
+
+    reader: int
+    author: int
+
+
+def count(redis: Redis, keys: Keyspace) -> StoreFigures:
+    homes = entries = 0
+    for batch in _batches(redis, keys, "home"):
+        pipe = redis.pipeline(transaction=False)
+        for key in batch:
+            pipe.strlen(key)
+        homes += len(batch)
+        entries += sum((length - HEADER_BYTES) // ENTRY_BYTES for length in pipe.execute())
+    return StoreFigures(homes, entries, redis.scard(keys.pulled()))
+
+
+def busiest_readers(redis: Redis, keys: Keyspace, number: int) -> list[int]:
+    """The readers who follow the most accounts, most first."""
+    sizes: list[tuple[int, int]] = []
+    for batch in _batches(redis, keys, "followees"):
+        pipe = redis.pipeline(transaction=False)
+        for key in batch:
+            pipe.zcard(key)
+        sizes += zip(pipe.execute(), (int(key.rsplit(b":", 1)[1]) for key in batch), strict=True)
+    return [reader for _, reader in sorted(sizes, reverse=True)[:number]]
+
+
+def pushed_follow(redis: Redis, keys: Keyspace, readers: Iterable[int]) -> Follow:
+    """A reader and an author whom they follow now and who is pushed.
+
+    Raises:
+        LookupError: each of the readers follows pulled authors only.
+    """
+    pulled = {int(author) for author in redis.smembers(keys.pulled())}
+    for reader in readers:
+        for author, score in redis.zrange(keys.followees(reader), 0, -1, withscores=True):
+            if int(score) % 2 and int(author) not in pulled and int(author) != reader:
+                return Follow(reader, int(author))
+    raise LookupError("None of these readers follows a pushed author.")
+
+
+def _batches(redis: Redis, keys: Keyspace, kind: str) -> Iterator[list[bytes]]:
+    batch: list[bytes] = []
+    for key in redis.scan_iter(match=f"{keys.prefix}:{kind}:*", count=BATCH):
+        batch.append(key)
+        if len(batch) == BATCH:
+            yield batch
+            batch = []
+    if batch:
+        yield batch

@@ -1,0 +1,54 @@
+"""Settings of the local stack: its ports, memory and disk."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from ingestion.settings import Section, TidelineSettings
+from timelines.settings import TimelineSettings
+from training.settings import MlflowSettings
+
+DEFAULT_PORTS = {"kafka": 9092, "valkey": 6379, "flink": 8081, "mlflow": 5000, "api": 8080}
+
+
+class Ports(Section):
+    """A port that is set is used or refused; 0 is any free one; unset is the usual one, or a free one."""
+
+    kafka: int | None = None
+    valkey: int | None = None
+    flink: int | None = None
+    mlflow: int | None = None
+    api: int | None = None
+
+
+class StackSection(Section):
+    """Sizes in MiB, disk in GiB, times in seconds.
+
+    ``taskmanager_mb`` is what its JVM takes; the jobs' Python lives in the same process and comes on top.
+    """
+
+    ports: Ports = Field(default_factory=Ports)
+    kafka_heap_mb: int = 320
+    valkey_mb: int = 1024
+    jobmanager_mb: int = 704
+    taskmanager_mb: int = 2304
+    slots: int = 10
+    api_workers: int = 2
+    disk_gb: float = 2.0
+    start_seconds: float = 180.0
+    stop_seconds: float = 10.0
+
+
+class ApiSection(Section):
+    """Where the HTTP API answers; ``tideline up`` says so in ``addresses.toml``."""
+
+    url: str = "http://127.0.0.1:8080"
+
+
+class StackSettings(TidelineSettings):
+    """What ``tideline up`` reads (``TIDELINE_STACK__PORTS__KAFKA=19092`` and so on)."""
+
+    stack: StackSection = Field(default_factory=StackSection)
+    api: ApiSection = Field(default_factory=ApiSection)
+    mlflow: MlflowSettings = Field(default_factory=MlflowSettings)
+    timelines: TimelineSettings = Field(default_factory=TimelineSettings)

@@ -1,0 +1,115 @@
+"""Compares every viewer's chronological feed, read through HTTP, with the fold of the log."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+
+from pydantic import Field
+
+from ingestion.topics import FOLLOWS, TWEETS
+from serving.feed.hydrators import RETWEETERS_SHOWN
+from stack.settings import StackSettings
+from stack.verify.compare import Difference, compare
+from stack.verify.feeds import FeedPages
+from stack.verify.fold import FeedFold, Item
+from stack.verify.log import read_log
+from timelines.settings import TimelineSettings
+
+TOPICS = (FOLLOWS, TWEETS)
+
+
+class VerifySettings(StackSettings):
+    """What ``tideline verify`` reads."""
+
+    timelines: TimelineSettings = Field(default_factory=TimelineSettings)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """``entries`` are the items read; ``beyond_length`` viewers have more than a timeline keeps."""
+
+    viewers: int
+    entries: int
+    missing: int
+    extra: int
+    duplicates: int
+    pulled_authors: int
+    beyond_length: int
+    empty: int
+    wrong_viewers: int
+    seconds: float
+
+    @property
+    def holds(self) -> bool:
+        return not (self.missing or self.extra or self.duplicates)
+
+    def as_json(self) -> dict[str, int | float]:
+        return asdict(self)
+
+
+Progress = Callable[[str, int, int], None]
+"""Told (step, done, of how many)."""
+
+
+def fold_log(settings: VerifySettings, progress: Progress) -> FeedFold:
+    """The fold of the namespace's whole log.
+
+    Raises:
+        LogUnavailableError: the broker does not answer.
+    """
+    fold = FeedFold()
+    told = lambda done, total: progress("folding the log", done, total)  # noqa: E731
+    fold.apply_all(read_log(settings.kafka, settings.namespace, TOPICS, told))
+    return fold
+
+
+async def verify(
+    settings: VerifySettings,
+    fold: FeedFold,
+    token_of: Callable[[int], str],
+    concurrency: int,
+    progress: Progress,
+) -> tuple[Verdict, dict[int, Difference]]:
+    """Read and compare the feed of everybody who ever followed somebody; an empty feed is a feed.
+
+    Returns:
+        The verdict, and the differences by viewer.
+
+    Raises:
+        FeedReadError: a feed could not be read.
+    """
+    started = time.monotonic()
+    length, viewers = settings.timelines.length, fold.viewers
+    total, entries, empty = Difference(), 0, 0
+    wrong: dict[int, Difference] = {}
+    async with FeedPages(settings.api.url, token_of, concurrency) as pages:
+        done = 0
+        async for reader, found in pages.feeds(viewers):
+            difference = compare([_as_shown(item) for item in fold.feed(reader, length)], found)
+            if difference:
+                wrong[reader] = difference
+                total += difference
+            entries += len(found)
+            empty += not found
+            done += 1
+            progress("reading feeds", done, len(viewers))
+    verdict = Verdict(
+        viewers=len(viewers),
+        entries=entries,
+        missing=total.missing,
+        extra=total.extra,
+        duplicates=total.duplicates,
+        pulled_authors=fold.authors_with_followers(settings.timelines.push_below),
+        beyond_length=sum(fold.appearances(viewer) > length for viewer in viewers),
+        empty=empty,
+        wrong_viewers=len(wrong),
+        seconds=round(time.monotonic() - started, 1),
+    )
+    return verdict, wrong
+
+
+def _as_shown(item: Item) -> Item:
+    """The API names the newest retweeters only."""
+    return Item(item.tweet_id, item.retweeted_by[:RETWEETERS_SHOWN])

@@ -1,0 +1,326 @@
+"""Feast's behaviour of an online store, on a real Valkey server."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import redis
+import redis.asyncio
+
+pytest.importorskip("feast")
+
+from feast import Entity, FeatureView, Field, FileSource, RepoConfig
+from feast.protos.feast.types.EntityKey_pb2 import EntityKey
+from feast.protos.feast.types.Value_pb2 import Value
+from feast.type_map import python_values_to_proto_values
+from feast.types import (
+    Array,
+    Bool,
+    Bytes,
+    Float32,
+    Float64,
+    Int32,
+    Int64,
+    String,
+    UnixTimestamp,
+)
+from feast.value_type import ValueType
+
+from features.names import USER_AUTHOR_AFFINITY, VIEWS, View
+from features.online_store import TidelineOnlineStore
+from features.rows import wide_read
+from timelines.keys import Keyspace
+
+pytestmark = pytest.mark.valkey
+NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
+NOW_MS = int(NOW.timestamp() * 1000)
+PARTITIONS = 4
+_namespaces = itertools.count()
+
+
+@dataclass
+class StoreUnderTest:
+    store: TidelineOnlineStore
+    config: RepoConfig
+    client: redis.Redis
+
+    @property
+    def keys(self) -> Keyspace:
+        return Keyspace(self.config.online_store.namespace, PARTITIONS)
+
+    def write(self, table: FeatureView, *rows: tuple[EntityKey, dict[str, Value], datetime]) -> None:
+        self.store.online_write_batch(self.config, table, [(*row, None) for row in rows], None)
+
+    def read(self, table: FeatureView, *entities: EntityKey, features: list[str] | None = None) -> list[Any]:
+        return self.store.online_read(self.config, table, list(entities), features)
+
+    def row_count(self) -> int:
+        return len(list(self.client.scan_iter(match=f"{self.keys.prefix}:*")))
+
+
+@pytest.fixture
+def online(valkey: str, tmp_path: Path) -> Iterator[StoreUnderTest]:
+    namespace = f"online{next(_namespaces)}"
+    config = RepoConfig(
+        project=namespace,
+        provider="local",
+        registry=str(tmp_path / "registry.db"),
+        online_store={
+            "type": "features.online_store.TidelineOnlineStore",
+            "url": valkey,
+            "partitions": PARTITIONS,
+            "namespace": namespace,
+            "now_ms": NOW_MS,
+        },
+        entity_key_serialization_version=3,
+    )
+    with redis.Redis.from_url(valkey) as client:
+        yield StoreUnderTest(TidelineOnlineStore(), config, client)
+
+
+def feature_view(
+    name: str,
+    join_keys: Sequence[str],
+    features: dict[str, Any],
+    key_type: Any = Int64,
+    ttl: timedelta | None = timedelta(days=1),
+) -> FeatureView:
+    values = {Int64: ValueType.INT64, String: ValueType.STRING}
+    return FeatureView(
+        name=name,
+        entities=[Entity(name=key, join_keys=[key], value_type=values[key_type]) for key in join_keys],
+        schema=[
+            *(Field(name=key, dtype=key_type) for key in join_keys),
+            *(Field(name=feature, dtype=dtype) for feature, dtype in features.items()),
+        ],
+        ttl=ttl,
+        source=FileSource(name=f"{name}_source", path="unused.parquet", timestamp_field="event_timestamp"),
+    )
+
+
+def vocabulary_view(view: View) -> FeatureView:
+    return feature_view(
+        view.name, view.entities, dict.fromkeys(view.columns, Float32), ttl=timedelta(days=view.ttl_days)
+    )
+
+
+def entity(**ids: int) -> EntityKey:
+    return EntityKey(join_keys=list(ids), entity_values=[Value(int64_val=value) for value in ids.values()])
+
+
+def floats(**values: float) -> dict[str, Value]:
+    return {name: Value(float_val=value) for name, value in values.items()}
+
+
+NUMERIC = feature_view("numeric", ["user"], {"a": Float32, "b": Float32})
+ENCODED = feature_view("encoded", ["user"], {"a": Float32, "n": Int64, "s": String})
+
+
+@pytest.fixture(params=[NUMERIC, ENCODED], ids=["packed", "encoded"])
+def table(request: pytest.FixtureRequest) -> FeatureView:
+    view: FeatureView = request.param
+    return view
+
+
+def test_what_was_written_is_read_in_the_order_asked_for(online: StoreUnderTest, table: FeatureView) -> None:
+    online.write(
+        table, *((entity(user=user), floats(a=user + 0.5), NOW - timedelta(hours=user)) for user in range(20))
+    )
+    rows = online.read(table, entity(user=7), entity(user=3), entity(user=7))
+    assert [when for when, _ in rows] == [NOW - timedelta(hours=hours) for hours in (7, 3, 7)]
+    assert [values["a"].float_val for _, values in rows] == [7.5, 3.5, 7.5]
+
+
+def test_an_entity_without_a_row_has_neither_time_nor_values(
+    online: StoreUnderTest, table: FeatureView
+) -> None:
+    online.write(table, (entity(user=1), floats(a=1.0), NOW))
+    assert online.read(table, entity(user=2)) == [(None, None)]
+
+
+def test_no_entities_read_as_no_rows(online: StoreUnderTest, table: FeatureView) -> None:
+    assert online.read(table) == []
+
+
+def test_a_newer_row_replaces_an_older_one_and_never_the_reverse(
+    online: StoreUnderTest, table: FeatureView
+) -> None:
+    for minutes, value in ((10, 1.0), (5, 2.0), (20, 3.0), (5, 4.0)):
+        online.write(table, (entity(user=1), floats(a=value), NOW - timedelta(minutes=minutes)))
+    [(when, values)] = online.read(table, entity(user=1))
+    assert when == NOW - timedelta(minutes=5)
+    assert values["a"].float_val == 4.0
+
+
+def test_the_newest_of_one_batch_wins_whatever_its_place(online: StoreUnderTest, table: FeatureView) -> None:
+    moments = [NOW - timedelta(minutes=minutes) for minutes in (5, 1, 9)]
+    online.write(table, *((entity(user=1), floats(a=float(i)), when) for i, when in enumerate(moments)))
+    [(_, values)] = online.read(table, entity(user=1))
+    assert values["a"].float_val == 1.0
+
+
+def test_a_row_past_its_ttl_is_not_read(online: StoreUnderTest, table: FeatureView) -> None:
+    online.write(
+        table,
+        (entity(user=1), floats(a=1.0), NOW - timedelta(days=1)),
+        (entity(user=2), floats(a=2.0), NOW - timedelta(days=1, milliseconds=1)),
+    )
+    fresh, stale = online.read(table, entity(user=1), entity(user=2))
+    assert fresh[1]["a"].float_val == 1.0
+    assert stale == (None, None)
+
+
+def test_without_a_ttl_a_row_is_read_for_ever(online: StoreUnderTest) -> None:
+    table = feature_view("timeless", ["user"], {"a": Float32}, ttl=timedelta(0))
+    online.write(table, (entity(user=1), floats(a=1.0), NOW - timedelta(days=5000)))
+    assert online.read(table, entity(user=1))[0][1]["a"].float_val == 1.0
+
+
+def test_only_the_features_asked_for_are_read(online: StoreUnderTest, table: FeatureView) -> None:
+    online.write(table, (entity(user=1), floats(a=1.0, b=2.0), NOW))
+    [(_, values)] = online.read(table, entity(user=1), features=["a"])
+    assert set(values) == {"a"}
+
+
+def test_a_value_that_was_not_given_reads_as_null_and_not_as_zero(online: StoreUnderTest) -> None:
+    online.write(NUMERIC, (entity(user=1), {"a": Value(), "b": Value(float_val=0.0)}, NOW))
+    [(_, values)] = online.read(NUMERIC, entity(user=1))
+    assert values["a"].WhichOneof("val") is None
+    assert values["b"].WhichOneof("val") == "float_val"
+
+
+def test_a_naive_event_time_is_utc(online: StoreUnderTest, table: FeatureView) -> None:
+    online.write(table, (entity(user=1), floats(a=1.0), NOW.replace(tzinfo=None)))
+    assert online.read(table, entity(user=1))[0][0] == NOW
+
+
+def test_progress_counts_the_rows_written(online: StoreUnderTest, table: FeatureView) -> None:
+    counted: list[int] = []
+    data = [(entity(user=user), floats(a=1.0), NOW, None) for user in range(2500)]
+    online.store.online_write_batch(online.config, table, data, counted.append)
+    assert sum(counted) == 2500
+
+
+def test_every_type_comes_back_as_it_went(online: StoreUnderTest) -> None:
+    given: dict[str, tuple[Any, ValueType, Any]] = {
+        "bool": (Bool, ValueType.BOOL, True),
+        "int32": (Int32, ValueType.INT32, -7),
+        "int64": (Int64, ValueType.INT64, 2**62 + 1),
+        "float64": (Float64, ValueType.DOUBLE, 0.1),
+        "float32": (Float32, ValueType.FLOAT, 0.5),
+        "string": (String, ValueType.STRING, "größer"),
+        "bytes": (Bytes, ValueType.BYTES, b"\x00\xff"),
+        "moment": (UnixTimestamp, ValueType.UNIX_TIMESTAMP, NOW),
+        "strings": (Array(String), ValueType.STRING_LIST, ["a", ""]),
+        "doubles": (Array(Float64), ValueType.DOUBLE_LIST, [0.1, -2.0]),
+        "ints": (Array(Int64), ValueType.INT64_LIST, [1, 2**40]),
+        "bools": (Array(Bool), ValueType.BOOL_LIST, [True, False]),
+    }
+    table = feature_view(
+        "typed", ["name"], {name: dtype for name, (dtype, _, _) in given.items()}, key_type=String
+    )
+    values = {
+        name: python_values_to_proto_values([value], value_type)[0]
+        for name, (_, value_type, value) in given.items()
+    }
+    key = EntityKey(join_keys=["name"], entity_values=[Value(string_val="ключ")])
+    online.write(table, (key, values, NOW))
+    assert online.read(table, key) == [(NOW, values)]
+
+
+def test_entities_are_told_apart_by_key_whatever_the_order_of_their_join_keys(
+    online: StoreUnderTest,
+) -> None:
+    table = vocabulary_view(USER_AUTHOR_AFFINITY)
+    values = dict.fromkeys(USER_AUTHOR_AFFINITY.columns, 1.0)
+    online.write(table, (entity(user=1, author=23), floats(**values), NOW))
+    assert online.read(table, entity(author=23, user=1))[0][0] == NOW
+    assert online.read(table, entity(user=12, author=3)) == [(None, None)]
+    assert online.read(table, entity(user=23, author=1)) == [(None, None)]
+
+
+def test_a_removed_view_loses_its_rows_and_the_others_keep_theirs(online: StoreUnderTest) -> None:
+    for view in (NUMERIC, ENCODED):
+        online.write(view, *((entity(user=user), floats(a=1.0), NOW) for user in range(50)))
+    online.store.update(online.config, [NUMERIC], [ENCODED], [], [], partial=False)
+    assert online.read(NUMERIC, entity(user=1)) == [(None, None)]
+    assert online.read(ENCODED, entity(user=1))[0][0] == NOW
+
+
+def test_teardown_leaves_no_row_of_the_namespace_and_none_of_another_missing(online: StoreUnderTest) -> None:
+    online.write(NUMERIC, *((entity(user=user), floats(a=1.0), NOW) for user in range(50)))
+    neighbour = f"{online.keys.prefix}0:feature:numeric:{{1}}:1"
+    online.client.set(neighbour, b"row")
+    online.store.teardown(online.config, [NUMERIC, ENCODED], [])
+    assert online.row_count() == 0
+    assert online.client.get(neighbour) == b"row"
+
+
+def test_an_asynchronous_read_answers_as_a_synchronous_one(
+    online: StoreUnderTest, table: FeatureView
+) -> None:
+    online.write(table, *((entity(user=user), floats(a=float(user)), NOW) for user in range(9)))
+    asked = [entity(user=user) for user in (8, 1, 77)]
+
+    async def read() -> list[Any]:
+        rows = await online.store.online_read_async(online.config, table, asked)
+        await online.store.close()
+        return list(rows)
+
+    assert asyncio.run(read()) == online.read(table, *asked)
+
+
+def test_the_wide_read_and_feast_read_the_same_values(online: StoreUnderTest) -> None:
+    rng = np.random.default_rng(5)
+    count = 60
+    ids = {
+        "user": rng.integers(1, 4, count),
+        "author": rng.integers(1, 20, count),
+        "tweet": rng.integers(1, 2**50, count),
+    }
+    tables = [vocabulary_view(view) for view in VIEWS]
+    for view, table in zip(VIEWS, tables, strict=True):
+        for line in range(0, count, 2):
+            key = entity(**{name: int(ids[name][line]) for name in view.entities})
+            numbers = [None if rng.random() < 0.2 else float(rng.random()) for _ in view.columns]
+            values = {
+                name: Value() if number is None else Value(float_val=number)
+                for name, number in zip(view.columns, numbers, strict=True)
+            }
+            # Some of the rows are stale.
+            online.write(table, (key, values, NOW - timedelta(days=int(rng.integers(0, 40)))))
+
+    url = online.config.online_store.url
+
+    async def read() -> Any:
+        client = redis.asyncio.Redis.from_url(url)
+        try:
+            return await wide_read(client, online.keys, VIEWS, ids, NOW_MS)
+        finally:
+            await client.aclose()
+
+    wide = asyncio.run(read())
+    start = 0
+    for place, (view, table) in enumerate(zip(VIEWS, tables, strict=True)):
+        keys = [entity(**{name: int(ids[name][line]) for name in view.entities}) for line in range(count)]
+        rows = online.read(table, *keys)
+        expected = np.full((count, len(view.columns)), np.nan, dtype=np.float32)
+        for line, (_, values) in enumerate(rows):
+            for column, name in enumerate(view.columns):
+                if values is not None and values[name].WhichOneof("val"):
+                    expected[line, column] = values[name].float_val
+        stop = start + len(view.columns)
+        np.testing.assert_array_equal(wide.matrix[:, start:stop], expected)
+        assert wide.present[:, place].tolist() == [when is not None for when, _ in rows]
+        start = stop
+    assert wide.present.any()
+    assert not wide.present.all()
+    assert np.isfinite(wide.age_seconds[~wide.present]).any()

@@ -1,0 +1,437 @@
+"""The write API over a real Valkey and a publisher in memory."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import socket
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import redis.asyncio
+from fastapi import FastAPI
+
+from ingestion.api import app as write_api
+from ingestion.api import problems
+from ingestion.api.service import WriteService, build_service
+from ingestion.api.settings import WriteSection, WriteSettings
+from ingestion.events import (
+    ClientReport,
+    FollowChanged,
+    LikeChanged,
+    RetweetChanged,
+    TweetCreated,
+    TweetDeleted,
+)
+from ingestion.publisher import MemoryPublisher
+from ingestion.settings import SecuritySettings
+from ingestion.tokens import mint
+from timelines import commands
+from timelines.bodies import AccountCard, decode_body
+from timelines.home import HomeReader
+from timelines.settings import RedisSettings
+
+pytestmark = pytest.mark.valkey
+
+ANN, BEN = 101, 102
+JSON = {"Content-Type": "application/json"}
+_namespaces = itertools.count()
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@dataclass
+class Api:
+    """A client of the app, and what stands behind it; ``now`` is its clock in milliseconds."""
+
+    app: FastAPI
+    http: httpx.AsyncClient
+    service: WriteService
+    publisher: MemoryPublisher
+    settings: WriteSettings
+    now: list[int]
+
+    async def send(
+        self, method: str, path: str, user: int | None = ANN, key: str | None = None, **arguments: Any
+    ) -> httpx.Response:
+        headers = arguments.pop("headers", {}) | ({"Idempotency-Key": key} if key else {})
+        if user is not None:
+            headers["Authorization"] = f"Bearer {mint(self.settings.security, user, int(time.time()))}"
+        return await self.http.request(method, path, headers=headers, **arguments)
+
+    async def post(self, text: str = "Hello", user: int = ANN, key: str | None = None) -> int:
+        answer = await self.send("POST", "/v1/tweets", user, key, json={"text": text})
+        assert answer.status_code == 201, answer.text
+        return int(answer.json()["id"])
+
+    async def feed(self, reader: int) -> list[int]:
+        home = HomeReader(self.service.redis, self.service.keys, self.settings.timelines)
+        entries = (await home.read(reader)).entries
+        return [int(appearance) for appearance in entries["appearance"]]
+
+    async def register(self, *users: int) -> None:
+        pipe = self.service.redis.pipeline(transaction=False)
+        commands.activate(pipe, self.service.keys, self.settings.timelines, users)
+        for user in users:
+            commands.put_card(pipe, self.service.keys, AccountCard(user, f"u{user}", f"U {user}", 1), 1)
+        await pipe.execute()
+
+
+Scenario = Callable[[Api], Awaitable[None]]
+
+
+@pytest.fixture
+def run(valkey: str, tmp_path: Path) -> Callable[..., None]:
+    """Runs a scenario against an app with a namespace of its own."""
+
+    @asynccontextmanager
+    async def opened(writes: WriteSection, security: dict[str, Any]) -> AsyncIterator[Api]:
+        settings = WriteSettings(
+            home=tmp_path,
+            namespace=f"api{next(_namespaces)}",
+            redis=RedisSettings(url=valkey),
+            writes=writes,
+            security=SecuritySettings(
+                private_key=tmp_path / "token.pem", public_key=tmp_path / "token.pub.pem", **security
+            ),
+        )
+        client = redis.asyncio.Redis.from_url(valkey)
+        publisher, now = MemoryPublisher(), [1_900_000_000_000]
+        app = FastAPI()
+        problems.install(app)
+        write_api.install(app, settings)
+        app.state.writes = build_service(settings, publisher, client, 512, lambda: now[0])
+        transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+        async with httpx.AsyncClient(transport=transport, base_url="http://api") as http:
+            api = Api(app, http, app.state.writes, publisher, settings, now)
+            await api.register(ANN, BEN)
+            yield api
+        await client.aclose()
+
+    def runner(scenario: Scenario, writes: WriteSection | None = None, **security: Any) -> None:
+        async def whole() -> None:
+            async with opened(writes or WriteSection(), security) as api:
+                await scenario(api)
+
+        asyncio.run(whole())
+
+    return runner
+
+
+def test_a_posted_tweet_is_on_the_log_and_in_its_authors_feed_when_the_answer_comes(
+    run: Callable[..., None],
+) -> None:
+    async def scenario(api: Api) -> None:
+        answer = await api.send("POST", "/v1/tweets", json={"text": "Hello #World, #world & #2026"})
+        assert answer.status_code == 201
+        assert answer.json() == {
+            "id": answer.json()["id"],
+            "created_at": "2030-03-17T17:46:40.000Z",
+            "fan_out_status": "queued",
+        }
+        (event,) = api.publisher.events
+        assert isinstance(event, TweetCreated)
+        assert (event.author_id, event.text, event.hashtags) == (
+            ANN,
+            "Hello #World, #world & #2026",
+            ("World",),
+        )
+        assert await api.feed(ANN) == [event.tweet_id]
+
+    run(scenario)
+
+
+def test_the_same_key_and_body_get_the_same_answer_and_one_tweet_for_a_day(run: Callable[..., None]) -> None:
+    async def scenario(api: Api) -> None:
+        first = await api.send("POST", "/v1/tweets", key="k1", json={"text": "Once"})
+        api.now[0] += 23 * 3600 * 1000
+        again = await api.send("POST", "/v1/tweets", key="k1", json={"text": "Once"})
+        assert (first.status_code, first.content) == (again.status_code, again.content)
+        assert again.headers["Idempotency-Replayed"] == "true"
+        assert len(api.publisher.events) == 1
+        await api.post("Once", user=BEN, key="k1")
+        assert len(api.publisher.events) == 2
+
+    run(scenario)
+
+
+def test_the_same_key_with_another_body_is_refused(run: Callable[..., None]) -> None:
+    async def scenario(api: Api) -> None:
+        await api.post("Once", key="k1")
+        other = await api.send("POST", "/v1/tweets", key="k1", json={"text": "Twice"})
+        assert other.status_code == 422
+        assert other.json()["errors"][0]["pointer"] == "/header/idempotency-key"
+        assert len(api.publisher.events) == 1
+
+    run(scenario)
+
+
+def test_a_retry_while_the_first_request_runs_is_a_conflict(run: Callable[..., None]) -> None:
+    async def scenario(api: Api) -> None:
+        await api.service.idempotency.begin(
+            ANN,
+            "k1",
+            b'{"text":"Once","in_reply_to":null,"quote_of":null,"visibility":"public"'
+            b',"place":null,"media":[]}',
+            1,
+            api.now[0],
+        )
+        answer = await api.send("POST", "/v1/tweets", key="k1", json={"text": "Once"})
+        assert (answer.status_code, answer.headers["Retry-After"]) == (409, "1")
+        assert api.publisher.events == []
+
+    run(scenario)
+
+
+def test_what_the_log_does_not_take_is_not_half_done_and_its_retry_is_the_same_tweet(
+    run: Callable[..., None],
+) -> None:
+    async def scenario(api: Api) -> None:
+        api.publisher.available = False
+        refused = await api.send("POST", "/v1/tweets", key="k1", json={"text": "Once"})
+        assert refused.status_code == 503
+        assert int(refused.headers["Retry-After"]) > 0
+        assert await api.feed(ANN) == []
+        api.publisher.available = True
+        api.now[0] += 10
+        tweet = await api.post("Once", key="k1")
+        assert tweet == await api.post("Once", key="k1")
+        assert [event.ts for event in api.publisher.events] == [1_900_000_000_000]
+
+    run(scenario)
+
+
+def test_the_tweet_after_the_last_allowed_one_says_when_to_come_back(run: Callable[..., None]) -> None:
+    async def scenario(api: Api) -> None:
+        await api.post("1")
+        api.now[0] += 30_000
+        await api.post("2", key="k2")
+        full = await api.send("POST", "/v1/tweets", json={"text": "3"})
+        assert full.status_code == 429
+        assert full.headers["Retry-After"] == "70"
+        assert full.headers["RateLimit-Limit"] == "2"
+        assert (await api.send("POST", "/v1/tweets", key="k2", json={"text": "2"})).status_code == 201
+        assert len(api.publisher.events) == 2
+        await api.post("of another user", user=BEN)
+        api.now[0] += 70_000
+        await api.post("3")
+
+    run(scenario, WriteSection(tweets_per_window=2, window_seconds=100))
+
+
+@pytest.mark.parametrize(
+    ("body", "pointer"),
+    [
+        ({}, "#/text"),
+        ({"text": ""}, "#/text"),
+        ({"text": "   "}, "#/text"),
+        ({"text": "x" * 281}, "#/text"),
+        ({"text": 5}, "#/text"),
+        ({"text": "x", "colour": "red"}, "#/colour"),
+        ({"text": "x", "in_reply_to": 12}, "#/in_reply_to"),
+        ({"text": "x", "in_reply_to": "-1"}, "#/in_reply_to"),
+        ({"text": "x", "quote_of": "99999999999999999999"}, "#/quote_of"),
+        ({"text": "x", "quote_of": "12345"}, "#/quote_of"),
+        ({"text": "x", "visibility": "secret"}, "#/visibility"),
+        ({"text": "x", "media": ["https://example.org/a.png", "ftp://x"]}, "#/media/1"),
+        ([], "#"),
+    ],
+)
+def test_a_malformed_tweet_is_answered_with_the_field_that_is_wrong(
+    run: Callable[..., None], body: Any, pointer: str
+) -> None:
+    async def scenario(api: Api) -> None:
+        answer = await api.send("POST", "/v1/tweets", json=body)
+        assert answer.status_code == 422
+        assert answer.headers["Content-Type"] == "application/problem+json"
+        problem = answer.json()
+        assert set(problem) == {"type", "title", "status", "detail", "instance", "errors"}
+        assert [error["pointer"] for error in problem["errors"]] == [pointer]
+        assert api.publisher.events == []
+
+    run(scenario)
+
+
+def test_280_code_points_fit_whatever_their_bytes(run: Callable[..., None]) -> None:
+    async def scenario(api: Api) -> None:
+        await api.post("🌊" * 280)
+
+    run(scenario)
+
+
+def test_errors_of_every_kind_are_problem_documents(run: Callable[..., None]) -> None:
+    async def scenario(api: Api) -> None:
+        broken = await api.send("POST", "/v1/tweets", content=b"{", headers=JSON)
+        unknown = await api.send("GET", "/v1/nothing")
+        wrong = await api.send("PATCH", "/v1/tweets")
+        path = await api.send("DELETE", "/v1/tweets/abc")
+        assert [answer.status_code for answer in (broken, unknown, wrong, path)] == [400, 404, 405, 422]
+        assert path.json()["errors"][0]["pointer"] == "/path/tweet_id"
+        for answer in (broken, unknown, wrong, path):
+            assert answer.headers["Content-Type"] == "application/problem+json"
+            assert answer.json()["status"] == answer.status_code
+
+    run(scenario)
+
+
+def test_without_a_valid_token_nothing_is_written(run: Callable[..., None]) -> None:
+    async def scenario(api: Api) -> None:
+        for headers in ({}, {"Authorization": "Bearer x.y.z"}, {"Authorization": "Basic YTpi"}):
+            answer = await api.http.post("/v1/tweets", json={"text": "Hello"}, headers=headers)
+            assert answer.status_code == 401
+            assert answer.headers["WWW-Authenticate"].startswith("Bearer")
+            assert answer.json()["title"] == "Unauthorized"
+        assert api.publisher.events == []
+
+    run(scenario)
+
+
+def test_only_its_author_deletes_a_tweet_and_once_is_enough(run: Callable[..., None]) -> None:
+    async def scenario(api: Api) -> None:
+        tweet = await api.post()
+        assert (await api.send("DELETE", f"/v1/tweets/{tweet}", BEN)).status_code == 403
+        assert (await api.send("DELETE", f"/v1/tweets/{tweet}")).status_code == 204
+        assert (await api.send("DELETE", f"/v1/tweets/{tweet}")).status_code == 204
+        assert (await api.send("DELETE", "/v1/tweets/12345")).status_code == 404
+        assert [type(event) for event in api.publisher.events] == [TweetCreated, TweetDeleted]
+        stored = decode_body(await api.service.redis.get(api.service.keys.tweet(tweet)))
+        assert stored is not None
+        assert stored.deleted
+        assert (await api.send("PUT", f"/v1/tweets/{tweet}/like", BEN)).status_code == 404
+
+    run(scenario)
+
+
+def test_a_like_names_the_tweets_author_and_can_be_taken_back(run: Callable[..., None]) -> None:
+    async def scenario(api: Api) -> None:
+        tweet = await api.post()
+        for method in ("PUT", "PUT", "DELETE"):
+            api.now[0] += 5
+            assert (await api.send(method, f"/v1/tweets/{tweet}/like", BEN)).status_code == 204
+        likes = [event for event in api.publisher.events if isinstance(event, LikeChanged)]
+        assert [(like.user_id, like.author_id, like.active) for like in likes] == [
+            (BEN, ANN, True),
+            (BEN, ANN, True),
+            (BEN, ANN, False),
+        ]
+        assert len({like.event_id for like in likes}) == 3
+        score = await api.service.redis.zscore(api.service.keys.likes(BEN), tweet)
+        assert score == 2 * api.now[0]
+
+    run(scenario)
+
+
+def test_a_retweet_stands_once_in_its_makers_feed_and_goes_when_taken_back(run: Callable[..., None]) -> None:
+    async def scenario(api: Api) -> None:
+        tweet = await api.post()
+        for _ in range(2):
+            api.now[0] += 5
+            assert (await api.send("PUT", f"/v1/tweets/{tweet}/retweet", BEN)).status_code == 204
+        (made,) = (event for event in api.publisher.events if isinstance(event, RetweetChanged))
+        assert await api.feed(BEN) == [made.retweet_id]
+        for _ in range(2):
+            api.now[0] += 5
+            assert (await api.send("DELETE", f"/v1/tweets/{tweet}/retweet", BEN)).status_code == 204
+        back = api.publisher.events[-1]
+        assert isinstance(back, RetweetChanged)
+        assert (back.retweet_id, back.active) == (made.retweet_id, False)
+        assert len(api.publisher.events) == 3
+        assert await api.feed(BEN) == []
+
+    run(scenario)
+
+
+def test_a_follow_shows_the_followees_tweets_at_once_and_an_unfollow_hides_them(
+    run: Callable[..., None],
+) -> None:
+    async def scenario(api: Api) -> None:
+        tweet = await api.post()
+        for _ in range(2):
+            api.now[0] += 5
+            assert (await api.send("PUT", f"/v1/users/{ANN}/follow", BEN)).status_code == 204
+        assert await api.feed(BEN) == [tweet]
+        api.now[0] += 5
+        assert (await api.send("DELETE", f"/v1/users/{ANN}/follow", BEN)).status_code == 204
+        assert await api.feed(BEN) == []
+        follows = [event for event in api.publisher.events if isinstance(event, FollowChanged)]
+        assert [event.active for event in follows] == [True, False]
+        assert (await api.send("PUT", f"/v1/users/{BEN}/follow", BEN)).status_code == 422
+        assert (await api.send("PUT", "/v1/users/999/follow", BEN)).status_code == 404
+
+    run(scenario)
+
+
+def test_follows_beyond_the_limit_are_a_conflict(run: Callable[..., None]) -> None:
+    async def scenario(api: Api) -> None:
+        await api.register(*range(1, 5))
+        answers = [await api.send("PUT", f"/v1/users/{user}/follow") for user in range(1, 4)]
+        assert [answer.status_code for answer in answers] == [204, 204, 409]
+        api.now[0] += 5
+        await api.send("DELETE", "/v1/users/1/follow")
+        assert (await api.send("PUT", "/v1/users/4/follow")).status_code == 204
+
+    run(scenario, WriteSection(follows=2))
+
+
+def test_a_client_report_is_taken_whole_or_not_at_all(run: Callable[..., None]) -> None:
+    async def scenario(api: Api) -> None:
+        item = {"feed_request_id": "q", "tweet_id": "5", "position": 0, "event": "dwell", "ms": 900}
+        answer = await api.send("POST", "/v1/impressions", json={"items": [item, item | {"event": "open"}]})
+        assert answer.status_code == 202
+        reports = [event for event in api.publisher.events if isinstance(event, ClientReport)]
+        assert [(event.user_id, event.tweet_id, event.action) for event in reports] == [
+            (ANN, 5, "dwell"),
+            (ANN, 5, "open"),
+        ]
+        bad = await api.send("POST", "/v1/impressions", json={"items": [item, item | {"position": -1}]})
+        assert bad.json()["errors"][0]["pointer"] == "#/items/1/position"
+        many = await api.send("POST", "/v1/impressions", json={"items": [item] * 501})
+        assert many.status_code == 422
+        assert len(api.publisher.events) == 2
+
+    run(scenario)
+
+
+def test_the_development_login_signs_in_as_anyone_where_settings_allow_it(run: Callable[..., None]) -> None:
+    async def scenario(api: Api) -> None:
+        api.now[0] = time.time_ns() // 1_000_000
+        answer = await api.http.post("/v1/auth/dev", json={"user_id": str(BEN)})
+        assert answer.status_code == 200
+        token = answer.json()["access_token"]
+        posted = await api.http.post(
+            "/v1/tweets", json={"text": "Hi"}, headers={"Authorization": f"Bearer {token}"}
+        )
+        assert posted.status_code == 201
+        assert api.publisher.events[0].author_id == BEN  # type: ignore[attr-defined]
+
+    run(scenario, dev_login=True)
+
+
+def test_there_is_no_development_login_by_default(run: Callable[..., None]) -> None:
+    async def scenario(api: Api) -> None:
+        assert (await api.http.post("/v1/auth/dev", json={"user_id": "1"})).status_code == 404
+
+    run(scenario)
+
+
+def test_without_the_store_a_write_is_refused_before_it_reaches_the_log(run: Callable[..., None]) -> None:
+    async def scenario(api: Api) -> None:
+        nobody = redis.asyncio.Redis(host="127.0.0.1", port=free_port(), retry=None)
+        api.app.state.writes = build_service(api.settings, api.publisher, nobody, 512, lambda: api.now[0])
+        answer = await api.send("POST", "/v1/tweets", key="k", json={"text": "Hello"})
+        assert answer.status_code == 503
+        assert "Retry-After" in answer.headers
+        assert api.publisher.events == []
+
+    run(scenario)

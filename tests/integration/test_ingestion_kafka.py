@@ -1,0 +1,170 @@
+"""Topics, publisher and replay on a real broker."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME, Consumer, TopicPartition
+from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType
+
+from ingestion.admin import create_topics, end_offsets
+from ingestion.events import ClockAdvanced, FollowChanged, LikeChanged, decode
+from ingestion.publisher import KafkaPublisher, LogUnavailableError
+from ingestion.settings import KafkaSettings
+from ingestion.topics import ENGAGEMENTS, EVENT_TOPICS, FOLLOWS, TOPICS, Topic
+from stack.jars import jar_paths
+
+pytestmark = pytest.mark.stack
+
+PROPERTIES = """\
+process.roles=broker,controller
+node.id=1
+controller.quorum.voters=1@127.0.0.1:{controller}
+controller.listener.names=CONTROLLER
+listeners=PLAINTEXT://127.0.0.1:{broker},CONTROLLER://127.0.0.1:{controller}
+advertised.listeners=PLAINTEXT://127.0.0.1:{broker}
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
+log.dirs={folder}/log
+auto.create.topics.enable=false
+offsets.topic.replication.factor=1
+transaction.state.log.replication.factor=1
+transaction.state.log.min.isr=1
+log.cleaner.dedupe.buffer.size=16777216
+"""
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@pytest.fixture(scope="module")
+def kafka() -> Iterator[KafkaSettings]:
+    """A broker of one node with its log in a folder of its own."""
+    jars = jar_paths("kafka")
+    java = shutil.which("java")
+    if java is None or not all(jar.is_file() for jar in jars):
+        pytest.skip("Java or Kafka's jars are not there.")
+    folder = Path(tempfile.mkdtemp(prefix="tideline-kafka-"))
+    broker, controller = free_port(), free_port()
+    settings = folder / "server.properties"
+    settings.write_text(PROPERTIES.format(broker=broker, controller=controller, folder=folder))
+    command = [java, "-Xmx256m", "-XX:+UseSerialGC", "-cp", ":".join(str(jar) for jar in jars)]
+    form = [
+        *command,
+        "kafka.tools.StorageTool",
+        "format",
+        "-t",
+        "MkU3OEVBNTcwNTJENDM2Qk",
+        "-c",
+        str(settings),
+    ]
+    subprocess.run(form, check=True, capture_output=True)
+    with (folder / "broker.log").open("wb") as log:
+        server = subprocess.Popen([*command, "kafka.Kafka", str(settings)], stdout=log, stderr=log)
+        try:
+            address = KafkaSettings(bootstrap=f"127.0.0.1:{broker}")
+            # The client waits until the broker answers.
+            AdminClient({"bootstrap.servers": address.bootstrap, "log_level": 2}).list_topics(timeout=60)
+            yield address
+        finally:
+            server.kill()
+            server.wait()
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def read(kafka: KafkaSettings, topic: Topic, namespace: str) -> list[list[tuple[bytes, bytes, int]]]:
+    """(key, value, kind of timestamp) of every record, by partition."""
+    ends = end_offsets(kafka, namespace, [topic])
+    consumer = Consumer(
+        {"bootstrap.servers": kafka.bootstrap, "group.id": "test", "enable.auto.commit": False}
+    )
+    found = []
+    for (name, partition), end in sorted(ends.items()):
+        consumer.assign([TopicPartition(name, partition, 0)])
+        records: list[tuple[bytes, bytes, int]] = []
+        while len(records) < end:
+            record = consumer.poll(10)
+            assert record is not None
+            assert record.error() is None
+            records.append((record.key(), record.value(), record.timestamp()[0]))
+        found.append(records)
+    consumer.close()
+    return found
+
+
+def like(number: int, tweet: int = 5) -> LikeChanged:
+    return LikeChanged(
+        event_id=f"l{number}", ts=1_000, user_id=number, tweet_id=tweet, author_id=1, active=True
+    )
+
+
+def test_topics_are_made_once_with_their_partitions_and_settings(kafka: KafkaSettings) -> None:
+    names = {topic.full_name("made") for topic in TOPICS}
+    assert set(create_topics(kafka, "made")) == names
+    assert create_topics(kafka, "made") == ()
+    assert len(end_offsets(kafka, "made")) == sum(topic.partitions for topic in TOPICS)
+    admin = AdminClient({"bootstrap.servers": kafka.bootstrap})
+    resources = {topic: ConfigResource(ResourceType.TOPIC, topic.full_name("made")) for topic in TOPICS}
+    answers = admin.describe_configs(list(resources.values()))
+    for topic, resource in resources.items():
+        config = answers[resource].result(timeout=10)
+        assert config["message.timestamp.type"].value == "LogAppendTime"
+        assert config["retention.ms"].value == str(topic.retention_ms)
+        assert config["cleanup.policy"].value == ("compact" if topic.compacted else "delete")
+
+
+def test_an_event_of_long_ago_is_acknowledged_and_read_back_in_order(kafka: KafkaSettings) -> None:
+    create_topics(kafka, "order")
+    publisher = KafkaPublisher(kafka, "order")
+    futures = [publisher.publish(like(number)) for number in range(50)]
+    for future in futures:
+        future.result(timeout=10)
+    publisher.close()
+    (records,) = [records for records in read(kafka, ENGAGEMENTS, "order") if records]
+    assert [decode(value) for _, value, _ in records] == [like(number) for number in range(50)]
+    assert {key for key, _, _ in records} == {b"5"}
+    assert {kind for _, _, kind in records} == {TIMESTAMP_LOG_APPEND_TIME}
+
+
+def test_the_clock_reaches_every_partition_after_what_came_before(kafka: KafkaSettings) -> None:
+    create_topics(kafka, "clock")
+    publisher = KafkaPublisher(kafka, "clock")
+    for number in range(40):
+        publisher.publish(
+            FollowChanged(event_id=f"f{number}", ts=1, follower_id=number, followee_id=9, active=True)
+        )
+    written = publisher.advance_clock(77)
+    publisher.close()
+    assert written == sum(topic.partitions for topic in EVENT_TOPICS)
+    for topic in EVENT_TOPICS:
+        for records in read(kafka, topic, "clock"):
+            events = [decode(value) for _, value, _ in records]
+            assert [event.ts for event in events if isinstance(event, ClockAdvanced)] == [77]
+            assert isinstance(events[-1], ClockAdvanced)
+    assert sum(map(len, read(kafka, FOLLOWS, "clock"))) == 40 + FOLLOWS.partitions
+
+
+def test_a_topic_that_does_not_exist_fails_the_event_and_not_the_process(kafka: KafkaSettings) -> None:
+    publisher = KafkaPublisher(kafka, "absent", delivery_s=3)
+    with pytest.raises(LogUnavailableError, match="did not take the event"):
+        publisher.publish(like(1)).result(timeout=30)
+    with pytest.raises(LogUnavailableError, match="does not exist"):
+        publisher.advance_clock(1)
+    publisher.close()
+
+
+def test_a_broker_that_is_not_there_is_said_in_a_sentence() -> None:
+    nowhere = KafkaSettings(bootstrap=f"127.0.0.1:{free_port()}")
+    publisher = KafkaPublisher(nowhere, delivery_s=1)
+    with pytest.raises(LogUnavailableError):
+        publisher.publish(like(1)).result(timeout=30)
+    publisher.close()

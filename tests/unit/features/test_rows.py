@@ -1,0 +1,88 @@
+import math
+
+import numpy as np
+import pytest
+
+from features import rows
+from features.names import TWEET_CONTENT, TWEET_ENGAGEMENT, USER_AUTHOR_AFFINITY
+from timelines.keys import Keyspace
+
+DAY_MS = 24 * 3600 * 1000
+NOW = 1_700_000_000_000
+# A row of version 1 as it was first written: what is in a store must go on being read.
+VERSION_1 = bytes.fromhex("01 0000018bcfe56800 0000c03f 0000c07f 00000040 0000803f".replace(" ", ""))
+
+
+def test_a_row_of_version_1_still_reads() -> None:
+    matrix, age = rows.decode_rows(TWEET_CONTENT, [VERSION_1], NOW + 2500)
+    np.testing.assert_array_equal(matrix, np.array([[1.5, math.nan, 2.0, 1.0]], dtype=np.float32))
+    assert age.tolist() == [2.5]
+
+
+def test_a_row_is_written_as_version_1_is() -> None:
+    assert rows.encode_row(TWEET_CONTENT, NOW, [1.5, math.nan, 2.0, 1.0]) == VERSION_1
+
+
+def test_many_rows_encode_as_one_by_one() -> None:
+    values = np.arange(12, dtype=np.float32).reshape(3, 4)
+    times = np.array([NOW, NOW + 1, NOW + 2], dtype=np.int64)
+    expected = [rows.encode_row(TWEET_CONTENT, ts, line) for ts, line in zip(times, values, strict=True)]
+    assert rows.encode_rows(TWEET_CONTENT, times, values) == expected
+
+
+def test_an_absent_row_is_missing_and_has_no_age() -> None:
+    matrix, age = rows.decode_rows(TWEET_CONTENT, [None, VERSION_1], NOW)
+    assert np.isnan(matrix[0]).all()
+    assert math.isnan(age[0])
+    assert age[1] == 0.0
+
+
+def test_a_stale_row_is_missing_but_tells_its_age() -> None:
+    limit = TWEET_CONTENT.ttl_days * DAY_MS
+    fresh, _ = rows.decode_rows(TWEET_CONTENT, [VERSION_1], NOW + limit)
+    stale, age = rows.decode_rows(TWEET_CONTENT, [VERSION_1], NOW + limit + 1)
+    assert fresh[0, 0] == 1.5
+    assert np.isnan(stale).all()
+    assert age[0] == (limit + 1) / 1000
+
+
+@pytest.mark.parametrize(
+    "blob", [b"\x02" + VERSION_1[1:], VERSION_1[:-4], VERSION_1 + b"\x00" * 4, b""], ids=str
+)
+def test_a_row_of_another_version_or_width_reads_as_absent(blob: bytes) -> None:
+    matrix, age = rows.decode_rows(TWEET_CONTENT, [blob], NOW)
+    assert np.isnan(matrix).all()
+    assert np.isnan(age).all()
+
+
+def test_zero_is_not_missing() -> None:
+    row = rows.encode_row(TWEET_ENGAGEMENT, NOW, [0.0] * 5)
+    matrix, _ = rows.decode_rows(TWEET_ENGAGEMENT, [row], NOW)
+    assert matrix.tolist() == [[0.0] * 5]
+
+
+def test_no_rows_decode_to_an_empty_matrix() -> None:
+    matrix, age = rows.decode_rows(TWEET_CONTENT, [], NOW)
+    assert matrix.shape == (0, 4)
+    assert age.shape == (0,)
+
+
+def test_a_row_of_the_wrong_width_is_refused() -> None:
+    with pytest.raises(ValueError, match="tweet_content has 4 columns, not 3"):
+        rows.encode_row(TWEET_CONTENT, NOW, [1.0, 2.0, 3.0])
+
+
+def test_the_row_of_a_pair_stands_in_the_partition_of_its_user() -> None:
+    keys = Keyspace("ns", 16)
+    assert rows.row_key(keys, USER_AUTHOR_AFFINITY, (18, 5)) == "ns:feature:user_author_affinity:{2}:18:5"
+
+
+def test_the_pattern_of_a_view_matches_no_other_view() -> None:
+    keys = Keyspace("ns", 16)
+    assert rows.row_pattern(keys, "tweet_content") == "ns:feature:tweet_content:*"
+
+
+def test_answers_of_grouped_reads_come_back_in_order() -> None:
+    groups = rows.by_partition([3, 1, 3, 2])
+    answers = [[b"%d" % index for index in group] for group in groups]
+    assert rows.in_order(groups, answers) == [b"0", b"1", b"2", b"3"]

@@ -1,0 +1,200 @@
+"""What the feed does when ranking cannot answer, and what it logs."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+from typing import Any
+
+import numpy as np
+import pytest
+from redis.exceptions import ConnectionError as RedisConnectionError
+
+from features.names import MODEL_INPUT, USER_ACTIVITY
+from features.rows import encode_row, row_key
+from serving.feed.feed import FeedUnavailableError
+from serving.model_store import Model
+from training.bundle import Scores
+
+
+class AgeModel:
+    """Scores by age alone, oldest first: the opposite of chronological."""
+
+    features = MODEL_INPUT
+    weights = {"engaged": 2.0}
+
+    def score(self, matrix: Any) -> Scores:
+        age = matrix[:, MODEL_INPUT.index("context_age_hours")].astype(np.float64)
+        return Scores({"engaged": age / 1e6}, age)
+
+
+class Broken:
+    """A client whose every command fails, or only those named."""
+
+    def __init__(self, inner: Any, commands: tuple[str, ...]) -> None:
+        self._inner = inner
+        self._commands = commands
+
+    def __getattr__(self, command: str) -> Any:
+        if command in self._commands:
+            raise RedisConnectionError("down")
+        return getattr(self._inner, command)
+
+
+@pytest.fixture
+def ranking(world: Any) -> Any:
+    """A world with a model, a feature row of the reader, and five tweets."""
+    world.follow(7)
+    for place, tweet_id in enumerate((10, 20, 30, 40, 50)):
+        world.tweet(tweet_id, 7, body=False)
+        world.write(_body, tweet_id, place)
+    world.models.current = Model(AgeModel(), "ranker@3")  # type: ignore[arg-type]
+    row = encode_row(USER_ACTIVITY, 1_699_999_000_000, [1.0] * len(USER_ACTIVITY.columns))
+    world.client.set(row_key(world.keys, USER_ACTIVITY, [world.reader]), row)
+    return world
+
+
+def _body(pipe: Any, keys: Any, tweet_id: int, place: int) -> None:
+    from timelines.bodies import TweetBody
+    from timelines.commands import put_body
+
+    put_body(pipe, keys, TweetBody(tweet_id, 7, "text", 1_699_000_000_000 + place * 3_600_000))
+
+
+def ids(answer: Any) -> list[int]:
+    return [item.original_id for item in answer.items]
+
+
+def test_the_full_rung_orders_by_the_models_score(ranking: Any) -> None:
+    answer = ranking.page("ranked", limit=5)
+    assert ids(answer) == [10, 20, 30, 40, 50]
+    assert (answer.rung, answer.reason, answer.model) == ("full", None, "ranker@3")
+
+
+def test_ranked_pages_scroll_through_the_ranking_of_the_first_page(ranking: Any) -> None:
+    first = ranking.page("ranked", limit=2)
+    ranking.tweet(60, 7)
+    ranking.models.current = None
+    second = ranking.page("ranked", limit=2, cursor=first.next_cursor)
+    third = ranking.page("ranked", limit=2, cursor=second.next_cursor)
+    assert ids(first) + ids(second) + ids(third) == [10, 20, 30, 40, 50]
+    assert third.next_cursor is None
+    assert second.model == "ranker@3"
+
+
+def test_a_tweet_deleted_between_two_ranked_pages_is_gone_and_nothing_is_skipped(ranking: Any) -> None:
+    first = ranking.page("ranked", limit=2)
+    ranking.delete(30, 7)
+    second = ranking.page("ranked", limit=2, cursor=first.next_cursor)
+    assert ids(second) == [40, 50]
+
+
+def test_own_tweets_are_left_out_of_the_ranking(ranking: Any) -> None:
+    ranking.tweet(60, ranking.reader)
+    answer = ranking.page("ranked", limit=10)
+    assert 60 not in ids(answer)
+    assert answer.removed["own_tweets"] == 1
+
+
+def test_without_a_model_the_feed_is_chronological_and_says_so(ranking: Any) -> None:
+    ranking.models.current = None
+    answer = ranking.page("ranked")
+    assert ids(answer) == [50, 40, 30]
+    assert (answer.rung, answer.reason) == ("chronological", "model_unavailable")
+
+
+def test_the_reason_stays_while_a_fallback_is_scrolled(ranking: Any) -> None:
+    ranking.models.current = None
+    first = ranking.page("ranked", limit=2)
+    ranking.models.current = Model(AgeModel(), "ranker@4")  # type: ignore[arg-type]
+    second = ranking.page("ranked", limit=2, cursor=first.next_cursor)
+    assert ids(second) == [30, 20]
+    assert (second.rung, second.reason) == ("chronological", "model_unavailable")
+
+
+def test_without_any_feature_row_the_feed_is_chronological_and_says_so(ranking: Any) -> None:
+    ranking.client.delete(row_key(ranking.keys, USER_ACTIVITY, [ranking.reader]))
+    answer = ranking.page("ranked")
+    assert (answer.rung, answer.reason) == ("chronological", "features_unavailable")
+
+
+def test_when_time_runs_out_the_feed_is_chronological_and_says_so(ranking: Any) -> None:
+    ranking.feed = dataclasses.replace(
+        ranking.feed, limits=dataclasses.replace(ranking.feed.limits, deadline_seconds=-1.0)
+    )
+    answer = ranking.page("ranked")
+    assert ids(answer) == [50, 40, 30]
+    assert (answer.rung, answer.reason) == ("chronological", "deadline")
+
+
+def test_with_nothing_to_rank_the_feed_says_so(world: Any) -> None:
+    world.models.current = Model(AgeModel(), "ranker@3")  # type: ignore[arg-type]
+    world.tweet(10, world.reader)
+    answer = world.page("ranked")
+    assert ids(answer) == [10]
+    assert (answer.rung, answer.reason) == ("chronological", "no_candidates")
+
+
+def test_when_only_the_ranking_cannot_be_kept_the_feed_is_chronological(ranking: Any) -> None:
+    snapshots = dataclasses.replace(
+        ranking.feed.snapshots, redis=Broken(ranking.feed.snapshots.redis, ("set",))
+    )
+    ranking.feed = dataclasses.replace(ranking.feed, snapshots=snapshots)
+    answer = ranking.page("ranked", limit=2)
+    assert (answer.rung, answer.reason) == ("chronological", "redis_unavailable")
+
+
+def test_when_the_timelines_cannot_be_read_there_is_one_clear_error(ranking: Any) -> None:
+    ranking.feed.stores.home._redis = Broken(ranking.feed.stores.redis, ("pipeline",))
+    for algorithm in ("ranked", "chronological"):
+        with pytest.raises(FeedUnavailableError):
+            ranking.page(algorithm)
+
+
+def test_impressions_carry_what_was_served_in_the_order_it_was_served(ranking: Any) -> None:
+    answer = ranking.page("ranked", limit=2)
+    logged = ranking.impressions
+    assert [(i.tweet_id, i.position, i.rung, i.model, i.source) for i in logged] == [
+        (10, 0, "full", "ranker@3", "following"),
+        (20, 1, "full", "ranker@3", "following"),
+    ]
+    assert {i.request_id for i in logged} == {answer.request_id}
+    assert [i.score for i in logged] == [item.score for item in answer.items]
+    assert logged[0].feature_service == "ranking_v1"
+    vector = dict(zip(MODEL_INPUT, logged[0].features, strict=True))
+    assert vector["user_impressions"] == 1.0
+    assert vector["tweet_likes"] is None
+
+
+def test_chronological_impressions_have_no_model_score_or_features(ranking: Any) -> None:
+    ranking.page("chronological", limit=1)
+    impression = ranking.impressions[0]
+    assert (impression.rung, impression.model, impression.score, impression.features) == (
+        "chronological",
+        None,
+        None,
+        None,
+    )
+
+
+def test_impressions_of_later_pages_go_on_under_the_same_request(ranking: Any) -> None:
+    first = ranking.page("ranked", limit=2)
+    ranking.page("ranked", limit=2, cursor=first.next_cursor)
+    logged = ranking.impressions
+    assert [i.position for i in logged] == [0, 1, 2, 3]
+    assert {i.request_id for i in logged} == {first.request_id}
+    assert logged[3].features is not None
+
+
+def test_impressions_that_the_log_does_not_take_are_counted_and_the_page_is_served(ranking: Any) -> None:
+    ranking.publisher.available = False
+    answer = ranking.page("ranked", limit=2)
+    assert ids(answer) == [10, 20]
+    assert len(ranking.dropped) == 2
+    assert "down" in ranking.feed.impressions.problem
+
+
+def test_delta_counts_what_appeared_since(ranking: Any) -> None:
+    count, items = asyncio.run(ranking.feed.delta(ranking.reader, 30, 1))
+    assert count == 2
+    assert [item.original_id for item in items] == [50]

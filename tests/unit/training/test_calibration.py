@@ -1,0 +1,54 @@
+"""Calibration: rates as seen, the model's order kept."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from training.calibration import Calibrator, fit_isotonic
+from training.metrics import calibration_error
+
+RNG = np.random.default_rng(4)
+TRUE = RNG.beta(1, 8, 20_000)
+LABELS = (RNG.random(20_000) < TRUE).astype(np.float64)
+SKEWED = TRUE**0.5
+
+
+def test_skewed_probabilities_become_the_rates_that_were_seen() -> None:
+    calibrated = fit_isotonic(SKEWED[:10_000], LABELS[:10_000]).apply(SKEWED[10_000:])
+    before = calibration_error(LABELS[10_000:], SKEWED[10_000:])
+    assert before > 0.1
+    assert calibration_error(LABELS[10_000:], calibrated) < 0.02
+
+
+def test_candidates_that_the_model_told_apart_are_not_tied() -> None:
+    calibrator = fit_isotonic(SKEWED, LABELS)
+    raw = np.linspace(0.0, 1.0, 500)
+    assert np.all(np.diff(calibrator.apply(raw)) > 0)
+
+
+def test_no_probability_is_zero_though_nothing_was_seen_there() -> None:
+    raw = np.linspace(0.01, 0.5, 1000)
+    calibrator = fit_isotonic(raw, (raw > 0.4).astype(np.float64))
+    applied = calibrator.apply(raw)
+    assert applied[0] > 0
+    assert applied[raw < 0.35].max() < 0.001
+    assert np.all(np.diff(applied) > 0)
+
+
+def test_what_is_not_a_number_stays_so() -> None:
+    assert np.isnan(Calibrator((0.0, 1.0), (0.1, 0.9)).apply(np.array([np.nan])))[0]
+
+
+def test_labels_of_one_kind_cannot_calibrate() -> None:
+    with pytest.raises(ValueError, match="both kinds"):
+        fit_isotonic(SKEWED, np.zeros_like(LABELS))
+
+
+@pytest.mark.parametrize(
+    ("x", "y"),
+    [((0.0,), (0.1,)), ((0.0, 0.0), (0.1, 0.2)), ((0.0, 1.0), (0.9, 0.1)), ((0.0, 1.0), (0.1, 1.2))],
+)
+def test_knots_that_do_not_rise_are_refused(x: tuple[float, ...], y: tuple[float, ...]) -> None:
+    with pytest.raises(ValueError, match="calibrator"):
+        Calibrator(x, y)

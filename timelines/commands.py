@@ -1,0 +1,160 @@
+"""Writes to the timeline store, as commands put on a redis-py pipeline.
+
+Nothing here talks to a server: the same functions serve the synchronous client (stream jobs) and the
+asyncio client (serving, the write API). Pipelines are made with ``pipeline(transaction=False)``, and whoever
+executes one checks its errors. Everything is idempotent: repeated commands lead to the same answers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from timelines import bodies, entry
+from timelines.entry import Entries, Ids
+from timelines.keys import Keyspace
+from timelines.settings import TimelineSettings
+
+DAY_MS = 24 * 3600 * 1000
+KEYS_PER_CALL = 500
+"""Timelines written by one function call: bounds how long a call keeps the server busy."""
+
+
+def _append(
+    pipe: Any,
+    keys: Keyspace,
+    settings: TimelineSettings,
+    function: str,
+    kind: str,
+    owners: Ids,
+    entries: Entries,
+) -> int:
+    owners = np.asarray(owners, dtype=np.int64)
+    if len(owners) != len(entries):
+        raise entry.EntryError(f"{len(owners)} timeline owners do not match {len(entries)} entries.")
+    if not len(owners):
+        return 0
+    order = np.lexsort((entries["appearance"], owners, owners % keys.partitions))
+    owners = owners[order]
+    blob = entry.pack(entries[order])
+    starts = np.flatnonzero(np.r_[True, owners[1:] != owners[:-1]])
+    unique = owners[starts]
+    edges = (np.r_[starts, len(owners)] * entry.ENTRY_BYTES).tolist()
+    names = keys.keys(kind, unique.tolist())
+    blobs = [blob[edges[i] : edges[i + 1]] for i in range(len(names))]
+    partitions = unique % keys.partitions
+    bounds = np.r_[np.flatnonzero(np.r_[True, partitions[1:] != partitions[:-1]]), len(unique)].tolist()
+    calls = 0
+    for low, high in pairwise(bounds):
+        for start in range(low, high, KEYS_PER_CALL):
+            end = min(start + KEYS_PER_CALL, high)
+            pipe.fcall(
+                function, end - start, *names[start:end], settings.length, settings.slack, *blobs[start:end]
+            )
+            calls += 1
+    return calls
+
+
+def deliver(pipe: Any, keys: Keyspace, settings: TimelineSettings, readers: Ids, entries: Entries) -> int:
+    """Push ``entries[i]`` to the home timeline of ``readers[i]``, where that timeline exists.
+
+    Args:
+        readers: int64 [n].
+        entries: ENTRY_DTYPE [n]; write each to its author's outbox before.
+
+    Returns:
+        The number of calls put on the pipeline (one per partition and 500 readers).
+    """
+    return _append(pipe, keys, settings, "deliver", "home", readers, entries)
+
+
+def append_outbox(pipe: Any, keys: Keyspace, settings: TimelineSettings, entries: Entries) -> int:
+    """Append entries, ENTRY_DTYPE [n], to their authors' outboxes; returns the number of calls."""
+    return _append(pipe, keys, settings, "append_outbox", "outbox", entries["author"], entries)
+
+
+def activate(pipe: Any, keys: Keyspace, settings: TimelineSettings, readers: Iterable[int]) -> int:
+    """Give each reader an empty complete home timeline, once ever: later calls do nothing.
+
+    It comes before the first delivery to the reader: what is delivered before is not kept.
+    Returns the number of calls.
+    """
+    by_partition: dict[int, list[int]] = {}
+    for reader in sorted(set(readers)):
+        by_partition.setdefault(keys.partition(reader), []).append(reader)
+    for partition, members in by_partition.items():
+        names = [keys.activated(partition), *keys.keys("home", members)]
+        pipe.fcall("activate", len(names), *names, expiry_ms(settings), *members)
+    return len(by_partition)
+
+
+def drop_home(pipe: Any, keys: Keyspace, reader: int) -> None:
+    """Forget a home timeline; the reader's next read rebuilds it."""
+    pipe.delete(keys.home(reader))
+
+
+def mark_pulled(pipe: Any, keys: Keyspace, authors: Sequence[int]) -> None:
+    """Have these authors' outboxes merged at read from now on, for ever."""
+    if authors:
+        pipe.sadd(keys.pulled(), *authors)
+
+
+def edge_score(ts_ms: int, active: bool) -> int:
+    """Order of the changes of one edge: the later wins, at the same millisecond the active one."""
+    return ts_ms * 2 + int(active)
+
+
+def set_followee(pipe: Any, keys: Keyspace, follower: int, followee: int, ts_ms: int, active: bool) -> None:
+    """Record that ``follower`` follows ``followee`` (or no longer) as of ``ts_ms``."""
+    pipe.zadd(keys.followees(follower), {str(followee): edge_score(ts_ms, active)}, gt=True)
+
+
+def set_like(pipe: Any, keys: Keyspace, user: int, tweet_id: int, ts_ms: int, active: bool) -> None:
+    """Record that ``user`` likes the tweet (or no longer) as of ``ts_ms``."""
+    pipe.zadd(keys.likes(user), {str(tweet_id): edge_score(ts_ms, active)}, gt=True)
+
+
+def set_retweet(pipe: Any, keys: Keyspace, user: int, tweet_id: int, ts_ms: int, active: bool) -> None:
+    """Record that ``user`` retweeted the original (or no longer) as of ``ts_ms``."""
+    pipe.zadd(keys.retweets(user), {str(tweet_id): edge_score(ts_ms, active)}, gt=True)
+
+
+def put_body(pipe: Any, keys: Keyspace, body: bodies.TweetBody) -> None:
+    """Store a body once; a tombstone always overwrites and is never overwritten."""
+    pipe.set(keys.tweet(body.tweet_id), bodies.encode_body(body), nx=not body.deleted)
+
+
+def put_card(pipe: Any, keys: Keyspace, card: bodies.AccountCard, version: int) -> None:
+    """Store an author card unless a higher version is there (version: event time in ms)."""
+    _put_versioned(pipe, keys.account(card.user_id), bodies.encode_card(card, version))
+
+
+def set_tweet_counts(
+    pipe: Any, keys: Keyspace, tweet_id: int, counts: bodies.TweetCounts, version: int
+) -> None:
+    """Store a tweet's absolute counts unless a higher version is there."""
+    _put_versioned(pipe, keys.counts(tweet_id), bodies.encode_tweet_counts(counts, version))
+
+
+def set_account_counts(
+    pipe: Any, keys: Keyspace, user: int, counts: bodies.AccountCounts, version: int
+) -> None:
+    """Store an account's absolute counts unless a higher version is there."""
+    _put_versioned(pipe, keys.account_counts(user), bodies.encode_account_counts(counts, version))
+
+
+def put_trends(pipe: Any, keys: Keyspace, place: str, window: str, trends: bodies.TrendList) -> None:
+    """Store a place's trend list unless one with a later ``as_of`` is there."""
+    _put_versioned(pipe, keys.trends(place, window), bodies.encode_trends(trends))
+
+
+def _put_versioned(pipe: Any, key: str, value: bytes) -> None:
+    pipe.fcall("put_versioned", 1, key, value)
+
+
+def expiry_ms(settings: TimelineSettings) -> int:
+    """How long a home timeline outlives its last read."""
+    return settings.expire_days * DAY_MS

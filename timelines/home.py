@@ -1,0 +1,169 @@
+"""Reading a home timeline: the newest appearances by a reader's followees and by the reader.
+
+The stored timeline holds what was pushed; the outboxes of pulled authors are merged at read. Where the stored
+timeline cannot prove that it answers in full, it is completed from the outboxes of the current followees.
+``docs/timelines.md`` argues why the answer always equals the definition.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from timelines import entry
+from timelines.commands import deliver, expiry_ms
+from timelines.entry import Entries, Ids
+from timelines.keys import Keyspace
+from timelines.reading import active_members, by_authors, merge, shown
+from timelines.settings import TimelineSettings
+from timelines.timeline import Timeline, decode, newest
+
+OUTBOXES_PER_READ = 256
+
+
+@dataclass(frozen=True)
+class HomeTimeline:
+    """``entries``: ENTRY_DTYPE, newest first, nothing twice, nothing withdrawn.
+
+    ``followees`` are the accounts followed at the read, int64 ascending; ``rebuilt`` says that the stored
+    timeline was missing or too short and was completed from outboxes.
+    """
+
+    reader: int
+    entries: Entries
+    followees: Ids
+    rebuilt: bool
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """What one read of the reader's keys found; ``home`` is None where nothing is stored."""
+
+    home: Timeline | None
+    followees: Ids
+    authors: Ids
+    pulled: Ids
+
+
+class HomeReader:
+    """Reads and, where needed, rebuilds home timelines through an asyncio redis-py client.
+
+    Concurrent rebuilds of one reader in this process are one. Clients must not decode responses.
+    """
+
+    def __init__(self, redis: Any, keys: Keyspace, settings: TimelineSettings) -> None:
+        self._redis = redis
+        self._keys = keys
+        self._settings = settings
+        self._pulled: Ids = np.empty(0, dtype=np.int64)
+        self._rebuilding: dict[int, asyncio.Task[HomeTimeline]] = {}
+
+    async def read(self, reader: int, limit: int | None = None) -> HomeTimeline:
+        """The newest ``limit`` entries of a reader (at most the settings' ``length``).
+
+        Raises:
+            redis.exceptions.RedisError: the store did not answer.
+        """
+        seen = await self._look(reader)
+        entries = await self._complete_answer(seen)
+        if entries is not None:
+            home = HomeTimeline(reader, shown(entries), seen.followees, rebuilt=False)
+        else:
+            home = await self._rebuild_once(reader)
+        return home if limit is None else replace(home, entries=home.entries[:limit])
+
+    async def backfill(self, reader: int, author: int) -> None:
+        """Deliver an author's outbox to a reader, so that a follow shows before the stream job repeats it."""
+        stored = await self._redis.get(self._keys.outbox(author))
+        if stored is None:
+            return
+        entries = newest(decode(stored).entries, self._settings.length)
+        pipe = self._redis.pipeline(transaction=False)
+        deliver(pipe, self._keys, self._settings, np.full(len(entries), reader), entries)
+        await pipe.execute()
+
+    async def _look(self, reader: int) -> _Seen:
+        pipe = self._redis.pipeline(transaction=False)
+        pipe.getex(self._keys.home(reader), px=expiry_ms(self._settings))
+        pipe.zrange(self._keys.followees(reader), 0, -1, withscores=True)
+        pipe.scard(self._keys.pulled())
+        stored, members, pulled_count = await pipe.execute()
+        if pulled_count != len(self._pulled):  # the set only grows, so an equal count is the same set
+            found = await self._redis.smembers(self._keys.pulled())
+            self._pulled = np.sort(np.fromiter((int(author) for author in found), dtype=np.int64))
+        followees = active_members(members)
+        authors = np.union1d(followees, np.int64(reader))
+        return _Seen(
+            home=None if stored is None else decode(stored),
+            followees=followees,
+            authors=authors,
+            pulled=np.intersect1d(authors, self._pulled, assume_unique=True),
+        )
+
+    async def _complete_answer(self, seen: _Seen) -> Entries | None:
+        """The newest entries, withdrawn ones too, or None where the stored timeline cannot prove them."""
+        home = seen.home
+        if home is None or not home.complete:
+            return None
+        pushed = by_authors(home.entries, seen.authors)
+        pulled, _ = await self._outboxes(seen.pulled)
+        pulled["pulled"] = True
+        answer = merge([pushed, pulled], self._settings.length)
+        # What lies at or below the floor has gaps: only an answer that ends above it is one without.
+        full = len(answer) == self._settings.length and answer["appearance"][-1] > home.floor
+        return answer if full or home.floor == 0 else None
+
+    async def _rebuild_once(self, reader: int) -> HomeTimeline:
+        task = self._rebuilding.get(reader)
+        if task is None:
+            task = asyncio.create_task(self._rebuild(reader))
+            self._rebuilding[reader] = task
+            task.add_done_callback(lambda _: self._rebuilding.pop(reader, None))
+        return await asyncio.shield(task)
+
+    async def _rebuild(self, reader: int) -> HomeTimeline:
+        keys, length = self._keys, self._settings.length
+        expiry = expiry_ms(self._settings)
+        activated = keys.activated(keys.partition(reader))
+        stored = await self._redis.fcall("open_home", 2, keys.home(reader), activated, expiry, reader)
+        opened = decode(stored)
+        seen = await self._look(reader)  # after the opening: what is followed from here on is delivered to it
+        pushed_authors = np.setdiff1d(seen.authors, seen.pulled, assume_unique=True)
+        pushed, floor = await self._outboxes(pushed_authors)
+        pushed = newest(np.concatenate([pushed, by_authors(opened.entries, pushed_authors)]))
+        if len(pushed) > length:
+            floor = max(floor, int(pushed["appearance"][length]))
+            pushed = pushed[:length]
+        pulled, _ = await self._outboxes(seen.pulled)
+        pulled["pulled"] = True
+        await self._redis.fcall(
+            "fill_home",
+            1,
+            keys.home(reader),
+            expiry,
+            length,
+            opened.generation,
+            opened.stored_bytes,
+            floor.to_bytes(8, "big"),
+            entry.pack(pushed[::-1]),
+        )
+        answer = merge([pushed, pulled], length)
+        return HomeTimeline(reader, shown(answer), seen.followees, rebuilt=True)
+
+    async def _outboxes(self, authors: Ids) -> tuple[Entries, int]:
+        """The newest entries of these authors, and the largest id dropped by their outboxes or this read."""
+        best, floor = entry.empty(), 0
+        for start in range(0, len(authors), OUTBOXES_PER_READ):
+            pipe = self._redis.pipeline(transaction=False)
+            for author in authors[start : start + OUTBOXES_PER_READ].tolist():
+                pipe.get(self._keys.outbox(author))
+            boxes = [decode(stored) for stored in await pipe.execute() if stored is not None]
+            floor = max([floor, *(box.floor for box in boxes)])
+            together = newest(np.concatenate([best, *(box.entries for box in boxes)]))
+            if len(together) > self._settings.length:
+                floor = max(floor, int(together["appearance"][self._settings.length]))
+            best = together[: self._settings.length]
+        return best, floor

@@ -1,0 +1,84 @@
+"""The Redis keys of Tideline: every key carries the hash tag of one partition.
+
+A key is ``<namespace>:<kind>:{<partition>}:<id>`` with partition = id mod the partition count, so that a
+function call on the keys of one partition runs unchanged on one node and on a cluster. Nobody formats a key
+anywhere else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Keyspace:
+    """The keys of one deployment and namespace (``""`` stands for the live one)."""
+
+    namespace: str
+    partitions: int
+
+    @property
+    def prefix(self) -> str:
+        return self.namespace or "tideline"
+
+    def partition(self, entity: int) -> int:
+        return entity % self.partitions
+
+    def key(self, kind: str, entity: int, *more: int) -> str:
+        """The key of an entity, in the partition of its first id."""
+        ids = ":".join(map(str, (entity, *more)))
+        return f"{self.prefix}:{kind}:{{{entity % self.partitions}}}:{ids}"
+
+    def keys(self, kind: str, entities: Iterable[int]) -> list[str]:
+        """The keys of many entities of one kind."""
+        prefix, partitions = f"{self.prefix}:{kind}:{{", self.partitions
+        return [f"{prefix}{entity % partitions}}}:{entity}" for entity in entities]
+
+    def home(self, user: int) -> str:
+        """STRING: the packed home timeline of a reader."""
+        return self.key("home", user)
+
+    def outbox(self, author: int) -> str:
+        """STRING: the packed newest appearances an author made."""
+        return self.key("outbox", author)
+
+    def activated(self, partition: int) -> str:
+        """SET: the readers of a partition who ever had a home timeline."""
+        return f"{self.prefix}:activated:{{{partition}}}"
+
+    def followees(self, user: int) -> str:
+        """ZSET of followee ids, score = ts_ms * 2 + active."""
+        return self.key("followees", user)
+
+    def likes(self, user: int) -> str:
+        """ZSET of tweet ids, score = ts_ms * 2 + active."""
+        return self.key("likes", user)
+
+    def retweets(self, user: int) -> str:
+        """ZSET of original tweet ids, score = ts_ms * 2 + active."""
+        return self.key("retweets", user)
+
+    def tweet(self, tweet_id: int) -> str:
+        """STRING: the tweet's body or tombstone."""
+        return self.key("tweet", tweet_id)
+
+    def account(self, user: int) -> str:
+        """STRING: the versioned author card."""
+        return self.key("account", user)
+
+    def counts(self, tweet_id: int) -> str:
+        """STRING: the versioned counts of a tweet."""
+        return self.key("counts", tweet_id)
+
+    def account_counts(self, user: int) -> str:
+        """STRING: the versioned counts of an account."""
+        return self.key("account_counts", user)
+
+    def pulled(self) -> str:
+        """SET of the authors that are pulled at read; it only grows."""
+        return f"{self.prefix}:pulled:{{pulled}}"
+
+    def trends(self, place: str, window: str) -> str:
+        """STRING: the versioned trend list of a place (``world`` for all) over a window (``1h``)."""
+        return f"{self.prefix}:trends:{{{place}}}:{window}"

@@ -1,0 +1,280 @@
+"""An in-memory twin of the timeline store: the Redis commands and functions this package uses, in Python.
+
+:class:`MemoryRedis` stands in for the synchronous client, :class:`AsyncMemoryRedis` for the asyncio client;
+clients made over one :class:`MemoryStore` see the same data. It keeps the stored form to the byte, so the
+contract suite runs over it and a real server alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from timelines import timeline
+from timelines.entry import ENTRY_BYTES, pack, unpack
+from timelines.timeline import HEADER_BYTES
+
+Members = set[bytes]
+Value = bytes | dict[bytes, float] | Members
+
+
+def _bytes(value: bytes | str | int | float) -> bytes:
+    return value if isinstance(value, bytes) else str(value).encode()
+
+
+def _trimmed(stored: bytes, length: int) -> bytes:
+    old = timeline.decode(stored)
+    kept = timeline.newest(old.entries)
+    floor = max(old.floor, int(kept["appearance"][length])) if len(kept) > length else old.floor
+    kept = kept[:length][::-1]
+    generation = (old.generation + 1) % 2**32
+    head = timeline.header(complete=old.complete, generation=generation, ordered=len(kept), floor=floor)
+    return head + pack(kept)
+
+
+class MemoryStore:
+    """The data, and the commands on it; ``clock`` answers milliseconds and drives expiry."""
+
+    def __init__(self, clock: Callable[[], int] = lambda: 0) -> None:
+        self._clock = clock
+        self._values: dict[bytes, Value] = {}
+        self._expiry: dict[bytes, int] = {}
+        self._functions: dict[str, Callable[[list[bytes], list[bytes]], Any]] = {
+            "deliver": lambda keys, args: self._append_all(keys, args, create=False),
+            "append_outbox": lambda keys, args: self._append_all(keys, args, create=True),
+            "activate": self._activate,
+            "open_home": self._open_home,
+            "fill_home": self._fill_home,
+            "put_versioned": self._put_versioned,
+        }
+
+    def _find(self, key: bytes) -> Value | None:
+        if key in self._expiry and self._expiry[key] <= self._clock():
+            self._forget(key)
+        return self._values.get(key)
+
+    def _forget(self, key: bytes) -> bool:
+        self._expiry.pop(key, None)
+        return self._values.pop(key, None) is not None
+
+    def _string(self, key: bytes) -> bytes | None:
+        value = self._find(key)
+        if value is not None and not isinstance(value, bytes):
+            raise TypeError(f"{key!r} does not hold a string.")
+        return value
+
+    def _zset(self, key: bytes) -> dict[bytes, float]:
+        value = self._find(key)
+        if value is None:
+            value = self._values[key] = {}
+        if not isinstance(value, dict):
+            raise TypeError(f"{key!r} does not hold a sorted set.")
+        return value
+
+    def _members(self, key: bytes) -> Members:
+        value = self._find(key)
+        if value is None:
+            value = self._values[key] = set()
+        if not isinstance(value, set):
+            raise TypeError(f"{key!r} does not hold a set.")
+        return value
+
+    def get(self, key: str) -> bytes | None:
+        return self._string(_bytes(key))
+
+    def mget(self, keys: list[str]) -> list[bytes | None]:
+        return [self.get(key) for key in keys]
+
+    def getex(self, key: str, px: int) -> bytes | None:
+        value = self.get(key)
+        if value is not None:
+            self._expiry[_bytes(key)] = self._clock() + px
+        return value
+
+    def set(
+        self,
+        key: str | bytes,
+        value: bytes | str,
+        nx: bool = False,
+        px: int | None = None,
+        keepttl: bool = False,
+    ) -> bool | None:
+        name = _bytes(key)
+        if nx and self._find(name) is not None:
+            return None
+        self._values[name] = _bytes(value)
+        if px is not None:
+            self._expiry[name] = self._clock() + px
+        elif not keepttl:
+            self._expiry.pop(name, None)
+        return True
+
+    def delete(self, *keys: str) -> int:
+        return sum(self._find(_bytes(key)) is not None and self._forget(_bytes(key)) for key in keys)
+
+    def pttl(self, key: str) -> int:
+        if self._find(_bytes(key)) is None:
+            return -2
+        return self._expiry.get(_bytes(key), self._clock() - 1) - self._clock()
+
+    def flushdb(self) -> bool:
+        self._values.clear()
+        self._expiry.clear()
+        return True
+
+    def zadd(self, key: str, mapping: Mapping[str, float], gt: bool = False) -> int:
+        scores, added = self._zset(_bytes(key)), 0
+        for member, score in mapping.items():
+            old = scores.get(_bytes(member))
+            added += old is None
+            if old is None or not gt or score > old:
+                scores[_bytes(member)] = float(score)
+        return added
+
+    def zscore(self, key: str, member: str | int) -> float | None:
+        return self._zset(_bytes(key)).get(_bytes(member))
+
+    def zmscore(self, key: str, members: list[str | int]) -> list[float | None]:
+        return [self.zscore(key, member) for member in members]
+
+    def zrange(self, key: str, start: int, end: int, withscores: bool = False) -> list[Any]:
+        ranked = sorted(self._zset(_bytes(key)).items(), key=lambda item: (item[1], item[0]))
+        chosen = ranked[start : None if end == -1 else end + 1]
+        return list(chosen) if withscores else [member for member, _ in chosen]
+
+    def sadd(self, key: str | bytes, *members: str | int | bytes) -> int:
+        known = self._members(_bytes(key))
+        new = {_bytes(member) for member in members} - known
+        known |= new
+        return len(new)
+
+    def scard(self, key: str) -> int:
+        return len(self._members(_bytes(key)))
+
+    def smembers(self, key: str) -> Members:
+        return self._members(_bytes(key)).copy()
+
+    def function_load(self, code: str, replace: bool = False) -> str:
+        """The functions are built in."""
+        return "tideline"
+
+    def fcall(self, function: str, numkeys: int, *keys_and_args: str | bytes | int) -> Any:
+        given = [_bytes(item) for item in keys_and_args]
+        return self._functions[function](given[:numkeys], given[numkeys:])
+
+    def _append_all(self, keys: list[bytes], args: list[bytes], *, create: bool) -> int:
+        length, slack, appended = int(args[0]), int(args[1]), 0
+        for key, blob in zip(keys, args[2:], strict=True):
+            stored = self._string(key)
+            if stored is None:
+                if not create:
+                    continue
+                stored = timeline.header(complete=True)
+            appended += 1
+            stored += blob
+            spread = (key[-1] * 10 + key[-2]) % 100
+            if len(stored) > HEADER_BYTES + ENTRY_BYTES * (length + slack * (50 + spread) // 100):
+                stored = _trimmed(stored, length)
+            self._values[key] = stored
+        return appended
+
+    def _activate(self, keys: list[bytes], args: list[bytes]) -> int:
+        made = 0
+        for key, reader in zip(keys[1:], args[1:], strict=True):
+            if self.sadd(keys[0], reader):
+                made += bool(self.set(key, timeline.header(complete=True), nx=True, px=int(args[0])))
+        return made
+
+    def _open_home(self, keys: list[bytes], args: list[bytes]) -> bytes | None:
+        self.sadd(keys[1], args[1])
+        self.set(keys[0], timeline.header(complete=False), nx=True, px=int(args[0]))
+        return self._string(keys[0])
+
+    def _fill_home(self, keys: list[bytes], args: list[bytes]) -> int:
+        expiry, length, generation, seen = (int(arg) for arg in args[:4])
+        floor = int.from_bytes(args[4], "big")
+        stored = self._string(keys[0])
+        if stored is None:
+            return 0
+        current = timeline.decode(stored)
+        if current.generation == generation:
+            rest = stored[seen:]
+        else:
+            rest, floor = stored[HEADER_BYTES:], max(floor, current.floor)
+        entries = np.concatenate([unpack(args[5]), unpack(rest)])
+        head = timeline.header(complete=True, generation=current.generation, floor=floor)
+        self.set(keys[0], _trimmed(head + pack(entries), length), px=expiry)
+        return 1
+
+    def _put_versioned(self, keys: list[bytes], args: list[bytes]) -> int:
+        written = 0
+        for key, value in zip(keys, args, strict=True):
+            stored = self._string(key)
+            if stored is None or value[:8] >= stored[:8]:
+                written += bool(self.set(key, value, keepttl=True))
+        return written
+
+
+class MemoryRedis:
+    """Synchronous client of a :class:`MemoryStore`."""
+
+    def __init__(self, store: MemoryStore) -> None:
+        self._store = store
+
+    def __getattr__(self, command: str) -> Callable[..., Any]:
+        return getattr(self._store, command)  # type: ignore[no-any-return]
+
+    def pipeline(self, transaction: bool = True) -> _Pipeline:
+        return _Pipeline(self._store)
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+class AsyncMemoryRedis:
+    """Asyncio client of a :class:`MemoryStore`."""
+
+    def __init__(self, store: MemoryStore) -> None:
+        self._store = store
+
+    def __getattr__(self, command: str) -> Callable[..., Any]:
+        method = getattr(self._store, command)
+
+        async def call(*args: Any, **options: Any) -> Any:
+            return method(*args, **options)
+
+        return call
+
+    def pipeline(self, transaction: bool = True) -> _AsyncPipeline:
+        return _AsyncPipeline(self._store)
+
+    async def aclose(self) -> None:
+        """Nothing is open."""
+
+
+class _Commands:
+    def __init__(self, store: MemoryStore) -> None:
+        self._store = store
+        self._queued: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = []
+
+    def __getattr__(self, command: str) -> Callable[..., None]:
+        def queue(*args: Any, **options: Any) -> None:
+            self._queued.append((command, args, options))
+
+        return queue
+
+    def _run(self) -> list[Any]:
+        queued, self._queued = self._queued, []
+        return [getattr(self._store, command)(*args, **options) for command, args, options in queued]
+
+
+class _Pipeline(_Commands):
+    def execute(self) -> list[Any]:
+        return self._run()
+
+
+class _AsyncPipeline(_Commands):
+    async def execute(self) -> list[Any]:
+        return self._run()
