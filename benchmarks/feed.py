@@ -40,7 +40,7 @@ HOST = "127.0.0.1"
 REQUESTS = 200
 CONNECTIONS = 4
 LIMIT = 20
-START_SECONDS = 120.0
+START_SECONDS = 300.0
 FULL = b'"rung":"full"'
 CHRONOLOGICAL = b'"rung":"chronological"'
 
@@ -153,7 +153,8 @@ def _until_ready(server: subprocess.Popen[bytes], url: str, log: Path) -> None:
         except httpx.TransportError:
             time.sleep(0.1)
     last = log.read_text(errors="replace").strip().splitlines()[-1:]
-    raise BenchmarkRefusedError(f"The ranking service did not start: {' '.join(last)}")
+    reason = " ".join(last) or f"it was not ready after {START_SECONDS:.0f} s."
+    raise BenchmarkRefusedError(f"The ranking service did not start: {reason}")
 
 
 def _tokens(home: Path, world: World) -> list[str]:

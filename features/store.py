@@ -86,31 +86,37 @@ def materialize(
     settings: HasFeatureStore,
     until: datetime,
     done: Callable[[MaterializedView], None],
+    full: bool = False,
 ) -> list[MaterializedView]:
     """Write the newest offline row of each entity to Redis, for the views that Spark computes.
 
-    Incremental: each view goes on from where its last run ended. Rows of Flink's views are written by Flink.
+    Each view goes on from where its last run ended; the first time, and with ``full`` (after Redis was lost),
+    it takes all rows within its ttl. Rows of Flink's views are written by Flink.
 
     Raises:
         OfflineRowsMissingError: a view has no folder yet, or was not applied.
     """
-    known = {view.name for view in store.list_feature_views()}
-    views = [view.name for view in VIEWS if view.engine == "spark"]
-    for name in views:
-        if name not in known:
+    registered = {view.name: view for view in store.list_feature_views()}
+    names = [view.name for view in VIEWS if view.engine == "spark"]
+    for name in names:
+        if name not in registered:
             raise OfflineRowsMissingError(f"{name} is not registered: run `tideline features apply` first.")
         if not (offline_folder(settings) / name).is_dir():
             raise OfflineRowsMissingError(
                 f"There are no offline rows of {name}: run `tideline features build` first."
             )
+    end = until.astimezone(UTC)
     online = store.provider.online_store
     written = []
-    for name in views:
+    for name in names:
         started, before = time.monotonic(), online.rows_written
+        since = registered[name].most_recent_end_time
+        # Not `materialize_incremental`: its first run starts from the wall clock, whatever the end.
+        start = end - registered[name].ttl if full or since is None else since
         # Feast prints to standard output, which here may carry one JSON object.
         with redirect_stdout(io.StringIO()), warnings.catch_warnings():
             warnings.simplefilter("ignore", RuntimeWarning)
-            store.materialize_incremental(until.astimezone(UTC), feature_views=[name])
+            store.materialize(min(start, end), end, feature_views=[name])
         view = MaterializedView(name, online.rows_written - before, time.monotonic() - started)
         written.append(view)
         done(view)

@@ -7,7 +7,7 @@ from ingestion.topics import ENGAGEMENTS, EVENT_TOPICS, FOLLOWS, TWEETS, USERS, 
 JOB_TOPICS: dict[str, tuple[Topic, ...]] = {
     "timelines": (USERS, FOLLOWS, TWEETS),
     "content": (USERS, TWEETS, ENGAGEMENTS),
-    "engagement": (USERS, FOLLOWS, TWEETS, ENGAGEMENTS),
+    "engagement": (FOLLOWS, TWEETS, ENGAGEMENTS),
     "trends": (TWEETS,),
     "archive": EVENT_TOPICS,
 }

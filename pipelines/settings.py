@@ -16,6 +16,7 @@ class FlinkSettings(Section):
     ``batch_ms`` is how long the source collects records into one batch, ``flush_ms`` how long deliveries
     wait for company; both add to freshness. ``shards`` is the number of key groups that batches are keyed
     by: the most that a job's parallelism can grow to, fixed for the life of its state.
+    ``restore_from``: the URI of the checkpoint or savepoint a job starts from; empty for none.
     ``restart_attempts`` failures in a row, ``restart_delay_ms`` apart, end a job.
     """
 
@@ -23,6 +24,7 @@ class FlinkSettings(Section):
     parallelism: int = 1
     checkpoint_ms: int = 5000
     checkpoint_dir: Path = Path(".tideline/checkpoints")
+    restore_from: str = ""
     restart_attempts: int = 1000
     restart_delay_ms: int = 1000
     batch_ms: int = 50

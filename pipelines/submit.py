@@ -1,27 +1,32 @@
-"""Entry point of every stream job: ``flink run -d -py pipelines/submit.py <job>``.
+"""Entry point of the stream jobs: ``flink run -d -py pipelines/submit.py <job>[=<checkpoint>] ...``.
 
 Flink puts the folder of the entry file on the import path, and ``pipelines/stream/timelines.py`` would
-hide the package ``timelines``; so jobs are started by name from here, one folder up.
+hide the package ``timelines``; so jobs are started by name from here, one folder up. One client submits
+several jobs: starting it takes longer than submitting one.
 """
 
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 
 from pipelines.jobs import JOB_TOPICS
 
-JOBS = tuple(JOB_TOPICS)
+RESTORE_FROM = "TIDELINE_FLINK__RESTORE_FROM"
 
 
 def main(arguments: list[str]) -> None:
-    """Run the ``main`` of the named job, which reads its settings from the environment.
+    """Run the ``main`` of each named job; it reads its settings from the environment.
 
-    One job a process: the planner numbers what it plans, and the numbers are in the uids of the state.
+    A job named with a checkpoint starts from it. The first job that is refused ends the client.
     """
-    if len(arguments) != 1 or arguments[0] not in JOBS:
-        raise SystemExit(f"Name one job: {', '.join(JOBS)}.")
-    importlib.import_module(f"pipelines.stream.{arguments[0]}").main()
+    jobs = [argument.partition("=") for argument in arguments]
+    if not jobs or any(name not in JOB_TOPICS for name, _, _ in jobs):
+        raise SystemExit(f"Name one job or more: {', '.join(JOB_TOPICS)}.")
+    for name, _, checkpoint in jobs:
+        os.environ[RESTORE_FROM] = checkpoint
+        importlib.import_module(f"pipelines.stream.{name}").main()
 
 
 if __name__ == "__main__":

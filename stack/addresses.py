@@ -31,7 +31,10 @@ def sections(plan: Plan, choices: Choices) -> dict[str, dict[str, str | bool | i
             "rest": f"{LOOPBACK}:{plan.ports['flink']}",
             "checkpoint_dir": str(home / "flink" / "checkpoints"),
         },
-        "mlflow": {"tracking_uri": plan.address("mlflow")},
+        "mlflow": {
+            "tracking_uri": plan.address("mlflow"),
+            "model_name": "-".join(filter(None, ("tideline-ranker", choices.namespace))),
+        },
         "api": {"url": plan.address("api")},
         "serving": {"cursor_key": str(home / "keys" / "cursor.key")},
         "timelines": {"push_below": choices.push_below},

@@ -7,7 +7,9 @@ KNOWN = frozenset(
     {
         "features.store.OfflineRowsMissingError",
         "ingestion.datasets.dataset.DatasetError",
+        "ingestion.machine.NoMachineNumberError",
         "ingestion.publisher.LogUnavailableError",
+        "ingestion.tokens.SigningKeyError",
         "ingestion.world.plan.WorldError",
         "pipelines.batch.quality.DataQualityError",
         "pipelines.stream.connectors.MissingTopicsError",

@@ -10,7 +10,6 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +17,7 @@ from pathlib import Path
 import msgspec
 
 from pipelines import submit
-from pipelines.submit import JOBS
+from pipelines.jobs import JOB_TOPICS
 from stack.errors import UserError
 from stack.layout import Layout
 from stack.plan import Plan
@@ -27,16 +26,17 @@ from stack.servers.flink import distribution, environment
 
 SUBMITTED = re.compile(r"JobID ([0-9a-f]{32})")
 ENDED = ("FINISHED", "FAILED", "CANCELED")
-# Each submission is a JVM and a Python; more at once than cores gains nothing.
-SUBMISSIONS_AT_ONCE = 2
 
 
 class WantedJob(msgspec.Struct, frozen=True):
-    """A job that should run: ``entry`` is its Python file and arguments, ``name`` its checkpoint folder's."""
+    """A job that should run: ``file`` submits it when called with ``name`` or ``name=<checkpoint URI>``.
+
+    ``name`` is also its checkpoint folder's.
+    """
 
     namespace: str
     name: str
-    entry: tuple[str, ...]
+    file: str
 
     @property
     def title(self) -> str:
@@ -55,9 +55,9 @@ class RunningJob:
 def stream_jobs(namespace: str, names: Sequence[str]) -> list[WantedJob]:
     """The project's own jobs of these names, or all; ``UserError`` for another name."""
     for name in names:
-        if name not in JOBS:
-            raise UserError(f"There is no job {name!r}; the jobs are {', '.join(JOBS)}.")
-    return [WantedJob(namespace, name, (submit.__file__, name)) for name in names or JOBS]
+        if name not in JOB_TOPICS:
+            raise UserError(f"There is no job {name!r}; the jobs are {', '.join(JOB_TOPICS)}.")
+    return [WantedJob(namespace, name, submit.__file__) for name in names or JOB_TOPICS]
 
 
 class JobControl:
@@ -93,8 +93,7 @@ class JobControl:
             active = self.active()
             missing = [job for job in wanted if job.title not in active]
             self._remember([*self.wanted(), *(job for job in wanted if job not in self.wanted())])
-            with ThreadPoolExecutor(SUBMISSIONS_AT_ONCE) as pool:
-                failures = [failure for failure in pool.map(self._run, missing) if failure]
+            failures = [failure for batch in _batches(missing) if (failure := self._run(batch))]
         if failures:
             raise UserError(" ".join(failures))
         return [job.title for job in missing]
@@ -133,14 +132,13 @@ class JobControl:
         complete = list(folder.glob("*/chk-*/_metadata"))
         return max(complete, key=lambda path: path.stat().st_mtime_ns).parent if complete else None
 
-    def _run(self, job: WantedJob) -> str | None:
-        """Submit one job; the sentence of its failure, if it fails."""
+    def _run(self, jobs: Sequence[WantedJob]) -> str | None:
+        """Submit jobs of one entry file by one client; the sentence of its failure, if it fails."""
         command = ["bash", str(distribution() / "bin" / "flink"), "run", "--detached"]
         command += ["--jobmanager", self._rest.removeprefix("http://")]
-        if checkpoint := self.last_checkpoint(job):
-            command += ["--fromSavepoint", checkpoint.as_uri(), "--claimMode", "CLAIM"]
-        command += ["--pyClientExecutable", sys.executable, "--python", *job.entry]
-        env = {"TIDELINE_HOME": str(self.layout.home), "TIDELINE_NAMESPACE": job.namespace}
+        command += ["--pyClientExecutable", sys.executable, "--python", jobs[0].file]
+        command += [f"{job.name}{self._restore(job)}" for job in jobs]
+        env = {"TIDELINE_HOME": str(self.layout.home), "TIDELINE_NAMESPACE": jobs[0].namespace}
         outcome = subprocess.run(  # noqa: S603
             command,
             env={**os.environ, **environment(self._plan), **env},
@@ -149,11 +147,16 @@ class JobControl:
             text=True,
             check=False,
         )
-        log = self.layout.log(f"submit-{job.title}")
+        titles = ", ".join(job.title for job in jobs)
+        log = self.layout.log(f"submit-{jobs[0].namespace or 'main'}")
         log.write_text(outcome.stdout + outcome.stderr)
-        if outcome.returncode == 0 and SUBMITTED.search(outcome.stdout):
+        if outcome.returncode == 0 and len(set(SUBMITTED.findall(outcome.stdout))) == len(jobs):
             return None
-        return f"Job {job.title} was refused: {reason(outcome.stdout + outcome.stderr)} (log: {log})."
+        return f"Of {titles} not all were taken: {reason(outcome.stdout + outcome.stderr)} (log: {log})."
+
+    def _restore(self, job: WantedJob) -> str:
+        checkpoint = self.last_checkpoint(job)
+        return f"={checkpoint.as_uri()}" if checkpoint else ""
 
     def _remember(self, jobs: list[WantedJob]) -> None:
         self.layout.jobs.parent.mkdir(parents=True, exist_ok=True)
@@ -168,6 +171,14 @@ class JobControl:
         with (self.layout.run / "jobs.lock").open("w") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield
+
+
+def _batches(jobs: Sequence[WantedJob]) -> list[list[WantedJob]]:
+    """A client is a JVM and a Python, which cost more than what they submit: one for each entry file."""
+    batches: dict[tuple[str, str], list[WantedJob]] = {}
+    for job in jobs:
+        batches.setdefault((job.namespace, job.file), []).append(job)
+    return list(batches.values())
 
 
 def reason(output: str) -> str:

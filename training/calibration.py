@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.isotonic import IsotonicRegression
 
 BINS = 100
 SMALLEST, LARGEST = 1e-5, 0.99
@@ -46,6 +45,9 @@ def fit_isotonic(raw: NDArray[np.float64], labels: NDArray[np.float64], bins: in
     Raises:
         ValueError: no examples, or only one kind of label.
     """
+    # Not at the top: serving only applies calibrators, and scikit-learn takes seconds to load.
+    from sklearn.isotonic import IsotonicRegression
+
     if len(raw) == 0 or labels.min() == labels.max():
         raise ValueError("Calibration needs examples of both kinds.")
     order = np.argsort(raw, kind="stable")

@@ -50,7 +50,10 @@ def running_totals(
         *(F.sum(column).alias(column) for column in totals),
         *(F.max(column).alias(column) for column in latest),
     )
-    changed = per_tick.where(F.greatest(*(F.abs(column) for column in totals), F.lit(0)) > 0)
+    # What was made and taken back before one tick changes no total, yet may be the latest of its kind.
+    moved = F.greatest(*(F.abs(column) for column in totals)) > 0
+    known = F.coalesce(*latest, F.lit(None)).isNotNull()
+    changed = per_tick.where(moved | known)
     until = Window.partitionBy(*keys).orderBy("tick").rowsBetween(Window.unboundedPreceding, 0)
     return changed.select(
         *keys,

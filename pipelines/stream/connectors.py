@@ -66,9 +66,11 @@ def configuration(settings: StreamSettings, job: str) -> Configuration:
         "pipeline.max-parallelism": "128",
         # How long a record may wait for others in a network buffer, at each of the shuffles on its way.
         "execution.buffer-timeout.interval": "5 ms",
-        "table.exec.uid.generation": "ALWAYS",
     }.items():
         config.set_string(key, value)
+    if flink.restore_from:
+        config.set_string("execution.state-recovery.path", flink.restore_from)
+        config.set_string("execution.state-recovery.claim-mode", "CLAIM")
     return config
 
 

@@ -11,16 +11,18 @@ from pyflink.datastream import DataStream
 from pyflink.table import Schema, StreamTableEnvironment
 from pyflink.table.changelog_mode import ChangelogMode
 
-from ingestion.topics import ENGAGEMENTS, FOLLOWS, TWEETS
+from pipelines.jobs import JOB_TOPICS
 from pipelines.settings import FlinkSettings, StreamSettings
 from pipelines.stream import connectors, engagement_queries, sql_tables
 from pipelines.stream.engagement_counts import EngagementWriter
 from pipelines.stream.store import StoreAddress
 
 JOB = "engagement"
-INPUTS = (FOLLOWS, TWEETS, ENGAGEMENTS)
-BATCH_MS = 200
-BATCH_ROWS = 20_000
+INPUTS = JOB_TOPICS[JOB]
+# The largest part of the delay between a like and its count; also how often a hot tweet reaches Python.
+BATCH_MS = 500
+BATCH_ROWS = 200_000
+FLUSH_MS = 100
 
 
 def build(t_env: StreamTableEnvironment, address: StoreAddress, flink: FlinkSettings) -> DataStream:
@@ -39,7 +41,7 @@ def build(t_env: StreamTableEnvironment, address: StoreAddress, flink: FlinkSett
     return (
         t_env.to_changelog_stream(counts, _changelog_schema(), ChangelogMode.upsert())
         .key_by(lambda row: row[1] % partitions % shards, key_type=Types.INT())
-        .process(EngagementWriter(address, flink.flush_ms), output_type=Types.STRING())
+        .process(EngagementWriter(address, max(FLUSH_MS, flink.flush_ms)), output_type=Types.STRING())
         .uid("engagement-counts")
         .name("write counts")
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -17,8 +17,9 @@ from features.rows import encode_rows, load_functions, put_rows
 from pipelines.stream.delivery import END_OF_INPUT
 from pipelines.stream.engagement_queries import ACCOUNT, TWEET
 from pipelines.stream.store import Store, StoreAddress
-from timelines import commands
-from timelines.bodies import AccountCounts, TweetCounts
+from timelines.bodies import AccountCounts, TweetCounts, encode_account_counts, encode_tweet_counts
+from timelines.commands import KEYS_PER_CALL
+from timelines.keys import Keyspace
 
 FLUSH_ROWS = 5000
 
@@ -122,16 +123,37 @@ class EngagementWriter(KeyedProcessFunction):  # type: ignore[misc]
         keys = self._store.keys
         totals = {tweet_id: tweet.totals() for tweet_id, tweet in tweets.items()}
         with self._store.pipeline() as pipe:
-            for tweet_id, counts in totals.items():
-                commands.set_tweet_counts(
-                    pipe, keys, tweet_id, TweetCounts(*counts), tweets[tweet_id].version
-                )
+            _put_counts(
+                pipe,
+                keys,
+                "counts",
+                {
+                    tweet_id: encode_tweet_counts(TweetCounts(*counts), tweets[tweet_id].version)
+                    for tweet_id, counts in totals.items()
+                },
+            )
+            _put_counts(
+                pipe,
+                keys,
+                "account_counts",
+                {
+                    user: encode_account_counts(AccountCounts(followers, following, made), changed)
+                    for _, user, _, followers, following, made, _, changed in accounts
+                },
+            )
             if tweets:
                 values = [(*counts, tweets[tweet_id].last_hour(clock)) for tweet_id, counts in totals.items()]
                 versions = np.array([tweet.version for tweet in tweets.values()], dtype=np.int64)
                 packed = encode_rows(TWEET_ENGAGEMENT, versions, np.array(values, dtype=np.float32))
                 put_rows(pipe, keys, TWEET_ENGAGEMENT, [(tweet_id,) for tweet_id in tweets], packed)
-            for _, user, _, followers, following, made, _, changed in accounts:
-                commands.set_account_counts(
-                    pipe, keys, user, AccountCounts(followers, following, made), changed
-                )
+
+
+def _put_counts(pipe: Any, keys: Keyspace, kind: str, values: Mapping[int, bytes]) -> None:
+    """The versioned writes of ``timelines.commands``, many keys of a partition in one call."""
+    by_partition: dict[int, list[int]] = {}
+    for entity in values:
+        by_partition.setdefault(keys.partition(entity), []).append(entity)
+    for entities in by_partition.values():
+        for start in range(0, len(entities), KEYS_PER_CALL):
+            part = entities[start : start + KEYS_PER_CALL]
+            pipe.fcall("put_versioned", len(part), *keys.keys(kind, part), *map(values.__getitem__, part))

@@ -6,8 +6,8 @@ from importlib import resources
 from typing import Literal
 
 from fastapi import APIRouter, Response
-from ingestion.api.problems import ProblemError
 
+from ingestion.api.problems import ProblemError
 from serving.api.dependencies import ServiceDep, json_response
 
 router = APIRouter(include_in_schema=False)

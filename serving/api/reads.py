@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Path, Query, Response
-from ingestion.api.problems import ProblemError
 
+from ingestion.api.problems import ProblemError
 from serving.api.dependencies import ReaderDep, ServiceDep, json_response
 from serving.api.feed import ID_PATTERN
 from serving.shapes import Trends, Tweet, User

@@ -8,9 +8,9 @@ from typing import Any
 
 import msgspec
 import numpy as np
-from features.context import context_features
 from numpy.typing import NDArray
 
+from features.context import context_features
 from features.names import VIEWS
 from features.rows import wide_read
 from serving.feed.query import Candidate, FeedQuery

@@ -72,8 +72,14 @@ def apply() -> None:
 
 
 @app.command()
-def materialize(until: Until = None, as_json: AsJson = False) -> None:
+def materialize(
+    until: Until = None,
+    full: Annotated[bool, typer.Option(help="All rows within their ttl: after the store was lost.")] = False,
+    as_json: AsJson = False,
+) -> None:
     """Write the newest offline rows to the online store, from where the last run ended."""
+    import redis
+
     from features.store import MaterializedView, open_store
     from features.store import materialize as run
 
@@ -83,7 +89,10 @@ def materialize(until: Until = None, as_json: AsJson = False) -> None:
         if not as_json:
             typer.echo(f"{view.name:<24}{view.rows:>10,} rows  {view.seconds:6.1f} s")
 
-    views = run(open_store(settings), settings, _moment(until), done)
+    try:
+        views = run(open_store(settings), settings, _moment(until), done, full)
+    except redis.RedisError as error:
+        raise UserError(f"The online store does not answer ({error}).") from error
     if as_json:
         typer.echo(
             json.dumps(

@@ -27,7 +27,7 @@ class LagReader:
     """Reads the lag of consumer groups; a group without a commit lags by the whole log."""
 
     def __init__(self, bootstrap: str) -> None:
-        self._admin = AdminClient({"bootstrap.servers": bootstrap})
+        self._admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
 
     def end_offsets(self, topics: Iterable[str]) -> dict[tuple[str, int], int]:
         """The offset after the last record of every partition."""

@@ -92,6 +92,8 @@ def configuration(plan: Plan) -> dict[str, object]:
         "taskmanager.resource-id": "taskmanager",
         "taskmanager.numberOfTaskSlots": plan.stack.slots,
         "taskmanager.memory.process.size": f"{plan.stack.taskmanager_mb}m",
+        # A TaskManager out of heap limps; one that ends is started again with its jobs.
+        "taskmanager.jvm-exit-on-oom": True,
         "parallelism.default": 1,
         # A killed process is noticed by refused heartbeats (two in a row); the timeout is for those that
         # hang, and busy cores must not look like that.

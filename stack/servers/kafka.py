@@ -76,7 +76,8 @@ def _prepare(plan: Plan, data: Path) -> None:
     (data / "server.properties").write_text(properties(plan, data))
     if (data / "log" / "meta.properties").exists():
         return
-    cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+    # The tool takes an id that starts with a dash for an option.
+    cluster = "T" + base64.urlsafe_b64encode(uuid.uuid4().bytes).decode()[1:22]
     command = _java(
         plan, 128, "kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(data / "server.properties")
     )

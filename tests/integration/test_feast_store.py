@@ -223,6 +223,19 @@ def test_a_second_materialization_writes_only_what_is_newer(settings: FeatureSto
     }
 
 
+def test_after_the_store_was_lost_a_full_materialization_brings_every_entity_back(
+    settings: FeatureStoreSettings,
+) -> None:
+    from features.store import apply_repo, materialize, open_store
+
+    write_offline(settings)
+    store = open_store(settings)
+    apply_repo(store, settings)
+    first = materialize(store, settings, NOW, lambda view: None)
+    again = materialize(store, settings, NOW, lambda view: None, full=True)
+    assert [view.rows for view in again] == [view.rows for view in first]
+
+
 def test_materializing_before_building_says_what_to_run(settings: FeatureStoreSettings) -> None:
     from features.store import OfflineRowsMissingError, apply_repo, materialize, open_store
 

@@ -26,6 +26,7 @@ PATIENCE = 240.0
 
 COUNTING_JOB = """
 import os
+import sys
 from pyflink.common import Configuration
 from pyflink.datastream import StreamExecutionEnvironment
 from pyflink.table import StreamTableEnvironment
@@ -34,14 +35,14 @@ config = Configuration()
 config.set_string("execution.checkpointing.interval", "500 ms")
 folder = "file://" + os.environ["TIDELINE_HOME"] + "/flink/checkpoints/main/counting"
 config.set_string("execution.checkpointing.dir", folder)
+checkpoint = sys.argv[1].partition("=")[2]
+if checkpoint:
+    config.set_string("execution.state-recovery.path", checkpoint)
 env = StreamExecutionEnvironment.get_execution_environment(config)
 env.set_parallelism(1)
 tables = StreamTableEnvironment.create(env)
 tables.get_config().set("pipeline.name", "main-counting")
-tables.execute_sql(
-    "CREATE TABLE numbers (n BIGINT) WITH ('connector' = 'datagen', 'rows-per-second' = '10',"
-    " 'fields.n.kind' = 'sequence', 'fields.n.start' = '1', 'fields.n.end' = '100000000')"
-)
+tables.execute_sql("CREATE TABLE numbers (n BIGINT) WITH ('connector' = 'datagen', 'rows-per-second' = '10')")
 tables.execute_sql("CREATE TABLE counts (n BIGINT) WITH ('connector' = 'blackhole')")
 tables.execute_sql("INSERT INTO counts SELECT COUNT(*) FROM numbers")
 """
@@ -120,7 +121,7 @@ def test_a_killed_jobmanager_comes_back_with_its_jobs_and_down_leaves_no_process
     entry = tmp_path / "counting_job.py"
     entry.write_text(COUNTING_JOB)
     control = job_control(StackSettings())
-    job = WantedJob("", "counting", (str(entry),))
+    job = WantedJob("", "counting", str(entry))
     assert control.submit([job]) == ["main-counting"]
     assert control.submit([job]) == []
     first = control.active()["main-counting"].job_id

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ingestion.events import (
@@ -159,6 +159,7 @@ def histories(draw: st.DrawFn) -> list[AnyEvent]:
     return events
 
 
+@settings(deadline=None)
 @given(st.data(), histories(), st.integers(1, 4))
 def test_any_order_batching_and_repetition_gives_the_feed_of_the_definition(
     data: st.DataObject, events: list[AnyEvent], push_below: int
