@@ -35,6 +35,14 @@ class Keys:
     private: Ed25519PrivateKey | None
 
 
+@dataclass(frozen=True)
+class Bearer:
+    """Who a token speaks for; with ``audit`` somebody only checks what this user would see."""
+
+    user: int
+    audit: bool
+
+
 def ensure_keys(settings: SecuritySettings) -> Keys:
     """The keys of the settings' files; both files are made where neither is there.
 
@@ -63,12 +71,15 @@ def load_keys(settings: SecuritySettings) -> Keys:
     return Keys(public, None)
 
 
-def mint(settings: SecuritySettings, user: int, now_s: int, seconds: int | None = None) -> str:
+def mint(
+    settings: SecuritySettings, user: int, now_s: int, seconds: int | None = None, audit: bool = False
+) -> str:
     """A token that says its bearer is ``user``, signed with the settings' key (made if there is none).
 
     Args:
         now_s: seconds since 1970.
         seconds: how long it is valid; the settings' ``token_seconds`` unless given.
+        audit: see :class:`Bearer`.
 
     Raises:
         SigningKeyError: there is no private key to sign with.
@@ -76,18 +87,25 @@ def mint(settings: SecuritySettings, user: int, now_s: int, seconds: int | None 
     keys = ensure_keys(settings)
     if keys.private is None:
         raise SigningKeyError(f"There is no private key at {settings.private_key} to sign a token with.")
-    claims = {
+    claims: dict[str, str | int] = {
         "iss": settings.issuer,
         "aud": settings.audience,
         "sub": str(user),
         "iat": now_s,
         "exp": now_s + (settings.token_seconds if seconds is None else seconds),
     }
+    if audit:
+        claims["audit"] = True
     return jwt.encode(claims, keys.private, algorithm=ALGORITHMS[0])
 
 
 def user_of(settings: SecuritySettings, keys: Keys, token: str) -> int:
-    """The user that a token names.
+    """The user that a token names; see :func:`bearer_of`."""
+    return bearer_of(settings, keys, token).user
+
+
+def bearer_of(settings: SecuritySettings, keys: Keys, token: str) -> Bearer:
+    """Whom a token speaks for.
 
     Raises:
         InvalidTokenError: its signature, issuer, audience, expiry or subject is not right.
@@ -108,7 +126,7 @@ def user_of(settings: SecuritySettings, keys: Keys, token: str) -> int:
     subject = claims["sub"]
     if not (subject.isascii() and subject.isdigit() and len(subject) <= 20 and int(subject) < LARGEST_USER):
         raise InvalidTokenError("The token names no user.")
-    return int(subject)
+    return Bearer(int(subject), claims.get("audit") is True)
 
 
 def _generate(settings: SecuritySettings) -> None:

@@ -10,7 +10,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from ingestion.api.problems import ProblemError
 from ingestion.settings import SecuritySettings
-from ingestion.tokens import InvalidTokenError, Keys, ensure_keys, user_of
+from ingestion.tokens import Bearer, InvalidTokenError, Keys, bearer_of, ensure_keys
 
 _bearer = HTTPBearer(auto_error=False)
 
@@ -36,11 +36,16 @@ def current_user(
     request: Request, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
 ) -> int:
     """The user id that the request's bearer token proves; 401 without a valid one."""
+    return current_bearer(request, credentials).user
+
+
+def current_bearer(request: Request, credentials: HTTPAuthorizationCredentials | None) -> Bearer:
+    """Whom the request's bearer token speaks for; 401 without a valid one."""
     if credentials is None:
         raise _unauthorized("This needs a bearer token.", "Bearer")
     check: TokenCheck = request.app.state.token_check
     try:
-        return user_of(check.settings, check.keys, credentials.credentials)
+        return bearer_of(check.settings, check.keys, credentials.credentials)
     except InvalidTokenError as error:
         raise _unauthorized(str(error), 'Bearer error="invalid_token"') from error
 

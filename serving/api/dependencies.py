@@ -9,7 +9,8 @@ import orjson
 from fastapi import Depends, Request, Response
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
-from ingestion.api.auth import current_user
+from ingestion.api.auth import current_bearer
+from ingestion.tokens import Bearer
 from serving.service import Service
 
 
@@ -22,15 +23,23 @@ def service_of(request: Request) -> Service:
 ServiceDep = Annotated[Service, Depends(service_of)]
 
 
-async def reader_of(
+async def bearer_of(
     request: Request,
     credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(HTTPBearer(auto_error=False))],
-) -> int:
-    """The reader that the token names; 401 without a valid one.
+) -> Bearer:
+    """Whom the token speaks for; 401 without a valid one.
 
     Asynchronous, because FastAPI sends every synchronous dependency through its thread pool.
     """
-    return current_user(request, credentials)
+    return current_bearer(request, credentials)
+
+
+BearerDep = Annotated[Bearer, Depends(bearer_of)]
+
+
+async def reader_of(bearer: BearerDep) -> int:
+    """The reader that the token names; 401 without a valid one."""
+    return bearer.user
 
 
 ReaderDep = Annotated[int, Depends(reader_of)]

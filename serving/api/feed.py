@@ -7,7 +7,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
 
-from serving.api.dependencies import ReaderDep, ServiceDep, json_response
+from serving.api.dependencies import BearerDep, ReaderDep, ServiceDep, json_response
 from serving.feed.answer import Answer
 from serving.feed.feed import Request
 from serving.feed.query import Algorithm, Candidate
@@ -26,7 +26,7 @@ ID_PATTERN = r"^[0-9]{1,19}$"
 @router.get("", response_model=FeedPage, summary="The reader's home feed")
 async def feed(
     service: ServiceDep,
-    reader: ReaderDep,
+    bearer: BearerDep,
     algorithm: Algorithm = "ranked",
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
     cursor: Annotated[str | None, Query(max_length=200)] = None,
@@ -34,7 +34,7 @@ async def feed(
 ) -> Response:
     """Ranked, or chronological where asked for or where ranking cannot answer: see ``ranking``."""
     started = service.seconds()
-    answer, model = await service.feed.page(Request(reader, algorithm, limit, cursor))
+    answer, model = await service.feed.page(Request(bearer.user, algorithm, limit, cursor, bearer.audit))
     bundle = model.bundle if explain and model is not None else None
     page = page_shape(answer, bundle, explain, (service.seconds() - started) * 1000)
     service.metrics.observe(answer)

@@ -47,12 +47,13 @@ class Models(Protocol):
 
 @dataclass(frozen=True)
 class Request:
-    """What the client asked: ``cursor`` is the text it was given."""
+    """What the client asked: ``cursor`` is the text it was given; an ``audit`` makes no impressions."""
 
     reader: int
     algorithm: Algorithm
     limit: int
     cursor: str | None
+    audit: bool = False
 
 
 @dataclass(frozen=True)
@@ -101,9 +102,10 @@ class Feed:
             raise CursorError
         query = FeedQuery(request.reader, request.limit, self.clock.now_ms(), self.clock.request_id())
         answer, model = await self._answer(query, request.algorithm, cursor)
-        log = LogImpressions(self.impressions, answer.rung, answer.model, answer.first_position)
-        query = dataclasses.replace(query, request_id=answer.request_id)
-        self.runner.start_side_effects((log,), query, Selection(answer.items, ()))
+        if not request.audit:
+            log = LogImpressions(self.impressions, answer.rung, answer.model, answer.first_position)
+            query = dataclasses.replace(query, request_id=answer.request_id)
+            self.runner.start_side_effects((log,), query, Selection(answer.items, ()))
         return answer, model
 
     async def delta(self, reader: int, since: int, limit: int) -> tuple[int, Sequence[Candidate]]:

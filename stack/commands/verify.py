@@ -17,6 +17,10 @@ def verify(
     namespace: Annotated[
         str | None, typer.Option(help="Namespace of the log; the settings' without it.")
     ] = None,
+    viewers: Annotated[
+        int | None,
+        typer.Option(min=1, help="Only so many feeds, evenly spread; without it all of them."),
+    ] = None,
     concurrency: Annotated[int, typer.Option(min=1, help="Feeds read at the same time.")] = 16,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of a table.")] = False,
 ) -> None:
@@ -51,9 +55,9 @@ def verify(
             fold = fold_log(settings, progress)
 
             def token_of(user: int) -> str:
-                return mint(settings.security, user, int(time.time()))
+                return mint(settings.security, user, int(time.time()), audit=True)
 
-            verdict, wrong = asyncio.run(run(settings, fold, token_of, concurrency, progress))
+            verdict, wrong = asyncio.run(run(settings, fold, viewers, token_of, concurrency, progress))
         except (LogUnavailableError, FeedReadError, SigningKeyError) as error:
             raise UserError(str(error)) from error
     for viewer, difference in list(wrong.items())[:SHOWN]:

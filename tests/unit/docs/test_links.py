@@ -19,6 +19,8 @@ def test_every_link_of_a_page_leads_to_a_file(page: Path) -> None:
 
 
 def test_the_data_path_names_a_file_for_every_step() -> None:
-    steps = [line for line in (ROOT / "docs/data-path.md").read_text().splitlines() if re.match(r"\| \d+ \|", line)]
+    steps = [
+        line for line in (ROOT / "docs/data-path.md").read_text().splitlines() if re.match(r"\| \d+ \|", line)
+    ]
     assert len(steps) >= 20
     assert [step for step in steps if not LINK.search(step)] == []
