@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from pyspark import SparkConf
 from pyspark.sql import SparkSession
 
 from features.settings import FeatureSettings
+
+LOGGING = Path(__file__).with_name("spark_log4j2.properties")
 
 
 def spark_conf(settings: FeatureSettings) -> dict[str, str]:
@@ -18,13 +22,13 @@ def spark_conf(settings: FeatureSettings) -> dict[str, str]:
         "spark.driver.bindAddress": "127.0.0.1",
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
-        "spark.log.level": "ERROR",
         "spark.sql.session.timeZone": "UTC",
         "spark.sql.shuffle.partitions": str(settings.shuffle_partitions),
         "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
         # Jobs of seconds on few cores: the optimizing compiler and a parallel collector cost more
         # than they give.
-        "spark.driver.extraJavaOptions": "-Duser.timezone=UTC -XX:+UseSerialGC -XX:TieredStopAtLevel=1",
+        "spark.driver.extraJavaOptions": "-Duser.timezone=UTC -XX:+UseSerialGC -XX:TieredStopAtLevel=1 "
+        f"-Dlog4j2.configurationFile={LOGGING.as_uri()}",
     }
 
 

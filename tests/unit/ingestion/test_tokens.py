@@ -10,7 +10,16 @@ import jwt
 import pytest
 
 from ingestion.settings import SecuritySettings
-from ingestion.tokens import InvalidTokenError, SigningKeyError, ensure_keys, load_keys, mint, user_of
+from ingestion.tokens import (
+    Bearer,
+    InvalidTokenError,
+    SigningKeyError,
+    bearer_of,
+    ensure_keys,
+    load_keys,
+    mint,
+    user_of,
+)
 
 
 def settings(folder: Path, **changes: Any) -> SecuritySettings:
@@ -30,6 +39,14 @@ def signed(folder: Path, **changes: Any) -> str:
 def test_a_token_names_the_user_it_was_made_for(tmp_path: Path) -> None:
     security = settings(tmp_path)
     assert user_of(security, ensure_keys(security), mint(security, 42, int(time.time()))) == 42
+
+
+def test_only_a_token_made_for_an_audit_is_one(tmp_path: Path) -> None:
+    security = settings(tmp_path)
+    keys, now = ensure_keys(security), int(time.time())
+    assert bearer_of(security, keys, mint(security, 42, now, audit=True)) == Bearer(42, audit=True)
+    assert bearer_of(security, keys, mint(security, 42, now)) == Bearer(42, audit=False)
+    assert bearer_of(security, keys, signed(tmp_path, audit="yes")) == Bearer(7, audit=False)
 
 
 @pytest.mark.parametrize(

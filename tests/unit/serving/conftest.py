@@ -84,9 +84,11 @@ class SmallWorld:
         limit: int = 3,
         cursor: str | None = None,
         reader: int | None = None,
+        audit: bool = False,
     ) -> Answer:
         async def ask() -> Answer:
-            request = Request(self.reader if reader is None else reader, algorithm, limit, cursor)  # type: ignore[arg-type]
+            asked_for = self.reader if reader is None else reader
+            request = Request(asked_for, algorithm, limit, cursor, audit)  # type: ignore[arg-type]
             answer, _ = await self.feed.page(request)
             await self.feed.runner.drain()
             return answer

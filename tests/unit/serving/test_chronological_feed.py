@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from serving.feed.cursor import CursorError
@@ -90,3 +92,12 @@ def test_a_cursor_of_another_reader_is_refused(world) -> None:
     cursor = world.page(limit=1).next_cursor
     with pytest.raises(CursorError):
         world.page(cursor=cursor, reader=2)
+
+
+def test_what_an_audit_reads_is_the_same_page_and_no_impression(world: Any) -> None:
+    world.follow(2)
+    world.tweet(20, 2)
+    audited = world.page(audit=True)
+    assert world.impressions == []
+    assert [item.original_id for item in audited.items] == [item.original_id for item in world.page().items]
+    assert len(world.impressions) == 1
