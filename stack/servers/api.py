@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 
 from stack.plan import Plan
@@ -13,6 +14,13 @@ from stack.server import Server
 def server(plan: Plan) -> Server:
     """uvicorn's own parent process restarts a worker that dies."""
     address = plan.address("api")
+    metrics = plan.layout.run / "metrics"
+
+    def empty_metrics() -> None:
+        """What the workers measure lies there, so that each of them can answer for all."""
+        shutil.rmtree(metrics, ignore_errors=True)
+        metrics.mkdir(parents=True)
+
     return Server(
         name="api",
         command=(
@@ -33,7 +41,13 @@ def server(plan: Plan) -> Server:
         ),
         address=address,
         ready=http_answers(f"{address}/healthz"),
-        env={"OMP_NUM_THREADS": "1", "MLFLOW_DISABLE_TELEMETRY": "true", "MALLOC_ARENA_MAX": "2"},
+        env={
+            "OMP_NUM_THREADS": "1",
+            "MLFLOW_DISABLE_TELEMETRY": "true",
+            "MALLOC_ARENA_MAX": "2",
+            "PROMETHEUS_MULTIPROC_DIR": str(metrics),
+        },
         after=("kafka", "valkey"),
+        prepare=empty_metrics,
         reloads=True,
     )

@@ -263,7 +263,9 @@ def test_readiness_names_what_is_missing(reader: Reader) -> None:
     assert NOWHERE in ready["dependencies"]["model"]
 
 
-def test_metrics_count_pages_by_rung_and_reason(reader: Reader) -> None:
+def test_metrics_count_pages_by_rung_and_reason(reader: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
+    # MLflow's server code sets it in the process of whoever imports it.
+    monkeypatch.delenv("PROMETHEUS_MULTIPROC_DIR", raising=False)
     reader.get("/v1/feed", algorithm="chronological")
     text = reader.get("/metrics").text
     assert 'tideline_feed_total{reason="requested",rung="chronological"}' in text
