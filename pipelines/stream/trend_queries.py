@@ -11,6 +11,7 @@ from pipelines.stream.sql_tables import is_event
 WORLD = "world"
 TOP = 50
 MIN_AUTHORS = 3
+MIN_SEEN = 2
 MIN_LETTERS = 4
 STOP_WORDS = tuple(
     """
@@ -74,11 +75,16 @@ def occurrences() -> str:
 
 
 def counts(window: TrendWindow, occurrences_table: str) -> str:
-    """Occurrences and distinct authors per place, term and window; ``closed`` is its last moment."""
+    """Occurrences and distinct authors per place, term and window; ``closed`` is its last moment.
+
+    A term seen once in a window counts as not seen: most words are, and keeping them for the comparison with
+    the next window was most of the job's state.
+    """
     return f"""
         SELECT place, term, COUNT(*) AS seen, COUNT(DISTINCT author_id) AS authors, window_time AS closed
         FROM TABLE(HOP(TABLE {occurrences_table}, DESCRIPTOR(event_time), {window.slide}, {window.size}))
-        GROUP BY place, term, window_start, window_end, window_time"""  # noqa: S608
+        GROUP BY place, term, window_start, window_end, window_time
+        HAVING COUNT(*) >= {MIN_SEEN}"""  # noqa: S608
 
 
 def scored(window: TrendWindow, counts_table: str) -> str:

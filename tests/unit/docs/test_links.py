@@ -6,6 +6,9 @@ import re
 from pathlib import Path
 
 import pytest
+from typer.main import get_command
+
+from stack.cli import app
 
 ROOT = Path(__file__).parents[3]
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -24,3 +27,15 @@ def test_the_data_path_names_a_file_for_every_step() -> None:
     ]
     assert len(steps) >= 20
     assert [step for step in steps if not LINK.search(step)] == []
+
+
+def test_every_command_of_the_readme_exists() -> None:
+    text = (ROOT / "README.md").read_text()
+    targets = set(re.findall(r"^([a-z-]+):.*##", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    made = set(re.findall(r"\bmake ([a-z-]+)", text))
+    assert made
+    assert made <= targets
+    commands = get_command(app).commands  # type: ignore[attr-defined]
+    named = set(re.findall(r"`tideline ([a-z]+)", text))
+    assert len(named) > 5
+    assert named <= set(commands)
