@@ -10,39 +10,17 @@ from typing import Any
 import numpy as np
 
 from ingestion.events import FollowChanged, LikeChanged, RetweetChanged, TweetCreated, TweetDeleted
+from ingestion.stored import EntryRow, body_of, retweet_row, tweet_row
 from timelines import commands, entry
-from timelines.bodies import TweetBody, tombstone
+from timelines.bodies import tombstone
 from timelines.keys import Keyspace
 from timelines.settings import TimelineSettings
 
 
 def tweet_created(pipe: Any, keys: Keyspace, settings: TimelineSettings, event: TweetCreated) -> None:
     """The body, the author's outbox and the author's own timeline."""
-    body = TweetBody(
-        tweet_id=event.tweet_id,
-        author_id=event.author_id,
-        text=event.text,
-        created_at=event.ts,
-        lang=event.lang,
-        place=event.place,
-        visibility=event.visibility,
-        in_reply_to=event.in_reply_to,
-        quote_of=event.quote_of,
-        hashtags=event.hashtags,
-        mentions=event.mentions,
-        media=event.media,
-    )
-    flags = entry.REPLY if event.in_reply_to is not None else 0
-    if event.visibility == "followers":
-        flags |= entry.FOLLOWERS_ONLY
-    commands.put_body(pipe, keys, body)
-    _appear(
-        pipe,
-        keys,
-        settings,
-        event.author_id,
-        entry.entry(event.tweet_id, event.author_id, event.tweet_id, event.author_id, flags),
-    )
+    commands.put_body(pipe, keys, body_of(event))
+    _appear(pipe, keys, settings, tweet_row(event))
 
 
 def tweet_deleted(pipe: Any, keys: Keyspace, event: TweetDeleted) -> None:
@@ -52,15 +30,8 @@ def tweet_deleted(pipe: Any, keys: Keyspace, event: TweetDeleted) -> None:
 
 def retweet_changed(pipe: Any, keys: Keyspace, settings: TimelineSettings, event: RetweetChanged) -> None:
     """The reader's set of retweets, outbox and own timeline."""
-    flags = entry.RETWEET if event.active else entry.RETWEET | entry.WITHDRAWN
     commands.set_retweet(pipe, keys, event.user_id, event.tweet_id, event.ts, event.active)
-    _appear(
-        pipe,
-        keys,
-        settings,
-        event.user_id,
-        entry.entry(event.retweet_id, event.user_id, event.tweet_id, event.author_id, flags),
-    )
+    _appear(pipe, keys, settings, retweet_row(event))
 
 
 def like_changed(pipe: Any, keys: Keyspace, event: LikeChanged) -> None:
@@ -73,8 +44,7 @@ def follow_changed(pipe: Any, keys: Keyspace, event: FollowChanged) -> None:
     commands.set_followee(pipe, keys, event.follower_id, event.followee_id, event.ts, event.active)
 
 
-def _appear(
-    pipe: Any, keys: Keyspace, settings: TimelineSettings, author: int, entries: entry.Entries
-) -> None:
+def _appear(pipe: Any, keys: Keyspace, settings: TimelineSettings, row: EntryRow) -> None:
+    entries, author = entry.entry(*row), row[1]
     commands.append_outbox(pipe, keys, settings, entries)
     commands.deliver(pipe, keys, settings, np.array([author]), entries)

@@ -21,6 +21,7 @@ from ingestion.events import (
     TweetCreated,
     TweetDeleted,
 )
+from ingestion.stored import body_of, card_of
 from pipelines.jobs import JOB_TOPICS
 from pipelines.settings import StreamSettings
 from pipelines.stream import connectors
@@ -28,39 +29,10 @@ from pipelines.stream.decoding import DEAD_LETTERS, decode_batch
 from pipelines.stream.fan_out import unfit
 from pipelines.stream.store import Store, StoreAddress
 from timelines import commands
-from timelines.bodies import AccountCard, TweetBody, tombstone
+from timelines.bodies import tombstone
 from timelines.keys import Keyspace
 
 JOB = "content"
-
-
-def body(event: TweetCreated) -> TweetBody:
-    """What is stored of a tweet."""
-    return TweetBody(
-        tweet_id=event.tweet_id,
-        author_id=event.author_id,
-        text=event.text,
-        created_at=event.ts,
-        lang=event.lang,
-        place=event.place,
-        visibility=event.visibility,
-        in_reply_to=event.in_reply_to,
-        quote_of=event.quote_of,
-        hashtags=event.hashtags,
-        mentions=event.mentions,
-        media=event.media,
-    )
-
-
-def card(event: AccountRegistered) -> AccountCard:
-    """What is stored of an account."""
-    return AccountCard(
-        user_id=event.user_id,
-        handle=event.handle,
-        display_name=event.display_name,
-        created_at=event.created_at,
-        place=event.place,
-    )
 
 
 def write(pipe: Any, keys: Keyspace, events: Iterable[AnyEvent]) -> None:
@@ -75,11 +47,11 @@ def write(pipe: Any, keys: Keyspace, events: Iterable[AnyEvent]) -> None:
     for event in events:
         match event:
             case TweetCreated():
-                commands.put_body(pipe, keys, body(event))
+                commands.put_body(pipe, keys, body_of(event))
             case TweetDeleted():
                 commands.put_body(pipe, keys, tombstone(event.tweet_id, event.author_id))
             case AccountRegistered():
-                commands.put_card(pipe, keys, card(event), event.ts)
+                commands.put_card(pipe, keys, card_of(event), event.ts)
             case LikeChanged():
                 change(keys.likes(event.user_id), event.tweet_id, event.ts, event.active)
             case RetweetChanged():

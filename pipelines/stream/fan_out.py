@@ -21,10 +21,11 @@ from ingestion.events import (
     TweetCreated,
     TweetDeleted,
 )
+from ingestion.stored import retweet_row, tweet_row
 from pipelines.stream.authors import Authors, Edge
 from pipelines.stream.deliveries import Deliveries, Pairs
 from timelines import entry
-from timelines.entry import ENTRY_BYTES, FOLLOWERS_ONLY, REPLY, RETWEET, WITHDRAWN, Entries
+from timelines.entry import ENTRY_BYTES, Entries
 
 USER_LIMIT = 1 << entry.AUTHOR_BITS
 ID_LIMIT = 1 << 63
@@ -89,13 +90,9 @@ def _collect(events: Iterable[AnyEvent]) -> _Batch:
                 batch.follows.setdefault(event.followee_id, []).append(event)
                 batch.readers.add(event.follower_id)
             case TweetCreated():
-                flags = REPLY if event.in_reply_to is not None else 0
-                if event.visibility == "followers":
-                    flags |= FOLLOWERS_ONLY
-                batch.add_row((event.tweet_id, event.author_id, event.tweet_id, event.author_id, flags))
+                batch.add_row(tweet_row(event))
             case RetweetChanged():
-                flags = RETWEET if event.active else RETWEET | WITHDRAWN
-                batch.add_row((event.retweet_id, event.user_id, event.tweet_id, event.author_id, flags))
+                batch.add_row(retweet_row(event))
             case AccountRegistered():
                 batch.readers.add(event.user_id)
     return batch
