@@ -41,6 +41,8 @@ def open_store(settings: HasFeatureStore, now_ms: int | None = None) -> FeatureS
     Args:
         now_ms: the moment against which online rows age; None takes the wall clock at each read.
     """
+    # Feast says so of every view, each time it reads its registry, and puts its own filter first on import.
+    warnings.filterwarnings("ignore", message="The spark data source API is an experimental feature")
     settings.features.registry.parent.mkdir(parents=True, exist_ok=True)
     config = RepoConfig(
         project=project_name(settings.namespace),

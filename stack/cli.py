@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import sys
-import warnings
 from types import FrameType
 
 import typer
@@ -58,8 +57,6 @@ def _interrupted(number: int, frame: FrameType | None) -> None:
 
 def main() -> None:
     """Run the command line; a known failure is one red sentence and exit code 1."""
-    # Feast says so of every view, each time it reads its registry.
-    warnings.filterwarnings("ignore", message="The spark data source API is an experimental feature")
     # A TERM is a Ctrl-C: what was started is stopped on the way out.
     signal.signal(signal.SIGTERM, _interrupted)
     # Spark's and Flink's launchers would take whatever Java is first on the PATH.
