@@ -134,12 +134,13 @@ def _generate(settings: SecuritySettings) -> None:
     pem = private.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
-    public = private.public_key().public_bytes(
-        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
-    )
     try:
-        for path, content, mode in ((settings.private_key, pem, 0o600), (settings.public_key, public, 0o644)):
-            _write_once(path, content, mode)
+        _write_once(settings.private_key, pem, 0o600)
+        # Of the key that stays, which may be that of another process.
+        public = load_keys(settings).public.public_bytes(
+            serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+        )
+        _write_once(settings.public_key, public, 0o644)
     except OSError as error:
         raise SigningKeyError(f"The keys cannot be written to {settings.private_key.parent}.") from error
 

@@ -61,6 +61,12 @@ def render(plan: Plan, choices: Choices) -> str:
     return "\n".join(lines) + "\n"
 
 
+def forget_dev_login(layout: Layout) -> None:
+    """The development login ends with the stack that was started with it."""
+    if layout.addresses.exists():
+        write(layout, layout.addresses.read_text().replace("dev_login = true", "dev_login = false"))
+
+
 def write(layout: Layout, text: str) -> None:
     """Replace the file as a whole."""
     layout.home.mkdir(parents=True, exist_ok=True)

@@ -24,7 +24,7 @@ from stack.commands import (
     verify,
     world,
 )
-from stack.errors import is_user_error
+from stack.errors import sentence_of
 from stack.java import export_java
 
 app = typer.Typer(
@@ -59,6 +59,7 @@ def main() -> None:
     """Run the command line; a known failure is one red sentence and exit code 1."""
     # A TERM is a Ctrl-C: what was started is stopped on the way out.
     signal.signal(signal.SIGTERM, _interrupted)
+    signal.signal(signal.SIGHUP, _interrupted)
     # Spark's and Flink's launchers would take whatever Java is first on the PATH.
     export_java(os.environ)
     try:
@@ -66,9 +67,10 @@ def main() -> None:
     except KeyboardInterrupt:
         sys.exit(130)
     except Exception as error:
-        if not is_user_error(error):
+        sentence = sentence_of(error)
+        if sentence is None:
             raise
-        typer.secho(str(error), fg=typer.colors.RED, err=True)
+        typer.secho(sentence, fg=typer.colors.RED, err=True)
         sys.exit(1)
 
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import tomllib
+from typing import Any
+
 # Failures of the layers below that are the reader's to mend, by name: naming them imports nothing.
 KNOWN = frozenset(
     {
@@ -23,6 +27,31 @@ KNOWN = frozenset(
 
 class UserError(Exception):
     """One sentence for the person at the command line."""
+
+
+DISK_TROUBLE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.EPERM})
+
+
+def sentence_of(error: BaseException) -> str | None:
+    """What a person is told of a failure that is theirs to mend; None for a fault of the program."""
+    if is_user_error(error):
+        return str(error)
+    if isinstance(error, tomllib.TOMLDecodeError):
+        return f"tideline.toml is not valid TOML: {error}."
+    if isinstance(error, OSError) and error.errno in DISK_TROUBLE:
+        return f"{error.filename or 'A file'} cannot be written: {error.strerror}."
+    return _setting_sentence(error)
+
+
+def _setting_sentence(error: Any) -> str | None:
+    """Pydantic is not imported for this: its errors name the model that refused."""
+    if type(error).__name__ == "ValidationError" and str(getattr(error, "title", "")).endswith("Settings"):
+        first = error.errors()[0]
+        name = "__".join(str(part) for part in first["loc"]).upper()
+        return f"The setting TIDELINE_{name} is not right: {first['msg']}."
+    if type(error).__name__ == "SettingsError":
+        return f"The settings cannot be read: {error}."
+    return None
 
 
 def is_user_error(error: BaseException) -> bool:

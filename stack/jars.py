@@ -174,7 +174,7 @@ def main(arguments: list[str]) -> int:
             LOCK.write_text(resolve_lock())
         else:
             fetch(report=lambda line: print(f"  {line}", flush=True))
-    except JarError as error:
+    except (JarError, OSError) as error:
         print(error, file=sys.stderr)
         return 1
     return 0

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from ingestion.world.days import Burst, Originals, ids_of, make_bursts, make_deletes, make_originals
 from ingestion.world.people import Follows, Ints, People, make_follows, make_people
-from ingestion.world.plan import HOUR_MS, PLACES, WorldPlan
+from ingestion.world.plan import HOUR_MS, PLACES, WorldError, WorldPlan
 from ingestion.world.reading import Log, Readers
 from ingestion.world.schema import FILES, FORMAT_VERSION
 from ingestion.world.writing import Vocabulary, make_vocabulary, write_texts
@@ -64,7 +64,13 @@ def generate(plan: WorldPlan) -> World:
 
 
 def write(world: World, directory: Path) -> None:
-    """Write one Parquet file per table; a folder half written does not replace a whole one."""
+    """Write one Parquet file per table; a folder half written does not replace a whole one.
+
+    Raises:
+        WorldError: the folder holds something else than a world.
+    """
+    directory = directory.absolute()
+    require_world_folder(directory)
     partial = directory.with_name(directory.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
@@ -81,6 +87,18 @@ def write(world: World, directory: Path) -> None:
         )
     shutil.rmtree(directory, ignore_errors=True)
     partial.rename(directory)
+
+
+def require_world_folder(directory: Path) -> None:
+    """Raise ``WorldError`` unless ``directory`` is new, empty or holds a world: writing replaces it."""
+    if directory.exists() and not directory.is_dir():
+        raise WorldError(f"{directory} is a file: name a folder for the world.")
+    known = {f"{stem}.parquet" for stem in FILES}
+    found = {path.name for path in directory.glob("*")}
+    others = sorted(found - known)
+    # An older world may have had other tables.
+    if others and not (found >= known and all(name.endswith(".parquet") for name in others)):
+        raise WorldError(f"{directory} holds {others[0]}, which is no world's: name a folder of its own.")
 
 
 def _table(stem: str, columns: Columns) -> Any:

@@ -14,7 +14,7 @@ def demo(
     users: Annotated[int, typer.Option(help="People of the synthetic world.")] = 2000,
     days: Annotated[int, typer.Option(help="Days of the synthetic world.")] = 4,
     seed: Annotated[int, typer.Option(help="Seed of the synthetic world.")] = 1,
-    push_below: Annotated[int, typer.Option(help="Authors with fewer followers are pushed.")] = 50,
+    push_below: Annotated[int, typer.Option(min=1, help="Authors with fewer followers are pushed.")] = 50,
 ) -> None:
     """Run the whole path on a dataset, print what was measured, and stay up until Ctrl-C."""
     from rich.console import Console
@@ -22,13 +22,19 @@ def demo(
     from stack.commands.down import down
     from stack.demo.run import DemoOptions, run_demo
     from stack.demo.waiting import until_interrupted
+    from stack.lifecycle import layout_of, running
+    from stack.settings import StackSettings
 
     console = Console()
+    options = DemoOptions(dataset, speed, users, days, seed, push_below)
+    options.check()
+    found_running = running(layout_of(StackSettings())) is not None
     try:
-        report = run_demo(DemoOptions(dataset, speed, users, days, seed, push_below), console)
+        report = run_demo(options, console)
         report.print(console)
         if not once:
             console.print("Open the feed page in a browser; Ctrl-C stops everything.")
             until_interrupted()
     finally:
-        down()
+        if not found_running:
+            down()

@@ -12,8 +12,9 @@ SHOWN = 5
 
 def verify(
     dataset: Annotated[
-        str, typer.Option(help="Named in the output; the log itself says what was replayed.")
-    ] = "synthetic",
+        str | None,
+        typer.Option(help="What the running stack must serve; without it, whatever it serves."),
+    ] = None,
     namespace: Annotated[
         str | None, typer.Option(help="Namespace of the log; the settings' without it.")
     ] = None,
@@ -43,16 +44,21 @@ def verify(
     from stack.verify.verify import verify as run
 
     settings = VerifySettings() if namespace is None else VerifySettings(namespace=namespace)
+    if namespace is None and dataset is not None and settings.namespace not in ("", dataset):
+        raise UserError(f"The stack serves {settings.namespace}: `tideline up --namespace {dataset}` first.")
+    title = dataset or settings.namespace or "log"
     errors = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=errors) as bar:
-        task = bar.add_task(dataset, total=None)
+        task = bar.add_task(title, total=None)
 
         def progress(step: str, done: int, total: int) -> None:
-            bar.update(task, description=f"{dataset}: {step}", completed=done, total=total)
+            bar.update(task, description=f"{title}: {step}", completed=done, total=total)
 
         try:
             fold = fold_log(settings, progress)
+            if not fold.viewers:
+                raise UserError("Nobody follows anybody in this log: replay a dataset first.")
 
             def token_of(user: int) -> str:
                 return mint(settings.security, user, int(time.time()), audit=True)
@@ -66,7 +72,7 @@ def verify(
     if as_json:
         typer.echo(json.dumps(figures))
     else:
-        table = Table("", dataset)
+        table = Table("", title)
         for name, value in figures.items():
             table.add_row(name.replace("_", " "), f"{value:,}")
         Console().print(table)

@@ -66,9 +66,14 @@ def _await_checkpoint(settings: StreamSettings) -> None:
     """One more completed checkpoint of every running job."""
     before = _completed_checkpoints(settings.flink.rest)
     deadline = time.monotonic() + STALLED_SECONDS
-    while any(done <= before[job] for job, done in _completed_checkpoints(settings.flink.rest).items()):
+    while not _passed(before, _completed_checkpoints(settings.flink.rest)):
         if time.monotonic() > deadline:
             raise UserError(
                 "A stream job completes no checkpoints; its log is shown by `tideline logs flink`."
             )
         time.sleep(POLL_SECONDS)
+
+
+def _passed(before: dict[str, int], now: dict[str, int]) -> bool:
+    """Whether every job runs and has completed a checkpoint since ``before``."""
+    return len(now) >= len(JOB_TOPICS) and all(done > before.get(job, 0) for job, done in now.items())

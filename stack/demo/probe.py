@@ -35,10 +35,14 @@ class Quantiles:
 
 
 class FeedClient:
-    """One client of the HTTP API that can sign in as any user of the demo."""
+    """One client of the HTTP API that can sign in as any user of the demo.
 
-    def __init__(self, url: str) -> None:
+    Its measuring reads carry ``audit_token``s: they are no impressions, so training does not learn from them.
+    """
+
+    def __init__(self, url: str, audit_token: Callable[[int], str]) -> None:
         self._http = httpx.Client(base_url=url, timeout=10)
+        self._audit_token = audit_token
         self._tokens: dict[int, str] = {}
 
     def __enter__(self) -> Self:
@@ -51,12 +55,18 @@ class FeedClient:
 
     def _headers(self, user: int) -> dict[str, str]:
         if user not in self._tokens:
-            answer = self._http.post("/v1/auth/dev", json={"user_id": str(user)})
-            self._tokens[user] = self._checked(answer).json()["access_token"]
+            answer = self._send("POST", "/v1/auth/dev", json={"user_id": str(user)})
+            self._tokens[user] = answer.json()["access_token"]
         return {"Authorization": f"Bearer {self._tokens[user]}"}
 
-    @staticmethod
-    def _checked(answer: httpx.Response) -> httpx.Response:
+    def _audit_headers(self, user: int) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self._audit_token(user)}"}
+
+    def _send(self, method: str, path: str, **more: Any) -> httpx.Response:
+        try:
+            answer = self._http.request(method, path, **more)
+        except httpx.TransportError as error:
+            raise ProbeError(f"{method} {path}: the API does not answer.") from error
         if answer.is_error:
             raise ProbeError(
                 f"{answer.request.method} {answer.request.url.path}: {answer.status_code} {answer.text}"
@@ -69,29 +79,28 @@ class FeedClient:
         except httpx.TransportError:
             return False
 
-    def feed(self, user: int, algorithm: str = "ranked", limit: int = 20) -> dict[str, Any]:
+    def feed(
+        self, user: int, algorithm: str = "ranked", limit: int = 20, audit: bool = True
+    ) -> dict[str, Any]:
+        headers = self._audit_headers(user) if audit else self._headers(user)
         params: dict[str, str | int] = {"algorithm": algorithm, "limit": limit}
-        answer: dict[str, Any] = self._checked(
-            self._http.get("/v1/feed", params=params, headers=self._headers(user))
-        ).json()
-        return answer
+        page: dict[str, Any] = self._send("GET", "/v1/feed", params=params, headers=headers).json()
+        return page
 
     def trends(self, place: str, window: str) -> dict[str, Any]:
-        answer: dict[str, Any] = self._checked(
-            self._http.get("/v1/trends", params={"place": place, "window": window})
-        ).json()
-        return answer
+        params = {"place": place, "window": window}
+        found: dict[str, Any] = self._send("GET", "/v1/trends", params=params).json()
+        return found
 
     def post(self, author: int, text: str) -> str:
         headers = self._headers(author) | {"Idempotency-Key": str(uuid.uuid4())}
-        answer = self._checked(self._http.post("/v1/tweets", json={"text": text}, headers=headers))
-        return str(answer.json()["id"])
+        return str(self._send("POST", "/v1/tweets", json={"text": text}, headers=headers).json()["id"])
 
     def like(self, user: int, tweet: str) -> None:
-        self._checked(self._http.put(f"/v1/tweets/{tweet}/like", headers=self._headers(user)))
+        self._send("PUT", f"/v1/tweets/{tweet}/like", headers=self._headers(user))
 
     def likes_of(self, user: int, tweet: str) -> int:
-        answer = self._checked(self._http.get(f"/v1/tweets/{tweet}", headers=self._headers(user)))
+        answer = self._send("GET", f"/v1/tweets/{tweet}", headers=self._headers(user))
         return int(answer.json()["counts"]["likes"])
 
 

@@ -6,15 +6,21 @@ is there: the servers, the jobs from their checkpoints, and the feed.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import time
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from redis import Redis
 from rich.console import Console
 
+from ingestion.datasets.registry import open_dataset
+from ingestion.tokens import mint
+from ingestion.world.plan import WorldPlan
 from pipelines.settings import StreamSettings
 from stack.bring_up import bring_up
+from stack.commands.replay import dataset_directory, parse_speed
 from stack.demo import catching_up, store_figures
+from stack.demo.done import Done
 from stack.demo.probe import FeedClient, feed_latency, freshness, post_and_like, seconds_until
 from stack.demo.report import DemoReport
 from stack.demo.steps import step, tideline, tideline_json
@@ -42,6 +48,20 @@ class DemoOptions:
     seed: int
     push_below: int
 
+    def check(self) -> None:
+        """Say what is wrong with the options before anything is started.
+
+        Raises:
+            UserError: the speed is no number.
+            DatasetError: there is no such dataset, or its files are missing or lack columns.
+            WorldError: the sizes of the world are out of range.
+        """
+        parse_speed(self.speed)
+        if self.dataset == "synthetic":
+            WorldPlan(seed=self.seed, users=self.users, days=self.days)
+        else:
+            open_dataset(self.dataset, dataset_directory(self.dataset))
+
 
 def run_demo(options: DemoOptions, console: Console) -> DemoReport:
     """Run every step; the stack stays up afterwards.
@@ -52,7 +72,7 @@ def run_demo(options: DemoOptions, console: Console) -> DemoReport:
     """
     report = DemoReport(options.dataset)
     settings = StackSettings()
-    replayed = Path(settings.home) / "demo" / f"{options.dataset}.replayed"
+    done = Done(settings.home / "demo" / f"{options.dataset}.json", asdict(options))
     with step(report, console, "up", "Starting Kafka, Valkey, Flink, MLflow and the API"):
         bring_up(
             settings,
@@ -63,17 +83,19 @@ def run_demo(options: DemoOptions, console: Console) -> DemoReport:
             echo=console.print,
             push_below=options.push_below,
         )
-    if not replayed.exists():
+    if "replay" not in done.parts:
         _fill(options, report, console)
-        replayed.parent.mkdir(parents=True, exist_ok=True)
-        replayed.touch()
+        done.add("replay")
+    if "model" not in done.parts:
+        _learn(options, report, console)
+        done.add("model")
     _measure(report, console)
     report.write(settings.home)
     return report
 
 
 def _fill(options: DemoOptions, report: DemoReport, console: Console) -> None:
-    """From the dataset to a champion in the registry."""
+    """From the dataset to timelines, counts, trends and the lake."""
     with step(report, console, "jobs", "Submitting the Flink jobs"):
         tideline("jobs", "submit")
     with step(report, console, "replay", f"Replaying {options.dataset} into Kafka"):
@@ -84,6 +106,10 @@ def _fill(options: DemoOptions, report: DemoReport, console: Console) -> None:
         report, console, "catch_up", "Waiting until every job has read the log and passed a checkpoint"
     ):
         report.catch_up_seconds = catching_up.wait(StreamSettings(), console)
+
+
+def _learn(options: DemoOptions, report: DemoReport, console: Console) -> None:
+    """From the lake to a champion in the registry, and the feeds checked."""
     with step(report, console, "features", "Spark: offline features and training examples"):
         report.feature_rows = tideline_json("features", "build")["rows"]
         report.examples = report.feature_rows.pop("training_examples")
@@ -127,7 +153,11 @@ def _measure(report: DemoReport, console: Console) -> None:
     settings, stack = StreamSettings(), StackSettings()
     keys = Keyspace(settings.namespace, settings.redis.partitions)
     redis = Redis.from_url(settings.redis.url)
-    with FeedClient(stack.api.url) as client:
+
+    def audit_token(user: int) -> str:
+        return mint(settings.security, user, int(time.time()), audit=True)
+
+    with FeedClient(stack.api.url, audit_token) as client:
         with step(report, console, "ready", "Waiting for the ranking service"):
             seconds_until(client.ready, "The ranking service", READY_SECONDS)
             readers = store_figures.busiest_readers(redis, keys, LATENCY_READERS)
@@ -136,12 +166,14 @@ def _measure(report: DemoReport, console: Console) -> None:
             if report.model and report.model["model"]:
                 _await_model(client, readers[0], report.model["model"])
         with step(report, console, "post", "Posting a tweet, finding it in a follower's feed, liking it"):
-            follow = store_figures.pushed_follow(redis, keys, readers)
+            # Another author each time: one may post 300 tweets in 3 h.
+            turn = int(time.time()) % len(readers)
+            follow = store_figures.pushed_follow(redis, keys, readers[turn:] + readers[:turn])
             waits = post_and_like(client, follow.author, follow.reader)
             report.post_to_feed_seconds, report.like_to_count_seconds = waits
             report.freshness = freshness(client, follow.author, follow.reader, FRESHNESS_SAMPLES)
         with step(report, console, "feed", "Reading feeds and trends"):
-            ranking = client.feed(readers[0])["ranking"]
+            ranking = client.feed(readers[0], audit=False)["ranking"]
             report.rung, report.rung_reason = ranking["rung"], ranking["reason"]
             report.feed_ranked = feed_latency(client, readers, "ranked", LATENCY_REQUESTS)
             report.feed_chronological = feed_latency(client, readers, "chronological", LATENCY_REQUESTS)

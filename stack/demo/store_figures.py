@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from redis import Redis
 
+from stack.errors import UserError
 from timelines.entry import ENTRY_BYTES
 from timelines.keys import Keyspace
 from timelines.timeline import HEADER_BYTES
@@ -57,14 +58,14 @@ def pushed_follow(redis: Redis, keys: Keyspace, readers: Iterable[int]) -> Follo
     """A reader and an author whom they follow now and who is pushed.
 
     Raises:
-        LookupError: each of the readers follows pulled authors only.
+        UserError: each of the readers follows pulled authors only.
     """
     pulled = {int(author) for author in redis.smembers(keys.pulled())}
     for reader in readers:
         for author, score in redis.zrange(keys.followees(reader), 0, -1, withscores=True):
             if int(score) % 2 and int(author) not in pulled and int(author) != reader:
                 return Follow(reader, int(author))
-    raise LookupError("None of these readers follows a pushed author.")
+    raise UserError("No reader follows a pushed author: start the demo with a higher --push-below.")
 
 
 def _batches(redis: Redis, keys: Keyspace, kind: str) -> Iterator[list[bytes]]:

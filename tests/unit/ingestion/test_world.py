@@ -126,7 +126,7 @@ def test_a_written_world_reads_back_as_events_in_time_order(world: World, events
 
 def test_a_world_replaces_an_older_one_as_a_whole(world: World, tmp_path: Path) -> None:
     folder = tmp_path / "world"
-    folder.mkdir()
+    write(world, folder)
     (folder / "stale.parquet").touch()
     write(world, folder)
     assert sorted(path.stem for path in folder.iterdir()) == sorted(FILES)
