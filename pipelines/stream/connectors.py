@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
@@ -35,6 +35,10 @@ BATCH = Types.ROW_NAMED(
 )
 
 
+StateBackend = Literal["hashmap", "rocksdb"]
+"""On the heap, or on disk in managed memory where the keys may outgrow any heap."""
+
+
 class MissingTopicsError(RuntimeError):
     """A source on a topic that does not exist would wait for ever without a word."""
 
@@ -44,7 +48,7 @@ def job_name(settings: StreamSettings, job: str) -> str:
     return f"{settings.namespace or 'main'}-{job}"
 
 
-def configuration(settings: StreamSettings, job: str) -> Configuration:
+def configuration(settings: StreamSettings, job: str, state: StateBackend = "hashmap") -> Configuration:
     """Thread mode, exactly-once checkpoints that outlive the job, restarts."""
     flink = settings.flink
     folder = str(flink.checkpoint_dir)
@@ -53,6 +57,7 @@ def configuration(settings: StreamSettings, job: str) -> Configuration:
     config = Configuration()
     for key, value in {
         "python.execution-mode": "thread",
+        "state.backend.type": state,
         "execution.checkpointing.interval": f"{flink.checkpoint_ms} ms",
         "execution.checkpointing.mode": "EXACTLY_ONCE",
         "execution.checkpointing.timeout": "10 min",
@@ -74,10 +79,12 @@ def configuration(settings: StreamSettings, job: str) -> Configuration:
     return config
 
 
-def environment(settings: StreamSettings, job: str) -> StreamExecutionEnvironment:
+def environment(
+    settings: StreamSettings, job: str, state: StateBackend = "hashmap"
+) -> StreamExecutionEnvironment:
     """The environment a job is built in; start the JVMs with the Python environment's ``bin`` first on
     PATH, or its packages are not found by the interpreter inside them."""
-    env = StreamExecutionEnvironment.get_execution_environment(configuration(settings, job))
+    env = StreamExecutionEnvironment.get_execution_environment(configuration(settings, job, state))
     env.set_parallelism(settings.flink.parallelism)
     return env
 

@@ -76,7 +76,8 @@ def trends_folder(lake: Path, namespace: str) -> Path:
 
 def main() -> None:
     settings = StreamSettings()
-    env = connectors.environment(settings, JOB)
+    # Every word that anyone uses is a key: on the heap, 55,000 real tweets stopped a 0.9 GB TaskManager.
+    env = connectors.environment(settings, JOB, state="rocksdb")
     connectors.require_topics(settings, (TWEETS,))
     t_env = StreamTableEnvironment.create(env)
     group = connectors.job_name(settings, JOB)
