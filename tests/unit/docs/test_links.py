@@ -39,3 +39,7 @@ def test_every_command_of_the_readme_exists() -> None:
     named = set(re.findall(r"`tideline ([a-z]+)", text))
     assert len(named) > 5
     assert named <= set(commands)
+
+
+def test_no_page_has_a_gap_left_to_fill() -> None:
+    assert [page.name for page in PAGES if "@@" in page.read_text()] == []
