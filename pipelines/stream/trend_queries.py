@@ -49,28 +49,31 @@ class TrendWindow:
 WINDOWS = (TrendWindow("1h", 1, 5), TrendWindow("6h", 6, 30), TrendWindow("24h", 24, 60))
 
 
-def occurrences() -> str:
+def occurrences(words: bool) -> str:
     """One row per public tweet, term and place it counts for; ``event_time`` is a time attribute.
 
     Terms are hashtags (``#`` and lower case) and words: runs of at least four letters, lower case,
-    outside links, mentions and hashtags, no stop words.
+    outside links, mentions and hashtags, no stop words; without ``words`` hashtags alone.
     """
     posts = f"`{TWEETS.name}` WHERE {is_event(TweetCreated)} AND COALESCE(visibility, 'public') = 'public'"
     tags = "ARRAY_DISTINCT(SPLIT(LOWER(ARRAY_JOIN(hashtags, ' ')), ' '))"
     plain = "REGEXP_REPLACE(LOWER(text), 'https?://\\S+|[@#]\\S+', ' ')"
     letters = f"\\p{{L}}[\\p{{L}}\\p{{M}}]{{{MIN_LETTERS - 1},}}"
-    words = f"ARRAY_DISTINCT(REGEXP_EXTRACT_ALL({plain}, '{letters}', 0))"
+    found = f"ARRAY_DISTINCT(REGEXP_EXTRACT_ALL({plain}, '{letters}', 0))"
     stop = ", ".join(f"'{word}'" for word in STOP_WORDS)
     places = f"ARRAY_DISTINCT(ARRAY['{WORLD}', COALESCE(place, '{WORLD}')])"
-    return f"""
-        SELECT p.place_name AS place, term, author_id, event_time FROM (
+    terms = f"""
             SELECT '#' || tag AS term, author_id, place, event_time
             FROM (SELECT * FROM {posts}) CROSS JOIN UNNEST({tags}) AS h(tag)
-            WHERE tag <> ''
+            WHERE tag <> ''"""  # noqa: S608
+    if words:
+        terms += f"""
             UNION ALL
             SELECT word AS term, author_id, place, event_time
-            FROM (SELECT * FROM {posts} AND text IS NOT NULL) CROSS JOIN UNNEST({words}) AS w(word)
-            WHERE word NOT IN ({stop})
+            FROM (SELECT * FROM {posts} AND text IS NOT NULL) CROSS JOIN UNNEST({found}) AS w(word)
+            WHERE word NOT IN ({stop})"""  # noqa: S608
+    return f"""
+        SELECT p.place_name AS place, term, author_id, event_time FROM ({terms}
         ) CROSS JOIN UNNEST({places}) AS p(place_name)"""  # noqa: S608
 
 

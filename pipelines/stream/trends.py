@@ -24,7 +24,7 @@ IDLE_SECONDS = 10
 FLUSH_MS = 200
 
 
-def build(t_env: StreamTableEnvironment) -> DataStream:
+def build(t_env: StreamTableEnvironment, words: bool = True) -> DataStream:
     """The tweets table (``sql_tables.create_event_table``, with a watermark) -> rows of one list each.
 
     Columns: place STRING, window STRING, as_of BIGINT (seconds UTC), items STRING (JSON objects, one a line).
@@ -32,7 +32,7 @@ def build(t_env: StreamTableEnvironment) -> DataStream:
     config = t_env.get_config()
     config.set("table.local-time-zone", "UTC")
     config.set("table.exec.source.idle-timeout", f"{IDLE_SECONDS} s")
-    _view(t_env, "occurrences", trend_queries.occurrences())
+    _view(t_env, "occurrences", trend_queries.occurrences(words))
     selects = []
     for window in WINDOWS:
         counts, scored = f"counts_{window.name}", f"scored_{window.name}"
@@ -76,14 +76,15 @@ def trends_folder(lake: Path, namespace: str) -> Path:
 
 def main() -> None:
     settings = StreamSettings()
-    # Every word that anyone uses is a key: on the heap, 55,000 real tweets stopped a 0.9 GB TaskManager.
-    env = connectors.environment(settings, JOB, state="rocksdb")
+    # Every word that anyone uses is a key: more than a heap holds.
+    words = settings.flink.trend_words
+    env = connectors.environment(settings, JOB, state="rocksdb" if words else "hashmap")
     connectors.require_topics(settings, (TWEETS,))
     t_env = StreamTableEnvironment.create(env)
     group = connectors.job_name(settings, JOB)
     source = sql_tables.kafka_source(TWEETS, settings.namespace, settings.kafka.bootstrap, group)
     sql_tables.create_event_table(t_env, TWEETS, source, late_seconds=LATE_SECONDS)
-    lists = build(t_env)
+    lists = build(t_env, words)
     write_files(t_env, lists, trends_folder(settings.lake.path, settings.namespace))
     # A stream without a sink would not run.
     write_lists(lists, StoreAddress.of(settings), settings.flink).print()
