@@ -28,6 +28,8 @@ def spark_conf(settings: FeatureSettings) -> dict[str, str]:
         # Jobs of seconds on few cores: the optimizing compiler and a parallel collector cost more
         # than they give.
         "spark.driver.extraJavaOptions": "-Duser.timezone=UTC -XX:+UseSerialGC -XX:TieredStopAtLevel=1 "
+        # One tier alone reserves 48 MB of code cache, which a long session of many plans fills.
+        "-XX:ReservedCodeCacheSize=240m "
         f"-Dlog4j2.configurationFile={LOGGING.as_uri()}",
     }
 
