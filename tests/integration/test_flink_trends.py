@@ -122,7 +122,7 @@ def test_every_window_closes_when_the_clock_is_advanced(rows: list[dict[str, Any
 
 @pytest.mark.xfail(
     strict=False,
-    reason="Seen to fail once in four runs: a bounded job can end before its last list is written. A running job "
+    reason="Failed once in four runs: a bounded job can end before its last list is written. A running job "
     "writes it by its timer; the cause at the end of bounded input is to be found.",
 )
 def test_the_store_holds_the_newest_list_and_since_when_each_term_is_in_it(folder: Path, valkey: str) -> None:
