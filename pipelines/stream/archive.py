@@ -78,7 +78,3 @@ def main() -> None:
         source = sql_tables.kafka_source(topic, settings.namespace, settings.kafka.bootstrap, group)
         sql_tables.create_event_table(t_env, topic, source)
     build(t_env, settings.lake.path, settings.namespace).execute()
-
-
-if __name__ == "__main__":
-    main()

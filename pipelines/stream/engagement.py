@@ -67,7 +67,3 @@ def _changelog_schema() -> Schema:
     for name, sql_type in zip(engagement_queries.COLUMNS, types, strict=True):
         builder.column(name, sql_type)
     return builder.primary_key("family", "id", "pane").build()
-
-
-if __name__ == "__main__":
-    main()

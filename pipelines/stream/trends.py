@@ -93,7 +93,3 @@ def main() -> None:
 
 def _view(t_env: StreamTableEnvironment, name: str, query: str) -> None:
     t_env.create_temporary_view(name, t_env.sql_query(query))
-
-
-if __name__ == "__main__":
-    main()
