@@ -10,7 +10,6 @@ from pyflink.common import Row, Types
 from pyflink.datastream import KeyedProcessFunction, RuntimeContext
 from pyflink.datastream.state import ValueStateDescriptor
 
-from pipelines.stream.delivery import END_OF_INPUT
 from pipelines.stream.store import Store, StoreAddress
 from pipelines.stream.trend_queries import WINDOWS, TrendWindow
 from timelines import commands
@@ -79,7 +78,6 @@ class TrendWriter(KeyedProcessFunction):  # type: ignore[misc]
             self._waiting.add((place, name))
             timers = ctx.timer_service()
             timers.register_processing_time_timer(timers.current_processing_time() + self._flush_ms)
-            timers.register_event_time_timer(END_OF_INPUT)
         return iter(())
 
     def on_timer(self, timestamp: int, ctx: KeyedProcessFunction.OnTimerContext) -> Iterator[Any]:
