@@ -12,8 +12,6 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-import redis
-import redis.asyncio
 from feast import Entity, FeatureView, RepoConfig
 from feast.infra.online_stores.online_store import OnlineStore
 from feast.infra.supported_async_methods import SupportedAsyncMethods
@@ -23,7 +21,9 @@ from feast.repo_config import FeastConfigBaseModel
 
 from features.rows import by_partition, in_order, load_functions, put_encoded, row_pattern
 from features.stored_views import StoredView, WriteRow, stored_view
+from timelines.client import mget, open_async_client, open_client
 from timelines.keys import Keyspace
+from timelines.settings import RedisSettings
 
 _CHUNK = 1000
 
@@ -36,6 +36,7 @@ class TidelineOnlineStoreConfig(FeastConfigBaseModel):  # type: ignore[misc]
     type: str = "features.online_store.TidelineOnlineStore"
     url: str = "redis://127.0.0.1:6379/0"
     partitions: int = 16
+    cluster: bool = False
     namespace: str = ""
     now_ms: int | None = None
 
@@ -44,8 +45,8 @@ class TidelineOnlineStore(OnlineStore):  # type: ignore[misc]
     """Versioned rows by entity: an older row never overwrites a newer one, a row past its ttl is not read."""
 
     rows_written: int = 0
-    _client: redis.Redis | None = None
-    _async_client: redis.asyncio.Redis | None = None
+    _client: Any = None
+    _async_client: Any = None
 
     @property
     def async_supported(self) -> SupportedAsyncMethods:
@@ -96,9 +97,7 @@ class TidelineOnlineStore(OnlineStore):  # type: ignore[misc]
         """As :meth:`online_read`, on the running event loop."""
         view = stored_view(table)
         if self._async_client is None:
-            self._async_client = redis.asyncio.Redis.from_url(
-                config.online_store.url, socket_timeout=5, socket_connect_timeout=2
-            )
+            self._async_client = open_async_client(_address(config), timeout_s=5, connect_timeout_s=2)
         pipe = self._async_client.pipeline(transaction=False)
         groups = _queue_reads(pipe, _keyspace(config), view, entity_keys)
         return _rows(config, view, in_order(groups, await pipe.execute()), requested_features)
@@ -129,11 +128,9 @@ class TidelineOnlineStore(OnlineStore):  # type: ignore[misc]
             self._client.close()
             self._client = None
 
-    def _connect(self, config: RepoConfig) -> redis.Redis:
+    def _connect(self, config: RepoConfig) -> Any:
         if self._client is None:
-            client = redis.Redis.from_url(
-                config.online_store.url, socket_timeout=30, socket_connect_timeout=2
-            )
+            client = open_client(_address(config), timeout_s=30, connect_timeout_s=2, retries=0)
             load_functions(client)
             self._client = client
         return self._client
@@ -149,6 +146,11 @@ class TidelineOnlineStore(OnlineStore):  # type: ignore[misc]
             pipe.execute()
 
 
+def _address(config: RepoConfig) -> RedisSettings:
+    store = config.online_store
+    return RedisSettings(url=store.url, partitions=store.partitions, cluster=store.cluster)
+
+
 def _keyspace(config: RepoConfig) -> Keyspace:
     return Keyspace(config.online_store.namespace, config.online_store.partitions)
 
@@ -159,7 +161,7 @@ def _queue_reads(
     places = [view.place(keys, entity) for entity in entity_keys]
     groups = by_partition([partition for partition, _ in places])
     for group in groups:
-        pipe.mget([places[index][1] for index in group])
+        mget(pipe, [places[index][1] for index in group])
     return groups
 
 

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features.names import View
+from timelines.client import mget
 from timelines.keys import Keyspace
 
 ROW_VERSION = 1
@@ -163,7 +164,7 @@ async def wide_read(
     pipe = redis.pipeline(transaction=False)
     groups = by_partition(np.concatenate(partitions).tolist())
     for group in groups:
-        pipe.mget([row_keys[index] for index in group])
+        mget(pipe, [row_keys[index] for index in group])
     blobs = in_order(groups, await pipe.execute())
     matrices, ages, stale_after = [], [], []
     for view, span, places in spans:

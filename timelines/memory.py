@@ -87,6 +87,12 @@ class MemoryStore:
     def mget(self, keys: list[str]) -> list[bytes | None]:
         return [self.get(key) for key in keys]
 
+    def execute_command(self, name: str, *args: Any) -> Any:
+        """A command by its name."""
+        if name != "MGET":
+            raise ValueError(f"The twin knows no command {name} by name.")
+        return self.mget(list(args))
+
     def getex(self, key: str, px: int) -> bytes | None:
         value = self.get(key)
         if value is not None:

@@ -6,12 +6,16 @@ from pydantic import BaseModel, ConfigDict
 
 
 class RedisSettings(BaseModel):
-    """``partitions`` is fixed for the life of a deployment: every key carries ``{id mod partitions}``."""
+    """``partitions`` is fixed for the life of a deployment: every key carries ``{id mod partitions}``.
+
+    ``cluster``: ``url`` names any node of a cluster, from which the others are learnt.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     url: str = "redis://127.0.0.1:6379/0"
     partitions: int = 16
+    cluster: bool = False
 
 
 class TimelineSettings(BaseModel):

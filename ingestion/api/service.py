@@ -11,7 +11,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-import redis.asyncio as redis_client
 from redis.exceptions import RedisError
 
 from ingestion.api.idempotency import Idempotency, RedisIdempotency
@@ -24,6 +23,7 @@ from ingestion.machine import claim_machine
 from ingestion.publisher import KafkaPublisher, LogUnavailableError, Publisher
 from ingestion.snowflake import SnowflakeSequence
 from timelines import functions
+from timelines.client import open_async_client
 from timelines.home import HomeReader
 from timelines.keys import Keyspace
 
@@ -121,9 +121,7 @@ async def open_service(settings: WriteSettings) -> AsyncIterator[WriteService]:
     timeout = settings.writes.redis_timeout_ms / 1000
     section = settings.writes
     machine = claim_machine(settings.home / "machines", section.first_machine, section.machines)
-    redis = redis_client.Redis.from_url(
-        settings.redis.url, socket_timeout=timeout, socket_connect_timeout=timeout
-    )
+    redis = open_async_client(settings.redis, timeout_s=timeout, wait_s=timeout)
     try:
         await functions.load_async(redis)
     except (RedisError, OSError) as error:

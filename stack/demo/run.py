@@ -10,7 +10,6 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from redis import Redis
 from rich.console import Console
 
 from ingestion.datasets.registry import open_dataset
@@ -28,6 +27,7 @@ from stack.errors import UserError
 from stack.lifecycle import layout_of
 from stack.settings import StackSettings
 from stack.survey import survey
+from timelines.client import open_client
 from timelines.keys import Keyspace
 
 FRESHNESS_SAMPLES = 30
@@ -152,7 +152,7 @@ def _measure(report: DemoReport, console: Console) -> None:
     """The service as its clients see it, and what it takes."""
     settings, stack = StreamSettings(), StackSettings()
     keys = Keyspace(settings.namespace, settings.redis.partitions)
-    redis = Redis.from_url(settings.redis.url)
+    redis = open_client(settings.redis, timeout_s=30, connect_timeout_s=5, retries=0)
 
     def audit_token(user: int) -> str:
         return mint(settings.security, user, int(time.time()), audit=True)

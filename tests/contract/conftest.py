@@ -1,23 +1,23 @@
-"""The timeline store under contract: in memory, and on a real Valkey server."""
+"""The timeline store under contract: in memory, on a real Valkey server, and on a cluster of three."""
 
 from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Callable, Sequence
+import socket
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import pytest
-import redis
-import redis.asyncio
 
 from timelines import commands
+from timelines.client import open_async_client, open_client
 from timelines.entry import Entries
 from timelines.home import HomeReader, HomeTimeline
 from timelines.keys import Keyspace
 from timelines.memory import AsyncMemoryRedis, MemoryRedis, MemoryStore
-from timelines.settings import TimelineSettings
+from timelines.settings import RedisSettings, TimelineSettings
 
 _namespaces = itertools.count()
 
@@ -72,12 +72,36 @@ class StoreUnderTest:
         return asyncio.run(connected())
 
 
-@pytest.fixture(params=["memory", pytest.param("valkey", marks=pytest.mark.valkey)])
-def store(request: pytest.FixtureRequest) -> StoreUnderTest:
-    """A store that keeps 5 entries and trims at about 4 more."""
+@pytest.fixture
+def unused_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def real_store(url: str, settings: TimelineSettings, *, cluster: bool) -> StoreUnderTest:
+    """Over one server or a cluster."""
+    address = RedisSettings(url=url, cluster=cluster)
+    client = open_client(address, timeout_s=10, connect_timeout_s=10, retries=0)
+    return StoreUnderTest(client, lambda: open_async_client(address, timeout_s=10), settings)
+
+
+@pytest.fixture(
+    params=[
+        "memory",
+        pytest.param("valkey", marks=pytest.mark.valkey),
+        pytest.param("valkey_cluster", marks=pytest.mark.valkey),
+    ]
+)
+def store(request: pytest.FixtureRequest) -> Iterator[StoreUnderTest]:
+    """A store that keeps 5 entries and trims at about 4 more: in memory, on one server, on a cluster."""
     settings = TimelineSettings(length=5, slack=4)
     if request.param == "memory":
         memory = MemoryStore()
-        return StoreUnderTest(MemoryRedis(memory), lambda: AsyncMemoryRedis(memory), settings)
-    url = request.getfixturevalue("valkey")
-    return StoreUnderTest(redis.Redis.from_url(url), lambda: redis.asyncio.Redis.from_url(url), settings)
+        yield StoreUnderTest(MemoryRedis(memory), lambda: AsyncMemoryRedis(memory), settings)
+        return
+    url = request.getfixturevalue(request.param)
+    made = real_store(url, settings, cluster=request.param == "valkey_cluster")
+    yield made
+    made.client.close()

@@ -1,4 +1,4 @@
-"""Feast's behaviour of an online store, on a real Valkey server."""
+"""Feast's behaviour of an online store, on a real Valkey server and on a cluster."""
 
 from __future__ import annotations
 
@@ -12,8 +12,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import redis
-import redis.asyncio
 
 pytest.importorskip("feast")
 
@@ -37,7 +35,9 @@ from feast.value_type import ValueType
 from features.names import USER_AUTHOR_AFFINITY, VIEWS, View
 from features.online_store import TidelineOnlineStore
 from features.rows import wide_read
+from timelines.client import open_async_client, open_client
 from timelines.keys import Keyspace
+from timelines.settings import RedisSettings
 
 pytestmark = pytest.mark.valkey
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
@@ -50,7 +50,7 @@ _namespaces = itertools.count()
 class StoreUnderTest:
     store: TidelineOnlineStore
     config: RepoConfig
-    client: redis.Redis
+    client: Any
 
     @property
     def keys(self) -> Keyspace:
@@ -66,8 +66,9 @@ class StoreUnderTest:
         return len(list(self.client.scan_iter(match=f"{self.keys.prefix}:*")))
 
 
-@pytest.fixture
-def online(valkey: str, tmp_path: Path) -> Iterator[StoreUnderTest]:
+@pytest.fixture(params=["valkey", "valkey_cluster"])
+def online(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[StoreUnderTest]:
+    url, cluster = request.getfixturevalue(request.param), request.param == "valkey_cluster"
     namespace = f"online{next(_namespaces)}"
     config = RepoConfig(
         project=namespace,
@@ -75,15 +76,19 @@ def online(valkey: str, tmp_path: Path) -> Iterator[StoreUnderTest]:
         registry=str(tmp_path / "registry.db"),
         online_store={
             "type": "features.online_store.TidelineOnlineStore",
-            "url": valkey,
+            "url": url,
+            "cluster": cluster,
             "partitions": PARTITIONS,
             "namespace": namespace,
             "now_ms": NOW_MS,
         },
         entity_key_serialization_version=3,
     )
-    with redis.Redis.from_url(valkey) as client:
-        yield StoreUnderTest(TidelineOnlineStore(), config, client)
+    client = open_client(
+        RedisSettings(url=url, cluster=cluster), timeout_s=10, connect_timeout_s=10, retries=0
+    )
+    yield StoreUnderTest(TidelineOnlineStore(), config, client)
+    client.close()
 
 
 def feature_view(
@@ -298,10 +303,11 @@ def test_the_wide_read_and_feast_read_the_same_values(online: StoreUnderTest) ->
             # Some of the rows are stale.
             online.write(table, (key, values, NOW - timedelta(days=int(rng.integers(0, 40)))))
 
-    url = online.config.online_store.url
+    store = online.config.online_store
+    address = RedisSettings(url=store.url, cluster=store.cluster)
 
     async def read() -> Any:
-        client = redis.asyncio.Redis.from_url(url)
+        client = open_async_client(address, timeout_s=10)
         try:
             return await wide_read(client, online.keys, VIEWS, ids, NOW_MS)
         finally:
