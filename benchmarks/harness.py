@@ -1,6 +1,7 @@
 """Runs a benchmark: warms up, repeats it beside its baseline, and says how much the figures spread.
 
-A benchmark is a module ``benchmarks/<name>.py`` whose context manager ``trial()`` yields a :class:`Trial`.
+A benchmark is a module ``benchmarks/<name>.py``, with ``_`` for ``-``, whose context manager ``trial()``
+yields a :class:`Trial`.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from importlib import import_module
 from rich.table import Table
 
 Figures = Mapping[str, float]
-NAMES = ("fanout", "feed")
+NAMES = ("fanout", "fanout-memory", "timeline-read", "feed")
 
 
 class BenchmarkRefusedError(RuntimeError):
@@ -128,5 +129,5 @@ def open_trial(name: str) -> AbstractContextManager[Trial]:
     """
     if name not in NAMES:
         raise BenchmarkRefusedError(f"There is no benchmark {name}; there are {', '.join(NAMES)}.")
-    opened: AbstractContextManager[Trial] = import_module(f"benchmarks.{name}").trial()
+    opened: AbstractContextManager[Trial] = import_module(f"benchmarks.{name.replace('-', '_')}").trial()
     return opened

@@ -21,7 +21,7 @@ from timelines.entry import Entries, Ids
 from timelines.keys import Keyspace
 from timelines.outboxes import newest_of
 from timelines.pulled import PulledOutboxes
-from timelines.reading import active_members, by_authors, merge, shown
+from timelines.reading import active_members, by_authors, joined, merge, shown
 from timelines.settings import TimelineSettings
 from timelines.timeline import Timeline, decode, decode_home, newest
 
@@ -45,9 +45,9 @@ class HomeTimeline:
 
 @dataclass(frozen=True)
 class _Seen:
-    """What one read of the reader's keys found; ``home`` is None where nothing is stored."""
+    """What one read of the reader's keys found; ``home`` are the stored strings."""
 
-    home: Timeline | None
+    home: tuple[bytes | None, bytes | None]
     followees: Ids
     authors: Ids
     pulled: Ids
@@ -119,25 +119,24 @@ class HomeReader:
             found = await self._redis.smembers(self._keys.pulled())
             self._pulled = np.sort(np.fromiter((int(author) for author in found), dtype=np.int64))
         followees = active_members(members)
-        authors = np.union1d(followees, np.int64(reader))
+        at = int(np.searchsorted(followees, reader))
+        itself = at < len(followees) and followees[at] == reader
+        authors = followees if itself else np.concatenate((followees[:at], [reader], followees[at:]))
         return _Seen(
-            home=decode_home(settled, tail),
+            home=(settled, tail),
             followees=followees,
             authors=authors,
-            pulled=np.intersect1d(authors, self._pulled, assume_unique=True),
+            pulled=_common(authors, self._pulled),
             withdrawals=int(withdrawals or 0),
         )
 
     async def _complete_answer(self, reader: int, seen: _Seen) -> Entries | None:
         """The newest entries, withdrawn ones too, or None where the stored timeline cannot prove them."""
-        home = seen.home
+        home = decode_home(*seen.home)
         if home is None or not home.complete:
             return None
-        pushed = by_authors(home.entries, seen.authors)
-        answer = merge(
-            [pushed, await self._outboxes.newest(reader, seen.pulled, seen.withdrawals)],
-            self._settings.length,
-        )
+        pulled = await self._outboxes.newest(reader, seen.pulled, seen.withdrawals)
+        answer = merge([by_authors(home.entries, seen.authors), pulled], self._settings.length)
         # What lies at or below the floor has gaps: only an answer that ends above it is one without.
         full = len(answer) == self._settings.length and answer["appearance"][-1] > home.floor
         return answer if full or home.floor == 0 else None
@@ -178,7 +177,7 @@ class HomeReader:
             self._outboxes.newest(reader, seen.pulled, seen.withdrawals),
         )
         floor = outboxes.floor
-        pushed = newest(np.concatenate([outboxes.entries, by_authors(opened.entries, pushed_authors)]))
+        pushed = newest(joined([outboxes.entries, by_authors(opened.entries, pushed_authors)]))
         if len(pushed) > length:
             floor = max(floor, int(pushed["appearance"][length]))
             pushed = pushed[:length]
@@ -197,3 +196,12 @@ class HomeReader:
             token,
         )
         return HomeTimeline(reader, shown(merge([pushed, pulled], length)), seen.followees, rebuilt=True)
+
+
+def _common(some: Ids, others: Ids) -> Ids:
+    """What is in both; each ascends."""
+    if not len(some):
+        return some
+    places = np.minimum(np.searchsorted(some, others), len(some) - 1)
+    common: Ids = others[some[places] == others]
+    return common

@@ -21,7 +21,7 @@ from timelines import entry
 from timelines.entry import Entries, Ids
 from timelines.keys import Keyspace
 from timelines.outboxes import newest_of
-from timelines.reading import merge
+from timelines.reading import joined, merge
 from timelines.settings import TimelineSettings
 
 
@@ -67,7 +67,7 @@ class PulledOutboxes:
         if len(others) < len(pulled):
             own = await newest_of(self._redis, self._keys, self._settings, np.array([reader], dtype=np.int64))
             parts.append(own.entries)
-        found = merge(parts, self._settings.length) if len(parts) > 2 else np.concatenate(parts)
+        found = merge(parts, self._settings.length) if len(parts) > 2 else joined(parts)
         found["pulled"] = True
         return found
 
