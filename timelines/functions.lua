@@ -321,13 +321,16 @@ register('activate', function(keys, args)
 end)
 
 -- open_home KEYS: a home timeline, its tail, the partition's activated set, the reader's rebuild lease; ARGV: expiry in
--- ms, the reader id, the caller's token, lease in ms. Makes sure that the timeline exists and collects deliveries;
--- answers its two strings to the one caller that gets the lease, nothing to others.
+-- ms, the reader id, the caller's token, lease in ms, the generation that was found wanting or -1. Makes sure that the
+-- timeline exists and collects deliveries; answers its two strings to the one caller that gets the lease, nothing to
+-- others, nor when a complete timeline is of another generation: it may do by now.
 register('open_home', function(keys, args)
+  local s, tail = call('GET', keys[1]), call('GET', keys[2])
+  local whole = s and tail and byte(s, 5) == 2 and sub(s, 9, 12) == sub(tail, 9, 12)
+  if whole and byte(s, 6) == 1 and unpack_at('>I4', s, 9) ~= tonumber(args[5]) then return false end
   if not call('SET', keys[4], args[3], 'NX', 'PX', args[4]) then return false end
   call('SADD', keys[3], args[2])
-  local s, tail = call('GET', keys[1]), call('GET', keys[2])
-  if s and tail and byte(s, 5) == 2 and sub(s, 9, 12) == sub(tail, 9, 12) then
+  if whole then
     call('PEXPIRE', keys[1], args[1])
     call('PEXPIRE', keys[2], args[1])
     return {s, tail}

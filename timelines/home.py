@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -62,6 +63,7 @@ class HomeReader:
 
     Args:
         new_token: makes the unique name of one attempt at a rebuild.
+        seconds: a clock that only moves on.
     """
 
     def __init__(
@@ -70,12 +72,13 @@ class HomeReader:
         keys: Keyspace,
         settings: TimelineSettings,
         new_token: Callable[[], bytes] = lambda: secrets.token_bytes(12),
+        seconds: Callable[[], float] = time.monotonic,
     ) -> None:
         self._redis = redis
         self._keys = keys
         self._settings = settings
         self._new_token = new_token
-        self._outboxes = PulledOutboxes(redis, keys, settings)
+        self._outboxes = PulledOutboxes(redis, keys, settings, seconds)
         self._pulled: Ids = np.empty(0, dtype=np.int64)
         self._rebuilding: dict[int, asyncio.Task[HomeTimeline]] = {}
 
@@ -85,10 +88,14 @@ class HomeReader:
         Raises:
             redis.exceptions.RedisError: the store did not answer.
         """
-        home = await self._stored_answer(reader)
+        home, generation = await self._stored_answer(reader)
         if home is None:
-            home = await self._rebuild_once(reader)
+            home = await self._rebuild_once(reader, generation)
         return home if limit is None else replace(home, entries=home.entries[:limit])
+
+    async def drain(self) -> None:
+        """Wait for what goes on in the background."""
+        await self._outboxes.drain()
 
     async def backfill(self, reader: int, author: int) -> None:
         """Deliver an author's outbox to a reader, so that a follow shows before the stream job repeats it."""
@@ -100,12 +107,15 @@ class HomeReader:
         deliver(pipe, self._keys, self._settings, np.full(len(entries), reader), entries)
         await pipe.execute()
 
-    async def _stored_answer(self, reader: int) -> HomeTimeline | None:
+    async def _stored_answer(self, reader: int) -> tuple[HomeTimeline | None, int]:
+        """What the stored timeline answers, None where it cannot; its generation, -1 where there is none."""
         seen = await self._look(reader)
-        entries = await self._complete_answer(reader, seen)
-        return (
-            None if entries is None else HomeTimeline(reader, shown(entries), seen.followees, rebuilt=False)
-        )
+        home = decode_home(*seen.home)
+        entries = None if home is None else await self._complete_answer(reader, home, seen)
+        generation = -1 if home is None else home.generation
+        if entries is None:
+            return None, generation
+        return HomeTimeline(reader, shown(entries), seen.followees, rebuilt=False), generation
 
     async def _look(self, reader: int) -> _Seen:
         pipe = self._redis.pipeline(transaction=False)
@@ -130,10 +140,9 @@ class HomeReader:
             withdrawals=int(withdrawals or 0),
         )
 
-    async def _complete_answer(self, reader: int, seen: _Seen) -> Entries | None:
+    async def _complete_answer(self, reader: int, home: Timeline, seen: _Seen) -> Entries | None:
         """The newest entries, withdrawn ones too, or None where the stored timeline cannot prove them."""
-        home = decode_home(*seen.home)
-        if home is None or not home.complete:
+        if not home.complete:
             return None
         pulled = await self._outboxes.newest(reader, seen.pulled, seen.withdrawals)
         answer = merge([by_authors(home.entries, seen.authors), pulled], self._settings.length)
@@ -141,32 +150,33 @@ class HomeReader:
         full = len(answer) == self._settings.length and answer["appearance"][-1] > home.floor
         return answer if full or home.floor == 0 else None
 
-    async def _rebuild_once(self, reader: int) -> HomeTimeline:
+    async def _rebuild_once(self, reader: int, generation: int) -> HomeTimeline:
         task = self._rebuilding.get(reader)
         if task is None:
-            task = asyncio.create_task(self._rebuild(reader))
+            task = asyncio.create_task(self._rebuild(reader, generation))
             self._rebuilding[reader] = task
             task.add_done_callback(lambda _: self._rebuilding.pop(reader, None))
         return await asyncio.shield(task)
 
-    async def _rebuild(self, reader: int) -> HomeTimeline:
-        """Rebuild the timeline, or wait for the process that does and take over when it does not end."""
+    async def _rebuild(self, reader: int, generation: int) -> HomeTimeline:
+        """Rebuild the timeline found wanting at ``generation``, or wait for the process that does and take
+        over when it does not end.
+        """
         keys, pause = self._keys, FIRST_PAUSE
         names = [keys.home(reader), keys.home_tail(reader)]
         names += [keys.activated(keys.partition(reader)), keys.rebuild_lease(reader)]
         while True:
             token, lease_ms = self._new_token(), self._settings.rebuild_lease_ms
-            stored = await self._redis.fcall(
-                "open_home", len(names), *names, expiry_ms(self._settings), reader, token, lease_ms
-            )
+            arguments = (expiry_ms(self._settings), reader, token, lease_ms, generation)
+            stored = await self._redis.fcall("open_home", len(names), *names, *arguments)
             opened = None if stored is None else decode_home(*stored)
             if opened is not None:
                 return await self._fill(reader, opened, token)
-            await asyncio.sleep(pause)
-            pause = min(2 * pause, LONGEST_PAUSE)
-            home = await self._stored_answer(reader)
+            home, generation = await self._stored_answer(reader)
             if home is not None:
                 return home
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, LONGEST_PAUSE)
 
     async def _fill(self, reader: int, opened: Timeline, token: bytes) -> HomeTimeline:
         keys, settings, length = self._keys, self._settings, self._settings.length

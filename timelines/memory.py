@@ -266,10 +266,13 @@ class MemoryStore:
         return made
 
     def _open_home(self, keys: list[bytes], args: list[bytes]) -> list[bytes | None] | None:
+        home = timeline.decode_home(self._string(keys[0]), self._string(keys[1]))
+        if home is not None and home.complete and home.generation != int(args[4]):
+            return None
         if not self.set(keys[3], args[2], nx=True, px=int(args[3])):
             return None
         self.sadd(keys[2], args[1])
-        if timeline.decode_home(self._string(keys[0]), self._string(keys[1])) is None:
+        if home is None:
             self._put_home(keys[0], keys[1], Header(complete=False).pack(), px=int(args[0]))
         for key in keys[:2]:
             self._expiry[key] = self._clock() + int(args[0])
