@@ -16,6 +16,7 @@ from stack.commands import (
     features,
     jobs,
     logs,
+    rebuild,
     replay,
     status,
     token,
@@ -43,6 +44,7 @@ for command in (
     replay.replay,
     train.train,
     verify.verify,
+    rebuild.rebuild,
     token.token,
     bench.bench,
 ):

@@ -7,7 +7,7 @@ contract suite runs over it and a real server alike.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -147,6 +147,9 @@ class MemoryStore:
         if self._find(_bytes(key)) is None:
             return -2
         return self._expiry.get(_bytes(key), self._clock() - 1) - self._clock()
+
+    def keys_from(self, prefix: str) -> list[bytes]:
+        return [key for key in list(self._values) if key.startswith(prefix.encode()) and self._find(key)]
 
     def flushdb(self) -> bool:
         self._values.clear()
@@ -338,6 +341,11 @@ class AsyncMemoryRedis:
 
     def pipeline(self, transaction: bool = True) -> _AsyncPipeline:
         return _AsyncPipeline(self._store)
+
+    async def scan_iter(self, match: str, count: int) -> AsyncIterator[bytes]:
+        """The keys that begin as ``match`` does before its closing ``*``."""
+        for key in self._store.keys_from(match.removesuffix("*")):
+            yield key
 
     async def aclose(self) -> None:
         """Nothing is open."""
