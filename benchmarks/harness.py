@@ -15,7 +15,7 @@ from importlib import import_module
 from rich.table import Table
 
 Figures = Mapping[str, float]
-NAMES = ("fanout", "fanout-memory", "timeline-read", "feed")
+NAMES = ("fanout", "fanout-memory", "timeline-read", "timeline-rebuild", "feed")
 
 
 class BenchmarkRefusedError(RuntimeError):

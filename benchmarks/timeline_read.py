@@ -21,6 +21,7 @@ import redis
 
 from benchmarks.deliveries import DeliveryLog
 from benchmarks.harness import BenchmarkRefusedError, Figures, Trial
+from benchmarks.round_trips import Recorder, Trip, replay
 from benchmarks.store import open_store, running_store
 from timelines import commands
 from timelines.client import open_async_client
@@ -31,7 +32,6 @@ from timelines.settings import RedisSettings, TimelineSettings
 READERS = 20
 PUSHED, PULLED = 200, 50
 READS = 200
-Command = tuple[str, tuple[Any, ...], dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -63,45 +63,6 @@ class World:
             pipe.execute()
 
 
-class Recorder:
-    """A client that notes the commands of each pipeline."""
-
-    def __init__(self, client: Any) -> None:
-        self._client = client
-        self.trips: list[list[Command]] = []
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._client, name)
-
-    def pipeline(self, transaction: bool = True) -> Any:
-        trip: list[Command] = []
-        self.trips.append(trip)
-        return _RecordedPipeline(self._client.pipeline(transaction=transaction), trip)
-
-
-class _RecordedPipeline:
-    def __init__(self, pipe: Any, trip: list[Command]) -> None:
-        self._pipe, self._trip = pipe, trip
-
-    def __getattr__(self, name: str) -> Any:
-        method = getattr(self._pipe, name)
-
-        def call(*args: Any, **options: Any) -> Any:
-            if name != "execute":
-                self._trip.append((name, args, options))
-            return method(*args, **options)
-
-        return call
-
-
-async def _replay(client: Any, trips: list[list[Command]]) -> None:
-    for trip in trips:
-        pipe = client.pipeline(transaction=False)
-        for name, args, options in trip:
-            getattr(pipe, name)(*args, **options)
-        await pipe.execute()
-
-
 async def _median_ms(ask: Callable[[int], Awaitable[Any]]) -> float:
     samples = []
     for number in range(READS):
@@ -130,8 +91,8 @@ def measure_bare_trips(world: World) -> Figures:
     async def run() -> Figures:
         client = open_async_client(world.address, timeout_s=30)
         try:
-            trips: list[list[list[Command]]] = []
-            whole: list[list[list[Command]]] = []
+            trips: list[list[Trip]] = []
+            whole: list[list[Trip]] = []
             for reader in range(READERS):
                 recorder = Recorder(client)
                 await HomeReader(recorder, world.keys, world.settings).read(reader)
@@ -140,8 +101,8 @@ def measure_bare_trips(world: World) -> Figures:
                 names += world.keys.keys("outbox", range(20_000, 20_000 + PULLED))
                 whole.append([[("get", (name,), {}) for name in names]])
             return {
-                "p50_ms": await _median_ms(lambda reader: _replay(client, trips[reader])),
-                "whole_p50_ms": await _median_ms(lambda reader: _replay(client, whole[reader])),
+                "p50_ms": await _median_ms(lambda reader: replay(client, trips[reader])),
+                "whole_p50_ms": await _median_ms(lambda reader: replay(client, whole[reader])),
                 "round_trips": float(len(trips[0])),
             }
         finally:

@@ -9,9 +9,7 @@ import typer
 
 
 def bench(
-    name: Annotated[
-        str, typer.Argument(help="Which benchmark: fanout, fanout-memory, timeline-read or feed.")
-    ],
+    name: Annotated[str, typer.Argument(help="Which benchmark, such as fanout or timeline-read.")],
     repeats: Annotated[int, typer.Option(min=1, help="Repetitions after the warm-up.")] = 5,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object after the table.")] = False,
 ) -> None:
