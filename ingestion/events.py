@@ -113,6 +113,26 @@ class ClientReport(Event, frozen=True, tag="client_report"):
     ms: int | None = None
 
 
+Tier = Literal["push", "throttle", "pull"]
+
+
+class FanOutChanged(Event, frozen=True, tag="fan_out_changed"):
+    """From now on authors with fewer than ``push_below`` followers are pushed at once, with ``pull_above`` or
+    more pulled at read, those between pushed at ``throttled_per_second`` deliveries for all of them.
+    """
+
+    push_below: int
+    pull_above: int
+    throttled_per_second: int
+
+
+class AuthorTierChanged(Event, frozen=True, tag="author_tier_changed"):
+    """``tier`` overrides what an author's number of followers says; None takes the override back."""
+
+    author_id: int
+    tier: Tier | None
+
+
 class ClockAdvanced(Event, frozen=True, tag="clock_advanced"):
     """Event time has reached ``ts``; written to every partition at the end of a replay."""
 
@@ -126,6 +146,8 @@ AnyEvent = (
     | LikeChanged
     | Impression
     | ClientReport
+    | FanOutChanged
+    | AuthorTierChanged
     | ClockAdvanced
 )
 

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 
 from ingestion.events import (
     AccountRegistered,
+    AuthorTierChanged,
     ClientReport,
     Event,
+    FanOutChanged,
     FollowChanged,
     Impression,
     LikeChanged,
@@ -39,10 +41,11 @@ TWEETS = Topic("tweets", partitions=4, retention_ms=30 * DAY_MS)
 ENGAGEMENTS = Topic("engagements", partitions=4, retention_ms=30 * DAY_MS)
 IMPRESSIONS = Topic("impressions", partitions=4, retention_ms=30 * DAY_MS)
 REPORTS = Topic("reports", partitions=4, retention_ms=30 * DAY_MS)
+SETTINGS = Topic("settings", partitions=1, retention_ms=-1, compacted=True)
 DEAD_LETTERS = Topic("dead_letters", partitions=1, retention_ms=90 * DAY_MS)
 
 EVENT_TOPICS = (USERS, FOLLOWS, TWEETS, ENGAGEMENTS, IMPRESSIONS, REPORTS)
-TOPICS = (*EVENT_TOPICS, DEAD_LETTERS)
+TOPICS = (*EVENT_TOPICS, SETTINGS, DEAD_LETTERS)
 
 
 def route(event: Event) -> tuple[Topic, bytes]:
@@ -62,4 +65,8 @@ def route(event: Event) -> tuple[Topic, bytes]:
             return IMPRESSIONS, b"%d" % event.user_id
         case ClientReport():
             return REPORTS, b"%d" % event.user_id
+        case FanOutChanged():
+            return SETTINGS, b"fan_out"
+        case AuthorTierChanged():
+            return SETTINGS, b"author:%d" % event.author_id
     raise ValueError(f"{type(event).__name__} has no topic of its own.")

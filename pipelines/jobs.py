@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from ingestion.topics import ENGAGEMENTS, EVENT_TOPICS, FOLLOWS, TWEETS, USERS, Topic
+from ingestion.topics import ENGAGEMENTS, EVENT_TOPICS, FOLLOWS, SETTINGS, TWEETS, USERS, Topic
 
 JOB_TOPICS: dict[str, tuple[Topic, ...]] = {
-    "timelines": (USERS, FOLLOWS, TWEETS),
+    "timelines": (USERS, FOLLOWS, TWEETS, SETTINGS),
     "content": (USERS, TWEETS, ENGAGEMENTS),
     "engagement": (FOLLOWS, TWEETS, ENGAGEMENTS),
     "trends": (TWEETS,),

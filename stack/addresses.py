@@ -19,6 +19,7 @@ class Choices:
     namespace: str = ""
     dev_login: bool = False
     push_below: int = TimelineSettings().push_below
+    pull_above: int = TimelineSettings().pull_above
 
 
 def sections(plan: Plan, choices: Choices) -> dict[str, dict[str, str | bool | int]]:
@@ -37,7 +38,7 @@ def sections(plan: Plan, choices: Choices) -> dict[str, dict[str, str | bool | i
         },
         "api": {"url": plan.address("api")},
         "serving": {"cursor_key": str(home / "keys" / "cursor.key")},
-        "timelines": {"push_below": choices.push_below},
+        "timelines": {"push_below": choices.push_below, "pull_above": choices.pull_above},
         "lake": {"path": str(home / "lake")},
         "features": {
             "offline": str(home / "offline"),

@@ -24,6 +24,7 @@ def bring_up(
     dev_login: bool,
     echo: Echo,
     push_below: int | None = None,
+    pull_above: int | None = None,
 ) -> Plan:
     """Start what is asked for, or give a running stack other choices; those not made stay as they were.
 
@@ -35,6 +36,7 @@ def bring_up(
         settings.namespace if namespace is None else namespace,
         dev_login,
         settings.timelines.push_below if push_below is None else push_below,
+        settings.timelines.pull_above if pull_above is None else pull_above,
     )
     report = _progress(echo)
     started = lifecycle.running(layout) is None

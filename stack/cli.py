@@ -13,6 +13,7 @@ from stack.commands import (
     bench,
     demo,
     down,
+    fan_out,
     features,
     jobs,
     logs,
@@ -48,6 +49,7 @@ for command in (
 ):
     app.command()(command)
 app.add_typer(jobs.app, name="jobs")
+app.add_typer(fan_out.app, name="fan-out")
 app.add_typer(features.app, name="features")
 
 

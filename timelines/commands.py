@@ -7,6 +7,7 @@ executes one checks its errors. Everything is idempotent: repeated commands lead
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import Any
@@ -97,9 +98,17 @@ def drop_home(pipe: Any, keys: Keyspace, reader: int) -> None:
 
 
 def mark_pulled(pipe: Any, keys: Keyspace, authors: Sequence[int]) -> None:
-    """Have these authors' outboxes merged at read from now on, for ever."""
+    """Have these authors' outboxes merged at read from now on."""
     if authors:
         pipe.sadd(keys.pulled(), *authors)
+        pipe.set(keys.pulled_stamp(), uuid.uuid4().hex)
+
+
+def unmark_pulled(pipe: Any, keys: Keyspace, authors: Sequence[int]) -> None:
+    """Read these authors from home timelines again; deliver what their outboxes hold before."""
+    if authors:
+        pipe.srem(keys.pulled(), *authors)
+        pipe.set(keys.pulled_stamp(), uuid.uuid4().hex)
 
 
 def edge_score(ts_ms: int, active: bool) -> int:

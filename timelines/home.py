@@ -59,6 +59,7 @@ class HomeReader:
         self._keys = keys
         self._settings = settings
         self._pulled: Ids = np.empty(0, dtype=np.int64)
+        self._pulled_stamp: bytes | None = None
         self._rebuilding: dict[int, asyncio.Task[HomeTimeline]] = {}
 
     async def read(self, reader: int, limit: int | None = None) -> HomeTimeline:
@@ -87,13 +88,16 @@ class HomeReader:
 
     async def _look(self, reader: int) -> _Seen:
         pipe = self._redis.pipeline(transaction=False)
+        # First who is pulled: an author who ceases to be has been delivered before.
+        pipe.get(self._keys.pulled_stamp())
         pipe.getex(self._keys.home(reader), px=expiry_ms(self._settings))
         pipe.zrange(self._keys.followees(reader), 0, -1, withscores=True)
-        pipe.scard(self._keys.pulled())
-        stored, members, pulled_count = await pipe.execute()
-        if pulled_count != len(self._pulled):  # the set only grows, so an equal count is the same set
+        stamp, stored, members = await pipe.execute()
+        if stamp != self._pulled_stamp:
             found = await self._redis.smembers(self._keys.pulled())
             self._pulled = np.sort(np.fromiter((int(author) for author in found), dtype=np.int64))
+            self._pulled_stamp = stamp
+            return await self._look(reader)
         followees = active_members(members)
         authors = np.union1d(followees, np.int64(reader))
         return _Seen(

@@ -76,8 +76,12 @@ class Keyspace:
         return self.key("account_counts", user)
 
     def pulled(self) -> str:
-        """SET of the authors that are pulled at read; it only grows."""
+        """SET of the authors that are pulled at read."""
         return f"{self.prefix}:pulled:{{pulled}}"
+
+    def pulled_stamp(self) -> str:
+        """STRING: another value after each change of ``pulled``."""
+        return f"{self.prefix}:pulled_stamp:{{pulled}}"
 
     def trends(self, place: str, window: str) -> str:
         """STRING: the versioned trend list of a place (``world`` for all) over a window (``1h``)."""

@@ -107,19 +107,38 @@ def event_batches(
     job: str,
     topics: Sequence[Topic],
     shard_by: int = 0,
+    to_all: Sequence[Topic] = (),
 ) -> DataStream:
     """The records of ``topics`` as ``BATCH`` rows, from the committed offsets, else the beginning.
 
     A record's shard is the ``shard_by``-th number of its key (``a`` or ``a:b``, decimal) modulo
-    ``flink.shards``, 0 where the key has no such number. The order of one partition is kept within a
-    shard; topics and partitions mingle. Offsets are committed with each checkpoint.
+    ``flink.shards``, 0 where the key has no such number; records of ``to_all`` go to every shard. The order
+    of one partition is kept within a shard; topics and partitions mingle. Offsets are committed with each
+    checkpoint.
     """
-    require_topics(settings, (*topics, DEAD_LETTERS))
-    flink = settings.flink
+    require_topics(settings, (*topics, *to_all, DEAD_LETTERS))
     tables = StreamTableEnvironment.create(env)
+    shards = settings.flink.shards
+    _raw_table(tables, "raw_records", settings, job, topics)
+    number = f"TRY_CAST(SPLIT_INDEX(DECODE(record_key, 'UTF-8'), ':', {shard_by}) AS BIGINT)"
+    query = _batches("raw_records", f"CAST(MOD(COALESCE({number}, 0), {shards}) AS INT)", settings)
+    if to_all:
+        _raw_table(tables, "raw_settings", settings, job, to_all)
+        every = f"ARRAY[{', '.join(map(str, range(shards)))}]"
+        tables.execute_sql(f"""
+            CREATE TEMPORARY VIEW settings_for_all AS
+            SELECT * FROM raw_settings CROSS JOIN UNNEST({every}) AS s(each_shard)""")  # noqa: S608
+        query += f" UNION ALL {_batches('settings_for_all', 'each_shard', settings)}"
+    return tables.to_data_stream(tables.sql_query(query))
+
+
+def _raw_table(
+    tables: StreamTableEnvironment, name: str, settings: StreamSettings, job: str, topics: Sequence[Topic]
+) -> None:
+    """The records of these topics, undecoded, each with the moment of its arrival."""
     names = ";".join(topic.full_name(settings.namespace) for topic in topics)
     tables.execute_sql(f"""
-        CREATE TEMPORARY TABLE raw_records (
+        CREATE TEMPORARY TABLE {name} (
             record_key BYTES,
             record_value BYTES,
             `topic` STRING NOT NULL METADATA VIRTUAL,
@@ -138,17 +157,17 @@ def event_batches(
             'value.format' = 'raw',
             'value.fields-include' = 'EXCEPT_KEY'
         )""")
-    batches = tables.sql_query(f"""
+
+
+def _batches(table: str, shard: str, settings: StreamSettings) -> str:
+    """The query that collects a table's records by shard; ``shard`` is the SQL of a record's shard."""
+    window = f"INTERVAL '{settings.flink.batch_ms / 1000:.3f}' SECOND"
+    return f"""
         SELECT shard, `topic`, ARRAY_AGG(record_value), ARRAY_AGG(`partition`), ARRAY_AGG(`offset`)
         FROM (
-            SELECT
-                CAST(MOD(COALESCE(TRY_CAST(SPLIT_INDEX(DECODE(record_key, 'UTF-8'), ':', {shard_by})
-                    AS BIGINT), 0), {flink.shards}) AS INT) AS shard,
-                `topic`, record_value, `partition`, `offset`, window_start, window_end
-            FROM TABLE(TUMBLE(DATA => TABLE raw_records, TIMECOL => DESCRIPTOR(arrival),
-                SIZE => INTERVAL '{flink.batch_ms / 1000:.3f}' SECOND)))
-        GROUP BY shard, `topic`, window_start, window_end""")  # noqa: S608
-    return tables.to_data_stream(batches)
+            SELECT {shard} AS shard, `topic`, record_value, `partition`, `offset`, window_start, window_end
+            FROM TABLE(TUMBLE(DATA => TABLE {table}, TIMECOL => DESCRIPTOR(arrival), SIZE => {window})))
+        GROUP BY shard, `topic`, window_start, window_end"""  # noqa: S608
 
 
 def dead_letter_sink(stream: DataStream, settings: StreamSettings, uid: str = "dead-letters") -> Any:

@@ -1,8 +1,9 @@
 """Flink job ``timelines``: tweets and follows into home timelines and outboxes.
 
 batches -> fan-out (keyed by author shard; writes edges, outboxes, pulled marks) -> delivery (keyed by store
-shard; writes home timelines). An outbox is written before its entry is delivered, and an edge before
-its backfill, so that a rebuild that runs meanwhile misses nothing. All writes may be repeated.
+shard; writes home timelines). Large authors' entries wait between the two in a backlog. An outbox is written
+before its entry is delivered, and an edge before its backfill, so that a rebuild that runs meanwhile misses
+nothing. All writes may be repeated.
 """
 
 from __future__ import annotations

@@ -26,7 +26,7 @@ def lag(settings: StreamSettings) -> Lag:
 
 
 def wait(settings: StreamSettings, console: Console) -> float:
-    """Seconds until no job had any lag and each had completed another checkpoint after that.
+    """Seconds until no job had any lag, no delivery waited and each had completed another checkpoint.
 
     Offsets are committed by checkpoints; what a batching operator still held at that checkpoint has been
     written by the next one.
@@ -49,6 +49,7 @@ def wait(settings: StreamSettings, console: Console) -> float:
                 raise UserError(f"The stream jobs stopped {left:,} records before the end of the log.")
             time.sleep(POLL_SECONDS)
         progress.update(task, completed=first)
+    _await_backlog(settings)
     _await_checkpoint(settings)
     return round(time.monotonic() - started, 1)
 
@@ -72,6 +73,33 @@ def _await_checkpoint(settings: StreamSettings) -> None:
                 "A stream job completes no checkpoints; its log is shown by `tideline logs flink`."
             )
         time.sleep(POLL_SECONDS)
+
+
+def _await_backlog(settings: StreamSettings) -> None:
+    """Nothing that large authors' followers get slowly waits any more."""
+    deadline = time.monotonic() + STALLED_SECONDS
+    while waiting := _waiting(settings):
+        if time.monotonic() > deadline:
+            raise UserError(
+                f"{waiting:,.0f} entries still wait for their followers: raise the pace by "
+                "`tideline fan-out set --per-second`."
+            )
+        time.sleep(POLL_SECONDS)
+
+
+def _waiting(settings: StreamSettings) -> float:
+    """Items in the backlog of fan-out, as the job last told."""
+    rest = f"http://{settings.flink.rest}"
+    title = f"{settings.namespace or 'main'}-timelines"
+    jobs = get_json(f"{rest}/jobs/overview", timeout=10)["jobs"]
+    total = 0.0
+    for job in (job["jid"] for job in jobs if job["state"] == "RUNNING" and job["name"] == title):
+        for vertex in get_json(f"{rest}/jobs/{job}", timeout=10)["vertices"]:
+            path = f"{rest}/jobs/{job}/vertices/{vertex['id']}/subtasks/metrics"
+            names = [found["id"] for found in get_json(path, timeout=10) if found["id"].endswith(".waiting")]
+            for name in names:
+                total += sum(found["sum"] for found in get_json(f"{path}?get={name}", timeout=10))
+    return total
 
 
 def _passed(before: dict[str, int], now: dict[str, int]) -> bool:

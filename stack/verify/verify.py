@@ -106,7 +106,7 @@ async def verify(
         missing=total.missing,
         extra=total.extra,
         duplicates=total.duplicates,
-        pulled_authors=fold.authors_with_followers(settings.timelines.push_below),
+        pulled_authors=fold.authors_with_followers(settings.timelines.pull_above),
         beyond_length=sum(fold.appearances(viewer) > length for viewer in viewers),
         empty=empty,
         wrong_viewers=len(wrong),

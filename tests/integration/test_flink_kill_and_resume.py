@@ -159,7 +159,7 @@ class Cluster:
 
 def feeds(plan: Plan) -> dict[int, list[int]]:
     """Each reader's chronological feed out of the store."""
-    settings = TimelineSettings(push_below=PUSH_BELOW)
+    settings = TimelineSettings(push_below=PUSH_BELOW, pull_above=PUSH_BELOW)
     keys = Keyspace(NAMESPACE, RedisSettings().partitions)
 
     async def read() -> dict[int, list[int]]:

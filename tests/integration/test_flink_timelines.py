@@ -16,7 +16,9 @@ import redis.asyncio
 
 from ingestion.events import (
     AccountRegistered,
+    AuthorTierChanged,
     Event,
+    FanOutChanged,
     FollowChanged,
     LikeChanged,
     RetweetChanged,
@@ -81,9 +83,11 @@ def rows(values: Sequence[Event | bytes], shard_of: Callable[[Any], int], size: 
 
 def author_of(event: Any) -> int:
     match event:
+        case FanOutChanged():  # here all authors are of the shard of author 1
+            author = 1
         case FollowChanged():
             author = event.followee_id
-        case TweetCreated():
+        case TweetCreated() | AuthorTierChanged():
             author = event.author_id
         case _:
             author = event.user_id
@@ -102,13 +106,14 @@ class Job:
     def keys(self) -> Keyspace:
         return Keyspace(self.settings.namespace, self.settings.redis.partitions)
 
-    def timelines(self, *values: Event | bytes) -> list[Any]:
+    def timelines(self, *values: Event | bytes, tiers: TimelineSettings | None = None) -> list[Any]:
         from pipelines.stream import timelines
         from pipelines.stream.store import StoreAddress
 
+        settings = self.settings.timelines if tiers is None else tiers
+        address = StoreAddress(self.settings.redis, settings, self.settings.namespace)
         return self._run(
-            rows(values, author_of),
-            lambda batches: timelines.build(batches, StoreAddress.of(self.settings), self.settings.flink),
+            rows(values, author_of), lambda batches: timelines.build(batches, address, self.settings.flink)
         )
 
     def content(self, *values: Event | bytes) -> list[Any]:
@@ -144,7 +149,7 @@ def job(flink_environment: Callable[[], Any], valkey: str) -> Job:
     settings = StreamSettings(
         namespace=f"flink{next(_namespaces)}",
         redis=RedisSettings(url=valkey, partitions=4),
-        timelines=TimelineSettings(push_below=3, length=5, slack=4),
+        timelines=TimelineSettings(push_below=3, pull_above=3, length=5, slack=4),
         flink=FlinkSettings(shards=SHARDS, flush_ms=20),
     )
     return Job(flink_environment, settings, redis.Redis.from_url(valkey))
@@ -171,6 +176,39 @@ def test_an_author_above_the_threshold_is_pulled_and_read_all_the_same(job: Job)
     assert job.client.strlen(job.keys.home(3)) == job.client.strlen(job.keys.home(4)) == 32
     assert job.feed(2) == [101, 100]
     assert job.feed(3) == [100]
+
+
+def test_a_throttled_author_reaches_everybody_at_the_end(job: Job) -> None:
+    log = [*(follow(reader, 1) for reader in (2, 3, 4, 5)), tweet(100, 1), tweet(101, 1)]
+    job.timelines(*log, tiers=TimelineSettings(push_below=2, pull_above=9, throttled_per_second=1, length=5))
+    assert job.client.smembers(job.keys.pulled()) == set()
+    assert [job.feed(reader) for reader in (1, 2, 3, 4, 5)] == [[101, 100]] * 5
+
+
+def test_thresholds_changed_on_the_way_lose_nothing(job: Job) -> None:
+    def thresholds(number: int, followers: int) -> FanOutChanged:
+        return FanOutChanged(
+            event_id=f"s{number}",
+            ts=number,
+            push_below=followers,
+            pull_above=followers,
+            throttled_per_second=1000,
+        )
+
+    job.timelines(
+        *(follow(reader, 1) for reader in (2, 3, 4, 5)),
+        tweet(100, 1),
+        thresholds(1, 100),
+        tweet(101, 1),
+        AuthorTierChanged(event_id="o1", ts=2, author_id=1, tier="throttle"),
+        tweet(102, 1),
+        thresholds(3, 0),
+        tweet(103, 1),
+        AuthorTierChanged(event_id="o2", ts=4, author_id=1, tier=None),
+        tweet(104, 1),
+    )
+    assert job.client.smembers(job.keys.pulled()) == {b"1"}
+    assert job.feed(2) == [104, 103, 102, 101, 100]
 
 
 def test_an_unfollowed_author_and_a_retweet_taken_back_are_gone(job: Job) -> None:

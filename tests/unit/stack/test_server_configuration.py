@@ -120,14 +120,14 @@ def test_addresses_are_settings_that_every_process_reads(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("TIDELINE_HOME", str(plan.home))
-    addresses.write(plan.layout, addresses.render(plan, Choices("demo", dev_login=True, push_below=7)))
+    addresses.write(plan.layout, addresses.render(plan, Choices("demo", True, push_below=7, pull_above=9)))
     serving, stream, stack = ServingSettings(), StreamSettings(), StackSettings()
     assert serving.namespace == "demo"
     assert serving.kafka.bootstrap == "127.0.0.1:19092"
     assert serving.redis.url == "redis://127.0.0.1:16379/0"
     assert serving.mlflow.tracking_uri == "http://127.0.0.1:15000"
     assert serving.security.dev_login
-    assert serving.timelines.push_below == 7
+    assert (serving.timelines.push_below, serving.timelines.pull_above) == (7, 9)
     assert stream.flink.rest == "127.0.0.1:18081"
     assert stack.api.url == "http://127.0.0.1:18080"
 
