@@ -58,8 +58,7 @@ class HomeReader:
         self._redis = redis
         self._keys = keys
         self._settings = settings
-        self._pulled: Ids = np.empty(0, dtype=np.int64)
-        self._pulled_stamp: bytes | None = None
+        self._pulled: tuple[bytes | None, Ids] = (None, np.empty(0, dtype=np.int64))
         self._rebuilding: dict[int, asyncio.Task[HomeTimeline]] = {}
 
     async def read(self, reader: int, limit: int | None = None) -> HomeTimeline:
@@ -87,16 +86,16 @@ class HomeReader:
         await pipe.execute()
 
     async def _look(self, reader: int) -> _Seen:
+        # Who is pulled is known before the timeline is read: an author who ceases to be was delivered before.
+        known, pulled = self._pulled
         pipe = self._redis.pipeline(transaction=False)
-        # First who is pulled: an author who ceases to be has been delivered before.
         pipe.get(self._keys.pulled_stamp())
         pipe.getex(self._keys.home(reader), px=expiry_ms(self._settings))
         pipe.zrange(self._keys.followees(reader), 0, -1, withscores=True)
         stamp, stored, members = await pipe.execute()
-        if stamp != self._pulled_stamp:
+        if stamp != known:
             found = await self._redis.smembers(self._keys.pulled())
-            self._pulled = np.sort(np.fromiter((int(author) for author in found), dtype=np.int64))
-            self._pulled_stamp = stamp
+            self._pulled = stamp, np.sort(np.fromiter((int(author) for author in found), dtype=np.int64))
             return await self._look(reader)
         followees = active_members(members)
         authors = np.union1d(followees, np.int64(reader))
@@ -104,7 +103,7 @@ class HomeReader:
             home=None if stored is None else decode(stored),
             followees=followees,
             authors=authors,
-            pulled=np.intersect1d(authors, self._pulled, assume_unique=True),
+            pulled=np.intersect1d(authors, pulled, assume_unique=True),
         )
 
     async def _complete_answer(self, seen: _Seen) -> Entries | None:
