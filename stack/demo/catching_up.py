@@ -13,6 +13,7 @@ from pipelines.settings import StreamSettings
 from stack.demo.lag import Lag, LagReader
 from stack.errors import UserError
 from stack.readiness import get_json
+from stack.waiting_entries import entries_waiting
 
 POLL_SECONDS = 0.5
 STALLED_SECONDS = 120
@@ -49,8 +50,10 @@ def wait(settings: StreamSettings, console: Console) -> float:
                 raise UserError(f"The stream jobs stopped {left:,} records before the end of the log.")
             time.sleep(POLL_SECONDS)
         progress.update(task, completed=first)
-    _await_backlog(settings)
     _await_checkpoint(settings)
+    # The job's metrics are as fresh as the checkpoint by now.
+    if _await_backlog(settings):
+        _await_checkpoint(settings)
     return round(time.monotonic() - started, 1)
 
 
@@ -75,31 +78,20 @@ def _await_checkpoint(settings: StreamSettings) -> None:
         time.sleep(POLL_SECONDS)
 
 
-def _await_backlog(settings: StreamSettings) -> None:
-    """Nothing that large authors' followers get slowly waits any more."""
+def _await_backlog(settings: StreamSettings) -> bool:
+    """Nothing that large authors' followers get slowly waits any more; whether anything did."""
+    waited = False
     deadline = time.monotonic() + STALLED_SECONDS
-    while waiting := _waiting(settings):
+    title = f"{settings.namespace or 'main'}-timelines"
+    while waiting := entries_waiting(f"http://{settings.flink.rest}", title):
+        waited = True
         if time.monotonic() > deadline:
             raise UserError(
-                f"{waiting:,.0f} entries still wait for their followers: raise the pace by "
+                f"{waiting:,} entries still wait for their followers: raise the pace by "
                 "`tideline fan-out set --per-second`."
             )
         time.sleep(POLL_SECONDS)
-
-
-def _waiting(settings: StreamSettings) -> float:
-    """Items in the backlog of fan-out, as the job last told."""
-    rest = f"http://{settings.flink.rest}"
-    title = f"{settings.namespace or 'main'}-timelines"
-    jobs = get_json(f"{rest}/jobs/overview", timeout=10)["jobs"]
-    total = 0.0
-    for job in (job["jid"] for job in jobs if job["state"] == "RUNNING" and job["name"] == title):
-        for vertex in get_json(f"{rest}/jobs/{job}", timeout=10)["vertices"]:
-            path = f"{rest}/jobs/{job}/vertices/{vertex['id']}/subtasks/metrics"
-            names = [found["id"] for found in get_json(path, timeout=10) if found["id"].endswith(".waiting")]
-            for name in names:
-                total += sum(found["sum"] for found in get_json(f"{path}?get={name}", timeout=10))
-    return total
+    return waited
 
 
 def _passed(before: dict[str, int], now: dict[str, int]) -> bool:

@@ -100,6 +100,8 @@ def configuration(plan: Plan) -> dict[str, object]:
         "heartbeat.interval": "2 s",
         "heartbeat.rpc-failure-threshold": 2,
         "heartbeat.timeout": "30 s",
+        # What waits in a backlog is asked for to know that a replay has settled.
+        "metrics.fetcher.update-interval": "1 s",
         "restart-strategy.type": "exponential-delay",
         "restart-strategy.exponential-delay.initial-backoff": "500 ms",
         "restart-strategy.exponential-delay.max-backoff": "10 s",

@@ -29,6 +29,7 @@ from stack.jobs import JobControl, stream_jobs
 from stack.plan import Plan
 from stack.readiness import get_json
 from stack.settings import Ports, StackSection, StackSettings
+from stack.waiting_entries import entries_waiting
 from timelines.home import HomeReader
 from timelines.keys import Keyspace
 from timelines.settings import RedisSettings, TimelineSettings
@@ -36,7 +37,7 @@ from timelines.settings import RedisSettings, TimelineSettings
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(600)]
 
 NAMESPACE = "killed"
-PUSH_BELOW = 60
+PUSH_BELOW, PULL_ABOVE = 40, 60
 USERS = range(1, 151)
 LENGTH = TimelineSettings().length
 
@@ -124,7 +125,7 @@ def plan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Plan]:
     )
     servers = ("kafka", "valkey", "flink")
     try:
-        yield bring_up(settings, NAMESPACE, servers, (), False, lambda line: None, PUSH_BELOW)
+        yield bring_up(settings, NAMESPACE, servers, (), False, lambda line: None, PUSH_BELOW, PULL_ABOVE)
     finally:
         lifecycle.stop(lifecycle.layout_of(settings), 10)
 
@@ -151,15 +152,20 @@ class Cluster:
         return self._lag.read({group: JOB_TOPICS["timelines"]}, NAMESPACE).total
 
     def await_all_written(self) -> None:
-        """No lag, and one more checkpoint, which passes behind everything that was read."""
+        """No lag, nothing throttled, and a checkpoint more, which passes behind everything that was read."""
         until(lambda: self.lag() == 0, "the job has read the whole log")
+        self.await_checkpoints(2)
+        until(lambda: entries_waiting(self._rest, f"{NAMESPACE}-timelines") == 0, "nothing waits")
+        self.await_checkpoints(2)
+
+    def await_checkpoints(self, number: int) -> None:
         done = self.checkpoints()["completed"]
-        until(lambda: self.checkpoints()["completed"] > done + 1, "two more checkpoints")
+        until(lambda: self.checkpoints()["completed"] >= done + number, f"{number} more checkpoints")
 
 
 def feeds(plan: Plan) -> dict[int, list[int]]:
     """Each reader's chronological feed out of the store."""
-    settings = TimelineSettings(push_below=PUSH_BELOW, pull_above=PUSH_BELOW)
+    settings = TimelineSettings(push_below=PUSH_BELOW, pull_above=PULL_ABOVE)
     keys = Keyspace(NAMESPACE, RedisSettings().partitions)
 
     async def read() -> dict[int, list[int]]:
