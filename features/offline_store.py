@@ -35,6 +35,8 @@ from feast.type_map import spark_schema_to_np_dtypes
 from pyspark.sql import DataFrame, SparkSession, Window
 from pyspark.sql import functions as F  # noqa: N812 - the name PySpark's own guide gives it
 
+from features.spark_session import use_this_python
+
 
 class TidelineOfflineStoreConfig(SparkOfflineStoreConfig):  # type: ignore[misc]
     """As Feast's Spark store: ``spark_conf`` and the rest."""
@@ -87,6 +89,7 @@ class TidelineOfflineStore(SparkOfflineStore):  # type: ignore[misc]
             return SparkOfflineStore.get_historical_features(
                 config, feature_views, feature_refs, None, registry, project, full_feature_names, **kwargs
             )
+        use_this_python()
         spark = get_spark_session_or_start_new_with_repoconfig(config.offline_store)
         frame = _examples(spark, entity_df)
         moment = infer_event_timestamp_from_entity_df(
