@@ -19,7 +19,7 @@ test: bootstrap ## Run every test (ARGS goes to pytest)
 	@$(WITH_JAVA) $(VENV)/pytest $(ARGS)
 
 test-unit: bootstrap ## Run the tests that start no server and no JVM
-	@$(VENV)/pytest tests/unit -m "not (valkey or flink or spark or stack or browser)" $(ARGS)
+	@$(VENV)/pytest tests/unit -m "not (valkey or postgres or flink or spark or stack or browser)" $(ARGS)
 
 check: bootstrap ## Lint, formatting, types, layers
 	@$(VENV)/ruff check .

@@ -41,6 +41,29 @@ class FollowChanged(Event, frozen=True, tag="follow_changed"):
     active: bool
 
 
+class MuteChanged(Event, frozen=True, tag="mute_changed"):
+    """``user_id`` wants to see nothing of ``muted_id`` (``active``), or sees it again."""
+
+    user_id: int
+    muted_id: int
+    active: bool
+
+
+class BlockChanged(Event, frozen=True, tag="block_changed"):
+    """``user_id`` and ``blocked_id`` see nothing of each other (``active``), or may again."""
+
+    user_id: int
+    blocked_id: int
+    active: bool
+
+
+class MutedWordsChanged(Event, frozen=True, tag="muted_words_changed"):
+    """All the words and hashtags that ``user_id`` keeps out of the feed from now on."""
+
+    user_id: int
+    words: tuple[str, ...]
+
+
 class TweetCreated(Event, frozen=True, tag="tweet_created"):
     """``text`` is None where a recording does not have it."""
 
@@ -140,6 +163,9 @@ class ClockAdvanced(Event, frozen=True, tag="clock_advanced"):
 AnyEvent = (
     AccountRegistered
     | FollowChanged
+    | MuteChanged
+    | BlockChanged
+    | MutedWordsChanged
     | TweetCreated
     | TweetDeleted
     | RetweetChanged

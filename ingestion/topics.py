@@ -7,12 +7,15 @@ from dataclasses import dataclass
 from ingestion.events import (
     AccountRegistered,
     AuthorTierChanged,
+    BlockChanged,
     ClientReport,
     Event,
     FanOutChanged,
     FollowChanged,
     Impression,
     LikeChanged,
+    MuteChanged,
+    MutedWordsChanged,
     RetweetChanged,
     TweetCreated,
     TweetDeleted,
@@ -37,6 +40,7 @@ class Topic:
 
 USERS = Topic("users", partitions=4, retention_ms=-1, compacted=True)
 FOLLOWS = Topic("follows", partitions=4, retention_ms=-1, compacted=True)
+RESTRICTIONS = Topic("restrictions", partitions=4, retention_ms=-1, compacted=True)
 TWEETS = Topic("tweets", partitions=4, retention_ms=30 * DAY_MS)
 ENGAGEMENTS = Topic("engagements", partitions=4, retention_ms=30 * DAY_MS)
 IMPRESSIONS = Topic("impressions", partitions=4, retention_ms=30 * DAY_MS)
@@ -44,7 +48,7 @@ REPORTS = Topic("reports", partitions=4, retention_ms=30 * DAY_MS)
 SETTINGS = Topic("settings", partitions=1, retention_ms=-1, compacted=True)
 DEAD_LETTERS = Topic("dead_letters", partitions=1, retention_ms=90 * DAY_MS)
 
-EVENT_TOPICS = (USERS, FOLLOWS, TWEETS, ENGAGEMENTS, IMPRESSIONS, REPORTS)
+EVENT_TOPICS = (USERS, FOLLOWS, RESTRICTIONS, TWEETS, ENGAGEMENTS, IMPRESSIONS, REPORTS)
 TOPICS = (*EVENT_TOPICS, SETTINGS, DEAD_LETTERS)
 
 
@@ -55,6 +59,12 @@ def route(event: Event) -> tuple[Topic, bytes]:
             return USERS, b"%d" % event.user_id
         case FollowChanged():
             return FOLLOWS, b"%d:%d" % (event.followee_id, event.follower_id)
+        case MuteChanged():
+            return RESTRICTIONS, b"%d:%d:mute" % (event.user_id, event.muted_id)
+        case BlockChanged():
+            return RESTRICTIONS, b"%d:%d:block" % (event.user_id, event.blocked_id)
+        case MutedWordsChanged():
+            return RESTRICTIONS, b"%d:words" % event.user_id
         case TweetCreated() | TweetDeleted():
             return TWEETS, b"%d" % event.author_id
         case RetweetChanged():

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from stack.layout import Layout
 from stack.plan import Plan
 from stack.ports import LOOPBACK
+from stack.servers import postgres
 from timelines.settings import TimelineSettings
 
 
@@ -28,6 +29,7 @@ def sections(plan: Plan, choices: Choices) -> dict[str, dict[str, str | bool | i
     return {
         "kafka": {"bootstrap": f"{LOOPBACK}:{plan.ports['kafka']}"},
         "redis": {"url": f"redis://{LOOPBACK}:{plan.ports['valkey']}/0"},
+        "records": {"dsn": postgres.dsn(plan)},
         "flink": {
             "rest": f"{LOOPBACK}:{plan.ports['flink']}",
             "checkpoint_dir": str(home / "flink" / "checkpoints"),

@@ -60,12 +60,16 @@ def bring_up(
 
 
 def _fill(plan: Plan, namespace: str, echo: Echo) -> None:
-    """Topics, the store's functions, and the jobs that ran before."""
+    """Topics, tables, the store's functions, and the jobs that ran before."""
     if "kafka" in plan.servers:
         from ingestion.admin import create_topics
         from ingestion.settings import TidelineSettings
 
         create_topics(TidelineSettings(home=plan.home).kafka, namespace)
+    if "postgres" in plan.servers:
+        from records.migrate import migrate
+
+        migrate(StackSettings(home=plan.home).records, namespace)
     if "valkey" in plan.servers:
         import redis
 

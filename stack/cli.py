@@ -17,6 +17,7 @@ from stack.commands import (
     features,
     jobs,
     logs,
+    records,
     replay,
     status,
     token,
@@ -51,6 +52,7 @@ for command in (
 app.add_typer(jobs.app, name="jobs")
 app.add_typer(fan_out.app, name="fan-out")
 app.add_typer(features.app, name="features")
+app.add_typer(records.app, name="records")
 
 
 def _interrupted(number: int, frame: FrameType | None) -> None:

@@ -50,9 +50,9 @@ def make_plan(settings: StackSettings, servers: tuple[str, ...], report: Callabl
     if "kafka" in servers or "flink" in servers:
         java, jars = require_java(), require_jars(report)
     configured = settings.stack.ports.model_dump()
-    ports: dict[str, int | None] = {name: configured[name] for name in servers}
+    ports: dict[str, int | None] = {name: configured[name] for name in servers if name in configured}
     ports |= {INNER_PORTS[name]: 0 for name in servers if name in INNER_PORTS}
-    chosen = {name: configured[name] or DEFAULT_PORTS[name] for name in SERVERS}
+    chosen = {name: configured[name] or default for name, default in DEFAULT_PORTS.items()}
     chosen |= choose_ports(ports, DEFAULT_PORTS)
     return Plan(home=layout.home, java=java, jars=jars, ports=chosen, servers=servers, stack=settings.stack)
 
@@ -144,5 +144,5 @@ def stop(layout: Layout, patience: float) -> bool:
             left.kill()
         state = read_state(layout.state) or state
     orphans = {server.process.pid for server in state.servers if server.process and server.process.process()}
-    stop_groups(orphans, patience)
+    stop_groups(dict.fromkeys(orphans, signal.SIGTERM), patience)
     return supervisor is not None or bool(orphans)

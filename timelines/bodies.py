@@ -7,6 +7,7 @@ big-endian int64 values; a lower version never overwrites a higher one.
 from __future__ import annotations
 
 import struct
+from collections.abc import Sequence
 
 import msgspec
 
@@ -73,6 +74,7 @@ class TrendList(msgspec.Struct, frozen=True):
 _encoder = msgspec.json.Encoder()
 _bodies = msgspec.json.Decoder(TweetBody)
 _cards = msgspec.json.Decoder(AccountCard)
+_words = msgspec.json.Decoder(tuple[str, ...])
 _trends = msgspec.json.Decoder(TrendList)
 _TWEET_COUNTS = struct.Struct(">Qqqqq")
 _ACCOUNT_COUNTS = struct.Struct(">Qqqq")
@@ -103,6 +105,15 @@ def encode_card(card: AccountCard, version: int) -> bytes:
 def decode_card(stored: bytes | None) -> AccountCard | None:
     """None where nothing is stored."""
     return None if stored is None else _cards.decode(memoryview(stored)[8:])
+
+
+def encode_words(words: Sequence[str], version: int) -> bytes:
+    return _versioned(version, _encoder.encode(list(words)))
+
+
+def decode_words(stored: bytes | None) -> tuple[str, ...]:
+    """Nothing where nothing is stored."""
+    return () if stored is None else _words.decode(memoryview(stored)[8:])
 
 
 def encode_trends(trends: TrendList) -> bytes:

@@ -121,6 +121,23 @@ def set_followee(pipe: Any, keys: Keyspace, follower: int, followee: int, ts_ms:
     pipe.zadd(keys.followees(follower), {str(followee): edge_score(ts_ms, active)}, gt=True)
 
 
+def set_muted(pipe: Any, keys: Keyspace, user: int, muted: int, ts_ms: int, active: bool) -> None:
+    """Record that ``user`` mutes ``muted`` (or no longer) as of ``ts_ms``."""
+    pipe.zadd(keys.muted(user), {str(muted): edge_score(ts_ms, active)}, gt=True)
+
+
+def set_blocked(pipe: Any, keys: Keyspace, user: int, blocked: int, ts_ms: int, active: bool) -> None:
+    """Record for both of them that ``user`` blocks ``blocked`` (or no longer) as of ``ts_ms``."""
+    score = edge_score(ts_ms, active)
+    pipe.zadd(keys.blocked(user), {str(blocked): score}, gt=True)
+    pipe.zadd(keys.blocked_by(blocked), {str(user): score}, gt=True)
+
+
+def put_muted_words(pipe: Any, keys: Keyspace, user: int, words: Sequence[str], version: int) -> None:
+    """Store the words a reader mutes unless a higher version is there (version: event time in ms)."""
+    _put_versioned(pipe, keys.muted_words(user), bodies.encode_words(words, version))
+
+
 def set_like(pipe: Any, keys: Keyspace, user: int, tweet_id: int, ts_ms: int, active: bool) -> None:
     """Record that ``user`` likes the tweet (or no longer) as of ``ts_ms``."""
     pipe.zadd(keys.likes(user), {str(tweet_id): edge_score(ts_ms, active)}, gt=True)

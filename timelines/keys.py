@@ -51,6 +51,22 @@ class Keyspace:
         """ZSET of followee ids, score = ts_ms * 2 + active."""
         return self.key("followees", user)
 
+    def muted(self, user: int) -> str:
+        """ZSET of the accounts a reader mutes, score = ts_ms * 2 + active."""
+        return self.key("muted", user)
+
+    def blocked(self, user: int) -> str:
+        """ZSET of the accounts a reader blocks, score = ts_ms * 2 + active."""
+        return self.key("blocked", user)
+
+    def blocked_by(self, user: int) -> str:
+        """ZSET of the accounts that block a reader, score = ts_ms * 2 + active."""
+        return self.key("blocked_by", user)
+
+    def muted_words(self, user: int) -> str:
+        """STRING: the versioned words a reader mutes."""
+        return self.key("muted_words", user)
+
     def likes(self, user: int) -> str:
         """ZSET of tweet ids, score = ts_ms * 2 + active."""
         return self.key("likes", user)
