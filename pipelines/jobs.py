@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from ingestion.topics import ENGAGEMENTS, EVENT_TOPICS, FOLLOWS, SETTINGS, TWEETS, USERS, Topic
+from ingestion.topics import ENGAGEMENTS, EVENT_TOPICS, FOLLOWS, RESTRICTIONS, SETTINGS, TWEETS, USERS, Topic
 
 JOB_TOPICS: dict[str, tuple[Topic, ...]] = {
     "timelines": (USERS, FOLLOWS, TWEETS, SETTINGS),
-    "content": (USERS, TWEETS, ENGAGEMENTS),
+    "content": (USERS, RESTRICTIONS, TWEETS, ENGAGEMENTS),
     "engagement": (FOLLOWS, TWEETS, ENGAGEMENTS),
     "trends": (TWEETS,),
     "archive": EVENT_TOPICS,

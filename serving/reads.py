@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from serving.shapes import Trends, Tweet, TweetCounts, TweetViewer, User, rfc3339
+from serving.shapes import Trends, Tweet, TweetCounts, TweetViewer, User, UserViewer, rfc3339
 from timelines import bodies
 from timelines.client import mget
 from timelines.keys import Keyspace
@@ -81,13 +81,24 @@ class Reads:
             for like, retweet in zip(likes, retweets, strict=True)
         ]
 
+    async def restrictions(self, reader: int) -> tuple[frozenset[int], tuple[str, ...]]:
+        """The accounts a reader mutes, blocks or is blocked by, and the words the reader mutes."""
+        pipe = self.redis.pipeline(transaction=False)
+        for key in (self.keys.muted(reader), self.keys.blocked(reader), self.keys.blocked_by(reader)):
+            pipe.zrange(key, 0, -1, withscores=True)
+        pipe.get(self.keys.muted_words(reader))
+        *sets, words = await pipe.execute()
+        hidden = frozenset(int(member) for members in sets for member, score in members if _active(score))
+        return hidden, bodies.decode_words(words)
+
     async def users(self, reader: int, user_ids: Sequence[int]) -> dict[int, User]:
         """The accounts with a card, as ``reader`` sees them."""
         ids = list(dict.fromkeys(user_ids))
         if not ids:
             return {}
         batch = _Batch(self.redis, self.keys)
-        batch.command().zmscore(self.keys.followees(reader), ids)
+        for key in (self.keys.followees(reader), self.keys.muted(reader), self.keys.blocked(reader)):
+            batch.command().zmscore(key, ids)
         for user in ids:
             batch.command().zscore(self.keys.followees(user), reader)
         cards = batch.values("account", ids)
@@ -98,14 +109,21 @@ class Reads:
             card = bodies.decode_card(answers[cards[place][0]][cards[place][1]])
             if card is not None:
                 count = bodies.decode_account_counts(answers[counts[place][0]][counts[place][1]])
-                follows, followed_by = _active(answers[0][place]), _active(answers[1 + place])
-                users[user] = _user(card, count, follows, followed_by)
+                viewer: UserViewer = {
+                    "follows": _active(answers[0][place]),
+                    "followed_by": _active(answers[3 + place]),
+                    "muted": _active(answers[1][place]),
+                    "blocked": _active(answers[2][place]),
+                }
+                users[user] = _user(card, count, viewer)
         return users
 
     async def tweet(self, reader: int, tweet_id: int) -> Tweet | None:
         """The tweet as ``reader`` sees it; None where there is none, or none for this reader."""
         body = (await self.bodies([tweet_id]))[0]
         if body is None or body.deleted:
+            return None
+        if _active(await self.redis.zscore(self.keys.blocked_by(reader), body.author_id)):
             return None
         users = await self.users(reader, [body.author_id])
         author = users.get(body.author_id) or nameless(body.author_id)
@@ -204,7 +222,7 @@ def _tweet_counts(stored: bytes | None) -> TweetCounts:
     }
 
 
-def _user(card: bodies.AccountCard, counts: bodies.AccountCounts, follows: bool, followed_by: bool) -> User:
+def _user(card: bodies.AccountCard, counts: bodies.AccountCounts, viewer: UserViewer) -> User:
     user: User = {
         "id": str(card.user_id),
         "handle": card.handle,
@@ -215,7 +233,7 @@ def _user(card: bodies.AccountCard, counts: bodies.AccountCounts, follows: bool,
             "following": counts.following,
             "tweets": counts.tweets,
         },
-        "viewer": {"follows": follows, "followed_by": followed_by, "muted": False, "blocked": False},
+        "viewer": viewer,
     }
     if card.place is not None:
         user["place"] = card.place

@@ -15,8 +15,11 @@ import numpy as np
 from ingestion.events import (
     AccountRegistered,
     AnyEvent,
+    BlockChanged,
     FollowChanged,
     LikeChanged,
+    MuteChanged,
+    MutedWordsChanged,
     RetweetChanged,
     TweetCreated,
     TweetDeleted,
@@ -48,7 +51,11 @@ def unfit(event: AnyEvent) -> str | None:
             fits = fits and 0 < event.retweet_id < ID_LIMIT and 0 < event.tweet_id < ID_LIMIT
         case FollowChanged():
             fits = 0 <= event.follower_id < USER_LIMIT and 0 <= event.followee_id < USER_LIMIT
-        case AccountRegistered():
+        case MuteChanged():
+            fits = 0 <= event.user_id < USER_LIMIT and 0 <= event.muted_id < USER_LIMIT
+        case BlockChanged():
+            fits = 0 <= event.user_id < USER_LIMIT and 0 <= event.blocked_id < USER_LIMIT
+        case AccountRegistered() | MutedWordsChanged():
             fits = 0 <= event.user_id < USER_LIMIT
     if fits:
         return None

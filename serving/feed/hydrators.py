@@ -2,18 +2,33 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import msgspec
 
+from serving.feed.filters import has_muted_word
 from serving.feed.query import Candidate, FeedQuery
 from serving.reads import Reads, nameless
 from serving.shapes import TweetCounts, TweetViewer, User
 from timelines.bodies import TweetBody
 
 RETWEETERS_SHOWN = 5
+
+
+@dataclass(frozen=True)
+class Restrictions:
+    """Whom and which words the reader keeps out."""
+
+    reads: Reads
+    required: bool = True
+    name: str = "restrictions"
+
+    async def hydrate(self, query: FeedQuery) -> FeedQuery:
+        hidden, words = await self.reads.restrictions(query.reader)
+        return dataclasses.replace(query, hidden=hidden, muted_words=words)
 
 
 class BodyRead(NamedTuple):
@@ -54,7 +69,9 @@ class BodiesForPage:
             block = candidates[len(read) : len(read) + query.limit + 1]
             found = await self.reads.bodies([c.original_id for c in block])
             read.extend(BodyRead(True, body) for body in found)
-            visible += sum(body is not None and not body.deleted for body in found)
+            visible += sum(
+                body is not None and not body.deleted and not has_muted_word(query, body) for body in found
+            )
         return [*read, *(BodyRead(False, None) for _ in range(len(candidates) - len(read)))]
 
     def apply(self, candidate: Candidate, patch: BodyRead) -> Candidate:

@@ -3,12 +3,14 @@
 | filter | removes |
 |---|---|
 | newer_than_first_page | what arrived since this scrolling began |
+| muted_or_blocked | tweets and retweets of accounts the reader mutes or blocks, or that block the reader |
 | duplicates | older appearances of an original that appears more than once |
 | earlier_pages | what this scrolling has shown |
 | own_tweets | the reader's own tweets and retweets (ranked only) |
 | beyond_candidate_limit | all but the newest candidates (ranked only) |
 | deleted | tombstones |
 | body_not_here | tweets whose body has not arrived yet |
+| muted_words | others' tweets with a word the reader mutes |
 """
 
 from __future__ import annotations
@@ -24,11 +26,13 @@ from serving.feed.filters import (
     Deleted,
     Duplicates,
     EarlierPages,
+    HiddenAccounts,
+    MutedWords,
     NotNewer,
     Oldest,
     OwnTweets,
 )
-from serving.feed.hydrators import Bodies, BodiesForPage, Counts, People, Viewer
+from serving.feed.hydrators import Bodies, BodiesForPage, Counts, People, Restrictions, Viewer
 from serving.feed.query import Candidate, FeedQuery
 from serving.feed.scoring import AsRanked, BestFirst, Heads, NewestFirst
 from serving.feed.snapshot import KeptRanking, Snapshot
@@ -60,13 +64,16 @@ def chronological(stores: Stores) -> FeedPipeline:
     return Pipeline(
         "chronological",
         sources=(Home(stores.home),),
+        query_hydrators=(Restrictions(stores.reads),),
         steps=(
             AfterTop(),
+            HiddenAccounts(),
             Duplicates(),
             EarlierPages(),
             Together((BodiesForPage(stores.reads),)),
             Deleted(),
             BodyNotHere(),
+            MutedWords(),
         ),
         selector=NewestFirst(),
         page_steps=_page(stores),
@@ -78,7 +85,16 @@ def newer(stores: Stores) -> FeedPipeline:
     return Pipeline(
         "newer",
         sources=(Home(stores.home),),
-        steps=(Duplicates(), NotNewer(), Together((Bodies(stores.reads),)), Deleted(), BodyNotHere()),
+        query_hydrators=(Restrictions(stores.reads),),
+        steps=(
+            HiddenAccounts(),
+            Duplicates(),
+            NotNewer(),
+            Together((Bodies(stores.reads),)),
+            Deleted(),
+            BodyNotHere(),
+            MutedWords(),
+        ),
         selector=NewestFirst(),
         page_steps=_page(stores),
     )
@@ -91,13 +107,16 @@ def ranked(
     return Pipeline(
         "ranked",
         sources=(Home(stores.home),),
+        query_hydrators=(Restrictions(stores.reads),),
         steps=(
+            HiddenAccounts(),
             Duplicates(),
             OwnTweets(),
             Oldest(candidates),
             Together((Bodies(stores.reads),)),
             Deleted(),
             BodyNotHere(),
+            MutedWords(),
             Together((Features(stores.redis, stores.keys, count_missing),)),
         ),
         scorers=(Heads(bundle),),
@@ -111,7 +130,14 @@ def ranked_scroll(stores: Stores, snapshot: Snapshot) -> FeedPipeline:
     return Pipeline(
         "ranked_scroll",
         sources=(KeptRanking(snapshot),),
-        steps=(Together((BodiesForPage(stores.reads),)), Deleted(), BodyNotHere()),
+        query_hydrators=(Restrictions(stores.reads),),
+        steps=(
+            HiddenAccounts(),
+            Together((BodiesForPage(stores.reads),)),
+            Deleted(),
+            BodyNotHere(),
+            MutedWords(),
+        ),
         selector=AsRanked(),
         page_steps=_page(stores),
     )

@@ -26,7 +26,8 @@ class FeedQuery:
 
     ``now_ms`` is the moment of the request, milliseconds UTC; ``offset`` how many items earlier pages of the
     same scrolling showed. Chronological pages take appearances above ``since``, of at most ``top`` and below
-    ``below``; ranked ones continue at ``offset`` of the ranking kept under ``snapshot``.
+    ``below``; ranked ones continue at ``offset`` of the ranking kept under ``snapshot``. Nothing is shown of
+    the accounts in ``hidden`` (muted, blocked, or blocking the reader) nor what has one of ``muted_words``.
     """
 
     reader: int
@@ -38,6 +39,8 @@ class FeedQuery:
     since: int = 0
     offset: int = 0
     snapshot: str = ""
+    hidden: frozenset[int] = frozenset()
+    muted_words: tuple[str, ...] = ()
 
 
 class Candidate(msgspec.Struct, frozen=True):

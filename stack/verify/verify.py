@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 
 from pydantic import Field
 
-from ingestion.topics import FOLLOWS, TWEETS
+from ingestion.topics import FOLLOWS, RESTRICTIONS, TWEETS
 from serving.feed.hydrators import RETWEETERS_SHOWN
 from stack.settings import StackSettings
 from stack.verify.compare import Difference, compare
@@ -17,7 +17,7 @@ from stack.verify.fold import FeedFold, Item
 from stack.verify.log import read_log
 from timelines.settings import TimelineSettings
 
-TOPICS = (FOLLOWS, TWEETS)
+TOPICS = (FOLLOWS, RESTRICTIONS, TWEETS)
 
 
 class VerifySettings(StackSettings):
