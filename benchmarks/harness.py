@@ -25,7 +25,8 @@ class BenchmarkRefusedError(RuntimeError):
 class Trial:
     """What is measured; each call of ``run`` and of ``baseline`` is one repetition and answers its figures.
 
-    ``ratio`` names the figure, and the baseline's figure, whose medians are divided.
+    ``ratio`` names the figure, and the baseline's figure, whose medians are divided; ``more_ratios`` are others,
+    by name.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Trial:
     baseline: Callable[[], Figures] | None = None
     ratio: tuple[str, str] | None = None
     warmups: int = 1
+    more_ratios: Mapping[str, tuple[str, str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -57,12 +59,14 @@ class Result:
     figures: dict[str, Spread] = field(default_factory=dict)
     baseline: dict[str, Spread] = field(default_factory=dict)
     ratio: float | None = None
+    more_ratios: dict[str, float] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, object]:
         """The medians under their names, the baseline's with ``baseline_``, and every spread."""
         flat: dict[str, object] = {"name": self.name, "repeats": self.repeats}
         if self.ratio is not None:
             flat["ratio"] = round(self.ratio, 4)
+        flat.update({name: round(value, 4) for name, value in self.more_ratios.items()})
         rows = self._rows()
         flat.update({name: round(spread.median, 4) for name, spread in rows.items()})
         flat["spread"] = {
@@ -73,6 +77,7 @@ class Result:
 
     def table(self) -> Table:
         ratio = "" if self.ratio is None else f", ratio to the baseline {self.ratio:.3f}"
+        ratio += "".join(f", {name} {value:.3f}" for name, value in self.more_ratios.items())
         title = f"{self.name}: {self.repeats} repetitions{ratio}"
         table = Table("figure", "min", "median", "max", title=title)
         for name, spread in self._rows().items():
@@ -106,9 +111,13 @@ def measure(trial: Trial, repeats: int, progress: Callable[[int, int], None]) ->
         {name: Spread.of(values) for name, values in theirs.items()},
     )
     if trial.ratio is not None:
-        figure, base = trial.ratio
-        result.ratio = result.figures[figure].median / result.baseline[base].median
+        result.ratio = _quotient(result, *trial.ratio)
+    result.more_ratios = {name: _quotient(result, *pair) for name, pair in trial.more_ratios.items()}
     return result
+
+
+def _quotient(result: Result, figure: str, base: str) -> float:
+    return result.figures[figure].median / result.baseline[base].median
 
 
 def open_trial(name: str) -> AbstractContextManager[Trial]:

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from timelines import bodies, entry
+from timelines.cells import pack_cells
 from timelines.entry import Entries, Ids
 from timelines.keys import Keyspace
 from timelines.settings import TimelineSettings
@@ -40,10 +41,10 @@ def _append(
         return 0
     order = np.lexsort((entries["appearance"], owners, owners % keys.partitions))
     owners = owners[order]
-    blob = entry.pack(entries[order])
+    blob, places = pack_cells(entries[order])
     starts = np.flatnonzero(np.r_[True, owners[1:] != owners[:-1]])
     unique = owners[starts]
-    edges = (np.r_[starts, len(owners)] * entry.ENTRY_BYTES).tolist()
+    edges = places[np.r_[starts, len(owners)]].tolist()
     names = keys.keys(kind, unique.tolist())
     blobs = [blob[edges[i] : edges[i + 1]] for i in range(len(names))]
     partitions = unique % keys.partitions

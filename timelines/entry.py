@@ -1,4 +1,4 @@
-"""The packed timeline entry: 32 bytes, big-endian, layout version 1.
+"""The timeline entry, and its packed form between jobs: 32 bytes, big-endian.
 
 | bytes | field |
 |---|---|
@@ -10,6 +10,7 @@
 
 A withdrawn entry marks a retweet that was taken back. It keeps its place among the newest entries, so that
 what is trimmed never depends on the order in which the two events arrived, and it is hidden at read.
+How the store keeps entries is :mod:`timelines.cells`.
 """
 
 from __future__ import annotations
@@ -64,7 +65,7 @@ def entries(rows: Sequence[tuple[int, int, int, int, int]]) -> Entries:
         EntryError: an id is negative or too large.
     """
     for appearance, author, original, original_author, flags in rows:
-        fits = 0 <= author <= _AUTHOR_MASK and 0 <= original_author <= _AUTHOR_MASK and 0 <= flags < 256
+        fits = 0 <= author <= _AUTHOR_MASK and 0 <= original_author <= _AUTHOR_MASK and 0 <= flags < 128
         if not (fits and 0 < appearance < _ID_LIMIT and 0 < original < _ID_LIMIT):
             raise EntryError(f"Entry {appearance} by {author} of {original} does not fit the packed layout.")
     return np.array([(*row, False) for row in rows], dtype=ENTRY_DTYPE)

@@ -3,130 +3,236 @@
 -- partition. Ids pass 2^53 and Lua compares strings by the server's locale, so ids are compared as pairs
 -- of 32-bit halves.
 
-local HEADER, ENTRY, WITHDRAWN = 32, 32, 8
+local HEADER, CELL, WITHDRAWN, SECOND = 32, 16, 8, 128
+local LONG_ENTRY_V1 = 32
 
-local function header(state, generation, ordered, floor_hi, floor_lo)
-  return struct.pack('>c4BBHI4I4I4I4I4I4', 'TLIN', 1, state, 0, generation, ordered, floor_hi, floor_lo, 0, 0)
+-- The libraries are not there while this one is loaded, and are slow to look up at each use: each function binds them.
+local byte, sub, rep, char, concat, pack, unpack_at, floor, max, call
+
+local function register(name, body)
+  server.register_function(name, function(keys, args)
+    if not byte then
+      byte, sub, rep, char, concat = string.byte, string.sub, string.rep, string.char, table.concat
+      pack, unpack_at, floor, max, call = struct.pack, struct.unpack, math.floor, math.max, server.call
+    end
+    return body(keys, args)
+  end)
 end
 
+local function header(state, entries, generation, used, sorted, capacity, floor_hi, floor_lo)
+  return pack('>c4BBI2I4I4I4I4I4I4', 'TLIN', 2, state, entries, generation % 4294967296, used, sorted, capacity,
+    floor_hi, floor_lo)
+end
+
+-- state, then: entries of the sorted prefix, generation, used, sorted and capacity in cells, the floor's halves.
 local function parse_header(s)
-  local state = string.byte(s, 6)
-  local generation, ordered, hi, lo = struct.unpack('>I4I4I4I4', s, 9)
-  return state, generation, ordered, hi, lo
+  return byte(s, 6), unpack_at('>I2I4I4I4I4I4I4', s, 7)
 end
 
--- The halves of the id of the entry at position `at`, counted from 1.
-local function id_at(s, at)
-  local hi, lo = struct.unpack('>I4I4', s, HEADER + 1 + (at - 1) * ENTRY)
-  return hi, lo
-end
+local function empty(state) return header(state, 0, 0, 0, 0, 0, 0, 0) end
 
--- Whether the ids of all n entries strictly ascend; those of the first `ordered` are known to.
-local function is_ascending(s, n, ordered)
-  local unpack_id = struct.unpack
-  local last_hi, last_lo = -1, -1
-  if ordered > 0 then last_hi, last_lo = id_at(s, ordered) end
-  for at = HEADER + 1 + ordered * ENTRY, #s - ENTRY + 1, ENTRY do
-    local hi, lo = unpack_id('>I4I4', s, at)
-    if hi < last_hi or (hi == last_hi and lo <= last_lo) then return false end
-    last_hi, last_lo = hi, lo
-  end
-  return true
-end
-
--- The id halves of all n entries and the positions 1..n in ascending order of id: by insertion when nearly
--- in order, else by a full sort.
-local function sorted_order(s, n, ordered)
-  local hi, lo, order, moves, budget = {}, {}, {}, 0, 8 * n
-  for i = 1, n do
-    hi[i], lo[i] = id_at(s, i)
-    order[i] = i
-  end
-  for i = math.max(ordered, 1) + 1, n do
-    local item = order[i]
-    local h, l, j = hi[item], lo[item], i - 1
-    while j > 0 do
-      local other = order[j]
-      local oh, ol = hi[other], lo[other]
-      if oh < h or (oh == h and ol <= l) then break end
-      order[j + 1] = other
-      j = j - 1
-    end
-    order[j + 1] = item
-    moves = moves + i - 1 - j
-    if moves > budget then
-      table.sort(order, function(a, b)
-        if hi[a] ~= hi[b] then return hi[a] < hi[b] end
-        if lo[a] ~= lo[b] then return lo[a] < lo[b] end
-        return a < b
-      end)
-      return hi, lo, order
+-- The stored form of layout version 1 (32 bytes an entry) in version 2, with nothing known to be sorted.
+local function upgraded(s)
+  local generation, _, hi, lo = unpack_at('>I4I4I4I4', s, 9)
+  local cells = {}
+  for at = HEADER + 1, #s - LONG_ENTRY_V1 + 1, LONG_ENTRY_V1 do
+    local appearance, author = sub(s, at, at + 7), sub(s, at + 9, at + 15)
+    local original, original_author = sub(s, at + 16, at + 23), sub(s, at + 25, at + 31)
+    cells[#cells + 1] = sub(s, at, at + CELL - 1)
+    if original ~= appearance or original_author ~= author then
+      cells[#cells + 1] = original .. char(SECOND) .. original_author
     end
   end
-  return hi, lo, order
+  return header(byte(s, 6), 0, generation + 1, #cells, 0, #cells, hi, lo) .. concat(cells)
 end
 
-local function is_withdrawn(s, at)
-  return math.floor(string.byte(s, at + 8) / WITHDRAWN) % 2 == 1
+-- The stored form at a key in the present layout, or nil.
+local function load(key)
+  local s = call('GET', key)
+  if not s then return nil end
+  if byte(s, 5) == 1 then
+    s = upgraded(s)
+    call('SET', key, s, 'KEEPTTL')
+  end
+  return s
 end
 
--- The stored form with its entries ascending, each id once (a withdrawn copy wins), the newest `length` kept.
-local function trimmed(s, length)
-  local state, generation, ordered, floor_hi, floor_lo = parse_header(s)
-  local n = (#s - HEADER) / ENTRY
-  local body, dropped_hi, dropped_lo
-  if is_ascending(s, n, ordered) then
-    local drop = math.max(n - length, 0)
-    if drop > 0 then dropped_hi, dropped_lo = id_at(s, drop) end
-    body = string.sub(s, HEADER + 1 + drop * ENTRY)
-  else
-    local hi, lo, order = sorted_order(s, n, ordered)
-    local unique, count = {}, 0
-    for i = 1, n do
-      local item, last = order[i], unique[count]
-      if last and hi[item] == hi[last] and lo[item] == lo[last] then
-        if is_withdrawn(s, HEADER + 1 + (item - 1) * ENTRY) then unique[count] = item end
+local function before(a_hi, a_lo, b_hi, b_lo)
+  return a_hi < b_hi or (a_hi == b_hi and a_lo < b_lo)
+end
+
+-- Where the entry after the one at `at` starts.
+local function next_entry(s, at)
+  if (byte(s, at + CELL + 8) or 0) >= SECOND then return at + 2 * CELL end
+  return at + CELL
+end
+
+-- In s, whose cells from `first` up to before `limit` ascend by id: where the first entry stands whose id is not
+-- below (hi, lo), and whether it has that id.
+local function find_sorted(s, first, limit, hi, lo)
+  local low, high = 0, (limit - first) / CELL
+  while low < high do
+    local middle = floor((low + high) / 2)
+    local at = first + middle * CELL
+    if byte(s, at + 8) >= SECOND then
+      middle = middle - 1
+      at = at - CELL
+    end
+    local h, l = unpack_at('>I4I4', s, at)
+    if h == hi and l == lo then return at, true end
+    if before(h, l, hi, lo) then
+      low = (next_entry(s, at) - first) / CELL
+    else
+      high = middle
+    end
+  end
+  return first + low * CELL, false
+end
+
+-- The same among the run of n ascending entries whose places and ids are given; nil when it lies after all.
+local function find_in_run(places, his, los, n, hi, lo)
+  local low, high = 1, n + 1
+  while low < high do
+    local middle = floor((low + high) / 2)
+    if before(his[middle], los[middle], hi, lo) then low = middle + 1 else high = middle end
+  end
+  if low > n then return nil, false end
+  return places[low], his[low] == hi and los[low] == lo
+end
+
+local function is_withdrawn(s, at) return floor(byte(s, at + 8) / WITHDRAWN) % 2 == 1 end
+
+local places, his, los = {}, {}, {}
+
+-- Cells of s behind the header, ascending by id, each id once (a withdrawn copy wins), and how many entries.
+-- The first `sorted` cells are known to be so and hold `entries`; what follows ascends but for strays, which are
+-- looked up one by one.
+local function sorted_body(s, sorted, entries)
+  local edge, last = HEADER + 1 + sorted * CELL, #s
+  local last_hi, last_lo, n, strays = -1, -1, 0, nil
+  if sorted > 0 then
+    local at = edge - CELL
+    if byte(s, at + 8) >= SECOND then at = at - CELL end
+    last_hi, last_lo = unpack_at('>I4I4', s, at)
+  end
+  local at = edge
+  while at < last do
+    local hi, lo, flags = unpack_at('>I4I4B', s, at)
+    if flags < SECOND then
+      if last_hi < hi or (last_hi == hi and last_lo < lo) then
+        n = n + 1
+        places[n], his[n], los[n] = at, hi, lo
+        last_hi, last_lo = hi, lo
       else
-        count = count + 1
-        unique[count] = item
+        strays = strays or {}
+        strays[#strays + 1] = {hi = hi, lo = lo, at = at}
       end
     end
-    local drop = math.max(count - length, 0)
-    if drop > 0 then dropped_hi, dropped_lo = hi[unique[drop]], lo[unique[drop]] end
-    local kept = {}
-    for i = drop + 1, count do
-      local at = HEADER + 1 + (unique[i] - 1) * ENTRY
-      kept[i - drop] = string.sub(s, at, at + ENTRY - 1)
+    at = at + CELL
+  end
+  if not strays then return sub(s, HEADER + 1), entries + n end
+
+  -- An edit cuts the bytes from `at` to before `to` and puts `text` there.
+  local edits, count = {}, entries + n
+  for _, stray in ipairs(strays) do
+    edits[#edits + 1] = {at = stray.at, to = next_entry(s, stray.at), text = '', rank = 0}
+  end
+  table.sort(strays, function(a, b)
+    if a.hi ~= b.hi then return a.hi < b.hi end
+    if a.lo ~= b.lo then return a.lo < b.lo end
+    return a.at < b.at
+  end)
+  local i = 1
+  while i <= #strays do
+    local chosen, j = strays[i], i + 1
+    while j <= #strays and strays[j].hi == chosen.hi and strays[j].lo == chosen.lo do
+      if is_withdrawn(s, strays[j].at) then chosen = strays[j] end
+      j = j + 1
     end
-    body = table.concat(kept)
+    local hi, lo = chosen.hi, chosen.lo
+    local place, known
+    if n == 0 or before(hi, lo, his[1], los[1]) then
+      place, known = find_sorted(s, HEADER + 1, edge, hi, lo)
+    else
+      place, known = find_in_run(places, his, los, n, hi, lo)
+      place = place or last + 1
+    end
+    local text = sub(s, chosen.at, next_entry(s, chosen.at) - 1)
+    if not known then
+      edits[#edits + 1] = {at = place, to = place, text = text, rank = -#strays + i - 1}
+      count = count + 1
+    elseif is_withdrawn(s, chosen.at) and not is_withdrawn(s, place) then
+      edits[#edits + 1] = {at = place, to = next_entry(s, place), text = text, rank = 0}
+    end
+    i = j
   end
-  if dropped_hi and (dropped_hi > floor_hi or (dropped_hi == floor_hi and dropped_lo > floor_lo)) then
-    floor_hi, floor_lo = dropped_hi, dropped_lo
+  table.sort(edits, function(a, b)
+    if a.at ~= b.at then return a.at < b.at end
+    return a.rank < b.rank
+  end)
+  local pieces, from = {}, HEADER + 1
+  for _, edit in ipairs(edits) do
+    if edit.at > from then pieces[#pieces + 1] = sub(s, from, edit.at - 1) end
+    pieces[#pieces + 1] = edit.text
+    from = edit.to
   end
-  return header(state, (generation + 1) % 4294967296, #body / ENTRY, floor_hi, floor_lo) .. body
+  pieces[#pieces + 1] = sub(s, from)
+  return concat(pieces), count
 end
 
--- Bytes above which a timeline is trimmed: the last two characters of its key spread the moment, so that
--- timelines that fill in step are not all trimmed in one call.
-local function limit_bytes(key, length, slack)
-  local spread = (string.byte(key, -1) * 10 + string.byte(key, -2)) % 100
-  return HEADER + ENTRY * (length + math.floor(slack * (50 + spread) / 100))
+-- Cells kept free behind the used ones. The last two characters of a full timeline's key spread the moment of its
+-- next trim, so that timelines that fill in step are not all trimmed in one call.
+local function room(key, used, full, slack)
+  if not full then return max(4, floor(used / 2)) end
+  local spread = (byte(key, -1) * 10 + byte(key, -2)) % 100
+  return max(1, floor(slack * (50 + spread) / 100))
+end
+
+-- The stored form of s (its used part): entries ascending, each id once, the newest `length` kept, room behind.
+local function settled(key, s, length, slack)
+  local state, entries, generation, _, sorted, _, floor_hi, floor_lo = parse_header(s)
+  local body, count = sorted_body(s, sorted, entries)
+  local from = 1
+  if count > length then
+    local dropped = from
+    for _ = 1, count - length do
+      dropped = from
+      from = next_entry(body, from)
+    end
+    local hi, lo = unpack_at('>I4I4', body, dropped)
+    if before(floor_hi, floor_lo, hi, lo) then floor_hi, floor_lo = hi, lo end
+    count = length
+  end
+  local used = (#body - from + 1) / CELL
+  local free = room(key, used, count == length, slack)
+  if from > 1 then body = sub(body, from) end
+  return header(state, count, generation + 1, used, used, used + free, floor_hi, floor_lo)
+    .. body .. rep('\0', free * CELL)
+end
+
+local function used_part(s)
+  local used = unpack_at('>I4', s, 13)
+  return sub(s, 1, HEADER + used * CELL)
 end
 
 local function append_all(keys, args, create)
   local length, slack, appended = tonumber(args[1]), tonumber(args[2]), 0
   for i, key in ipairs(keys) do
-    local blob = args[i + 2]
-    local stored = server.call('STRLEN', key)
-    if stored == 0 and create then
-      blob = header(1, 0, 0, 0, 0) .. blob
-    end
-    if stored > 0 or create then
-      stored = server.call('APPEND', key, blob)
-      appended = appended + 1
-      if stored > limit_bytes(key, length, slack) then
-        server.call('SET', key, trimmed(server.call('GET', key), length), 'KEEPTTL')
+    local head = call('GETRANGE', key, 0, 23)
+    local known = #head > 0
+    if known or create then
+      local blob = args[i + 2]
+      local used, _, capacity = 0, 0, -1
+      if known and byte(head, 5) == 2 then used, _, capacity = unpack_at('>I4I4I4', head, 13) end
+      local after = used + #blob / CELL
+      if after <= capacity then
+        call('SETRANGE', key, HEADER + used * CELL, blob)
+        call('SETRANGE', key, 12, pack('>I4', after))
+      else
+        local s = known and used_part(load(key)) or empty(1)
+        call('SET', key, settled(key, s .. blob, length, slack), 'KEEPTTL')
       end
+      appended = appended + 1
     end
   end
   return appended
@@ -134,18 +240,44 @@ end
 
 -- deliver KEYS: home timelines; ARGV: length, slack, then the packed entries of each.
 -- Only existing timelines are written; answers how many were.
-server.register_function('deliver', function(keys, args) return append_all(keys, args, false) end)
+register('deliver', function(keys, args) return append_all(keys, args, false) end)
 
 -- append_outbox KEYS: outboxes; ARGV: length, slack, then the packed entries of each.
-server.register_function('append_outbox', function(keys, args) return append_all(keys, args, true) end)
+register('append_outbox', function(keys, args) return append_all(keys, args, true) end)
+
+-- newest_entries KEYS: outboxes; ARGV: length, slack, cells. Answers for each nothing, or its header followed by its
+-- newest entries in ascending order: at most so many cells. Puts in order what was appended out of order.
+register('newest_entries', function(keys, args)
+  local length, slack, wanted = tonumber(args[1]), tonumber(args[2]), tonumber(args[3])
+  local answers = {}
+  for i, key in ipairs(keys) do
+    local head = call('GETRANGE', key, 0, HEADER - 1)
+    if #head == 0 then
+      answers[i] = false
+    else
+      local used, sorted = unpack_at('>I4I4', head, 13)
+      if byte(head, 5) ~= 2 or used ~= sorted then
+        local s = settled(key, used_part(load(key)), length, slack)
+        call('SET', key, s, 'KEEPTTL')
+        head = sub(s, 1, HEADER)
+        used = unpack_at('>I4', head, 13)
+      end
+      local from = max(used - wanted, 0)
+      local tail = used > from and call('GETRANGE', key, HEADER + from * CELL, HEADER + used * CELL - 1) or ''
+      if #tail > 0 and byte(tail, 9) >= SECOND then tail = sub(tail, CELL + 1) end
+      answers[i] = head .. tail
+    end
+  end
+  return answers
+end)
 
 -- activate KEYS: the partition's activated set, then home timelines; ARGV: expiry in ms, then the reader ids.
 -- A reader's first activation makes an empty complete timeline; later ones do nothing.
-server.register_function('activate', function(keys, args)
+register('activate', function(keys, args)
   local made = 0
   for i = 2, #keys do
-    if server.call('SADD', keys[1], args[i]) == 1 then
-      if server.call('SET', keys[i], header(1, 0, 0, 0, 0), 'NX', 'PX', args[1]) then made = made + 1 end
+    if call('SADD', keys[1], args[i]) == 1 then
+      if call('SET', keys[i], empty(1), 'NX', 'PX', args[1]) then made = made + 1 end
     end
   end
   return made
@@ -153,48 +285,49 @@ end)
 
 -- open_home KEYS: a home timeline, the partition's activated set; ARGV: expiry in ms, the reader id.
 -- Makes sure that the timeline exists and collects deliveries; answers its stored form.
-server.register_function('open_home', function(keys, args)
-  server.call('SADD', keys[2], args[2])
-  server.call('SET', keys[1], header(0, 0, 0, 0, 0), 'NX', 'PX', args[1])
-  return server.call('GET', keys[1])
+register('open_home', function(keys, args)
+  call('SADD', keys[2], args[2])
+  call('SET', keys[1], empty(0), 'NX', 'PX', args[1])
+  return load(keys[1])
 end)
 
--- fill_home KEYS: a home timeline; ARGV: expiry in ms, length, generation and stored length seen at the start,
+-- fill_home KEYS: a home timeline; ARGV: expiry in ms, length, slack, generation and used cells seen at the start,
 -- floor, packed entries in ascending order. Replaces what was seen and keeps what was appended since. When the
 -- timeline was rewritten meanwhile, everything is merged and the higher floor holds. Answers 1 when it was filled.
-server.register_function('fill_home', function(keys, args)
+register('fill_home', function(keys, args)
   local key = keys[1]
-  local length, generation, seen = tonumber(args[2]), tonumber(args[3]), tonumber(args[4])
-  local current = server.call('GET', key)
+  local length, slack, generation, seen = tonumber(args[2]), tonumber(args[3]), tonumber(args[4]), tonumber(args[5])
+  local current = load(key)
   if not current then return 0 end
-  local _, now, _, hi, lo = parse_header(current)
-  local new_hi, new_lo = struct.unpack('>I4I4', args[5])
+  current = used_part(current)
+  local _, _, now, _, _, _, hi, lo = parse_header(current)
+  local new_hi, new_lo = unpack_at('>I4I4', args[6])
   local rest
   if now == generation then
-    rest = string.sub(current, seen + 1)
+    rest = sub(current, HEADER + seen * CELL + 1)
   else
-    rest = string.sub(current, HEADER + 1)
-    if hi > new_hi or (hi == new_hi and lo > new_lo) then new_hi, new_lo = hi, lo end
+    rest = sub(current, HEADER + 1)
+    if before(new_hi, new_lo, hi, lo) then new_hi, new_lo = hi, lo end
   end
-  local merged = header(1, now, 0, new_hi, new_lo) .. args[6] .. rest
-  server.call('SET', key, trimmed(merged, length), 'PX', args[1])
+  local merged = header(1, 0, now, 0, 0, 0, new_hi, new_lo) .. args[7] .. rest
+  call('SET', key, settled(key, merged, length, slack), 'PX', args[1])
   return 1
 end)
 
 -- put_versioned KEYS: strings; ARGV: for each its value, which starts with an 8-byte version.
 -- A lower version never overwrites; answers how many were written.
-server.register_function('put_versioned', function(keys, args)
+register('put_versioned', function(keys, args)
   local written = 0
   for i, key in ipairs(keys) do
-    local new_hi, new_lo = struct.unpack('>I4I4', args[i])
-    local old = server.call('GETRANGE', key, 0, 7)
+    local new_hi, new_lo = unpack_at('>I4I4', args[i])
+    local old = call('GETRANGE', key, 0, 7)
     local newer = #old < 8
     if not newer then
-      local hi, lo = struct.unpack('>I4I4', old)
+      local hi, lo = unpack_at('>I4I4', old)
       newer = new_hi > hi or (new_hi == hi and new_lo >= lo)
     end
     if newer then
-      server.call('SET', key, args[i], 'KEEPTTL')
+      call('SET', key, args[i], 'KEEPTTL')
       written = written + 1
     end
   end

@@ -13,15 +13,14 @@ from typing import Any
 
 import numpy as np
 
-from timelines import entry
+from timelines.cells import pack_cells
 from timelines.commands import deliver, expiry_ms
 from timelines.entry import Entries, Ids
 from timelines.keys import Keyspace
+from timelines.outboxes import Newest, newest_of
 from timelines.reading import active_members, by_authors, merge, shown
 from timelines.settings import TimelineSettings
 from timelines.timeline import Timeline, decode, newest
-
-OUTBOXES_PER_READ = 256
 
 
 @dataclass(frozen=True)
@@ -112,9 +111,7 @@ class HomeReader:
         if home is None or not home.complete:
             return None
         pushed = by_authors(home.entries, seen.authors)
-        pulled, _ = await self._outboxes(seen.pulled)
-        pulled["pulled"] = True
-        answer = merge([pushed, pulled], self._settings.length)
+        answer = merge([pushed, await self._pulled_entries(seen)], self._settings.length)
         # What lies at or below the floor has gaps: only an answer that ends above it is one without.
         full = len(answer) == self._settings.length and answer["appearance"][-1] > home.floor
         return answer if full or home.floor == 0 else None
@@ -135,38 +132,31 @@ class HomeReader:
         opened = decode(stored)
         seen = await self._look(reader)  # after the opening: what is followed from here on is delivered to it
         pushed_authors = np.setdiff1d(seen.authors, seen.pulled, assume_unique=True)
-        pushed, floor = await self._outboxes(pushed_authors)
-        pushed = newest(np.concatenate([pushed, by_authors(opened.entries, pushed_authors)]))
+        outboxes, pulled = await asyncio.gather(self._newest_of(pushed_authors), self._pulled_entries(seen))
+        floor = outboxes.floor
+        pushed = newest(np.concatenate([outboxes.entries, by_authors(opened.entries, pushed_authors)]))
         if len(pushed) > length:
             floor = max(floor, int(pushed["appearance"][length]))
             pushed = pushed[:length]
-        pulled, _ = await self._outboxes(seen.pulled)
-        pulled["pulled"] = True
         await self._redis.fcall(
             "fill_home",
             1,
             keys.home(reader),
             expiry,
             length,
+            self._settings.slack,
             opened.generation,
-            opened.stored_bytes,
+            opened.used,
             floor.to_bytes(8, "big"),
-            entry.pack(pushed[::-1]),
+            pack_cells(pushed[::-1])[0],
         )
         answer = merge([pushed, pulled], length)
         return HomeTimeline(reader, shown(answer), seen.followees, rebuilt=True)
 
-    async def _outboxes(self, authors: Ids) -> tuple[Entries, int]:
-        """The newest entries of these authors, and the largest id dropped by their outboxes or this read."""
-        best, floor = entry.empty(), 0
-        for start in range(0, len(authors), OUTBOXES_PER_READ):
-            pipe = self._redis.pipeline(transaction=False)
-            for author in authors[start : start + OUTBOXES_PER_READ].tolist():
-                pipe.get(self._keys.outbox(author))
-            boxes = [decode(stored) for stored in await pipe.execute() if stored is not None]
-            floor = max([floor, *(box.floor for box in boxes)])
-            together = newest(np.concatenate([best, *(box.entries for box in boxes)]))
-            if len(together) > self._settings.length:
-                floor = max(floor, int(together["appearance"][self._settings.length]))
-            best = together[: self._settings.length]
-        return best, floor
+    async def _newest_of(self, authors: Ids) -> Newest:
+        return await newest_of(self._redis, self._keys, self._settings, authors)
+
+    async def _pulled_entries(self, seen: _Seen) -> Entries:
+        found = (await self._newest_of(seen.pulled)).entries
+        found["pulled"] = True
+        return found

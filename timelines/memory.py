@@ -8,13 +8,13 @@ contract suite runs over it and a real server alike.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
-import numpy as np
-
 from timelines import timeline
-from timelines.entry import ENTRY_BYTES, pack, unpack
-from timelines.timeline import HEADER_BYTES
+from timelines.cells import CELL_BYTES, SECOND, pack_cells, unpack_cells
+from timelines.entry import Entries
+from timelines.timeline import HEADER_BYTES, Header, read_header
 
 Members = set[bytes]
 Value = bytes | dict[bytes, float] | Members
@@ -24,14 +24,28 @@ def _bytes(value: bytes | str | int | float) -> bytes:
     return value if isinstance(value, bytes) else str(value).encode()
 
 
-def _trimmed(stored: bytes, length: int) -> bytes:
-    old = timeline.decode(stored)
-    kept = timeline.newest(old.entries)
-    floor = max(old.floor, int(kept["appearance"][length])) if len(kept) > length else old.floor
+def _room(key: bytes, used: int, full: bool, slack: int) -> int:
+    if not full:
+        return max(4, used // 2)
+    spread = (key[-1] * 10 + key[-2]) % 100
+    return max(1, slack * (50 + spread) // 100)
+
+
+def _settled(key: bytes, head: Header, entries: Entries, length: int, slack: int) -> bytes:
+    kept = timeline.newest(entries)
+    floor = max(head.floor, int(kept["appearance"][length])) if len(kept) > length else head.floor
     kept = kept[:length][::-1]
-    generation = (old.generation + 1) % 2**32
-    head = timeline.header(complete=old.complete, generation=generation, ordered=len(kept), floor=floor)
-    return head + pack(kept)
+    cells, _ = pack_cells(kept)
+    used = len(cells) // CELL_BYTES
+    room = _room(key, used, len(kept) == length, slack)
+    made = Header(head.complete, len(kept), head.generation + 1, used, used, used + room, floor)
+    return made.pack() + cells + bytes(room * CELL_BYTES)
+
+
+def _cells(stored: bytes, start: int = 0) -> bytes:
+    """The used cells from number ``start`` on."""
+    used = read_header(stored).used
+    return stored[HEADER_BYTES + start * CELL_BYTES : HEADER_BYTES + used * CELL_BYTES]
 
 
 class MemoryStore:
@@ -44,6 +58,7 @@ class MemoryStore:
         self._functions: dict[str, Callable[[list[bytes], list[bytes]], Any]] = {
             "deliver": lambda keys, args: self._append_all(keys, args, create=False),
             "append_outbox": lambda keys, args: self._append_all(keys, args, create=True),
+            "newest_entries": self._newest_entries,
             "activate": self._activate,
             "open_home": self._open_home,
             "fill_home": self._fill_home,
@@ -180,44 +195,61 @@ class MemoryStore:
         length, slack, appended = int(args[0]), int(args[1]), 0
         for key, blob in zip(keys, args[2:], strict=True):
             stored = self._string(key)
-            if stored is None:
-                if not create:
-                    continue
-                stored = timeline.header(complete=True)
+            if stored is None and not create:
+                continue
+            head = Header(complete=True, capacity=-1) if stored is None else read_header(stored)
+            after = head.used + len(blob) // CELL_BYTES
+            cells = b"" if stored is None else _cells(stored)
+            if after <= head.capacity:
+                free = bytes((head.capacity - after) * CELL_BYTES)
+                self._values[key] = replace(head, used=after).pack() + cells + blob + free
+            else:
+                self._values[key] = _settled(key, head, unpack_cells(cells + blob), length, slack)
             appended += 1
-            stored += blob
-            spread = (key[-1] * 10 + key[-2]) % 100
-            if len(stored) > HEADER_BYTES + ENTRY_BYTES * (length + slack * (50 + spread) // 100):
-                stored = _trimmed(stored, length)
-            self._values[key] = stored
         return appended
+
+    def _newest_entries(self, keys: list[bytes], args: list[bytes]) -> list[bytes | None]:
+        length, slack, wanted = (int(arg) for arg in args)
+        answers: list[bytes | None] = []
+        for key in keys:
+            stored = self._string(key)
+            if stored is not None and read_header(stored).used != read_header(stored).sorted_cells:
+                entries = unpack_cells(_cells(stored))
+                stored = self._values[key] = _settled(key, read_header(stored), entries, length, slack)
+            if stored is None:
+                answers.append(None)
+                continue
+            tail = _cells(stored, max(read_header(stored).used - wanted, 0))
+            if tail and tail[8] >= SECOND:
+                tail = tail[CELL_BYTES:]
+            answers.append(stored[:HEADER_BYTES] + tail)
+        return answers
 
     def _activate(self, keys: list[bytes], args: list[bytes]) -> int:
         made = 0
         for key, reader in zip(keys[1:], args[1:], strict=True):
             if self.sadd(keys[0], reader):
-                made += bool(self.set(key, timeline.header(complete=True), nx=True, px=int(args[0])))
+                made += bool(self.set(key, Header(complete=True).pack(), nx=True, px=int(args[0])))
         return made
 
     def _open_home(self, keys: list[bytes], args: list[bytes]) -> bytes | None:
         self.sadd(keys[1], args[1])
-        self.set(keys[0], timeline.header(complete=False), nx=True, px=int(args[0]))
+        self.set(keys[0], Header(complete=False).pack(), nx=True, px=int(args[0]))
         return self._string(keys[0])
 
     def _fill_home(self, keys: list[bytes], args: list[bytes]) -> int:
-        expiry, length, generation, seen = (int(arg) for arg in args[:4])
-        floor = int.from_bytes(args[4], "big")
+        expiry, length, slack, generation, seen = (int(arg) for arg in args[:5])
+        floor = int.from_bytes(args[5], "big")
         stored = self._string(keys[0])
         if stored is None:
             return 0
-        current = timeline.decode(stored)
-        if current.generation == generation:
-            rest = stored[seen:]
+        head = read_header(stored)
+        if head.generation == generation:
+            rest = _cells(stored, seen)
         else:
-            rest, floor = stored[HEADER_BYTES:], max(floor, current.floor)
-        entries = np.concatenate([unpack(args[5]), unpack(rest)])
-        head = timeline.header(complete=True, generation=current.generation, floor=floor)
-        self.set(keys[0], _trimmed(head + pack(entries), length), px=expiry)
+            rest, floor = _cells(stored), max(floor, head.floor)
+        head = Header(complete=True, generation=head.generation, floor=floor)
+        self.set(keys[0], _settled(keys[0], head, unpack_cells(args[6] + rest), length, slack), px=expiry)
         return 1
 
     def _put_versioned(self, keys: list[bytes], args: list[bytes]) -> int:

@@ -1,17 +1,20 @@
-"""A stored timeline: a 32-byte header, then packed entries in the order in which they were appended.
+"""A stored timeline: a 32-byte header, the cells of its entries as they were appended, free room.
 
 | header bytes | field |
 |---|---|
 | 0-3 | magic ``TLIN`` |
-| 4 | layout version 1 |
+| 4 | layout version 2 |
 | 5 | state: 0 = collects what is pushed but must be completed before it answers, 1 = complete |
-| 6-7 | zero |
-| 8-11 | generation: grows whenever the stored bytes are rewritten |
-| 12-15 | how many entries from the start are known to ascend by appearance id |
-| 16-23 | floor: every entry that was ever stored with a larger appearance id is still there |
-| 24-31 | zero |
+| 6-7 | how many entries the sorted cells hold |
+| 8-11 | generation: grows whenever the stored cells are rewritten |
+| 12-15 | used: how many cells hold entries |
+| 16-19 | sorted: how many cells from the start ascend by appearance id, each id once |
+| 20-23 | capacity: used and free cells |
+| 24-31 | floor: every entry that was ever stored with a larger appearance id is still there |
 
-Entries at or below the floor may be there or not, so they are not read.
+Entries at or below the floor may be there or not, so they are not read. The room is there because a string
+that the server lets grow takes twice its size. Version 1 (32 bytes an entry, no room) is read, and rewritten
+by the server's functions when they next touch it.
 """
 
 from __future__ import annotations
@@ -21,11 +24,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from timelines.cells import CELL_BYTES, unpack_cells
 from timelines.entry import WITHDRAWN, Entries, unpack
 
 HEADER_BYTES = 32
-_HEADER = struct.Struct(">4sBBHIIQQ")
-MAGIC, VERSION = b"TLIN", 1
+_HEADER = struct.Struct(">4sBBHIIIIQ")
+_HEADER_V1 = struct.Struct(">4sBBHIIQQ")
+MAGIC, VERSION = b"TLIN", 2
 
 
 class TimelineFormatError(ValueError):
@@ -34,34 +39,77 @@ class TimelineFormatError(ValueError):
 
 @dataclass(frozen=True)
 class Timeline:
-    """One stored timeline; ``stored_bytes`` is its length when it was read."""
+    """One stored timeline; ``used`` is how many cells it had when it was read."""
 
     complete: bool
     generation: int
     floor: int
     entries: Entries
-    stored_bytes: int
+    used: int
 
 
-def header(*, complete: bool, generation: int = 0, ordered: int = 0, floor: int = 0) -> bytes:
-    """The header of a timeline."""
-    return _HEADER.pack(MAGIC, VERSION, int(complete), 0, generation, ordered, floor, 0)
+@dataclass(frozen=True)
+class Header:
+    """The fields of a header of layout version 2."""
+
+    complete: bool
+    sorted_entries: int = 0
+    generation: int = 0
+    used: int = 0
+    sorted_cells: int = 0
+    capacity: int = 0
+    floor: int = 0
+
+    def pack(self) -> bytes:
+        return _HEADER.pack(
+            MAGIC,
+            VERSION,
+            int(self.complete),
+            self.sorted_entries,
+            self.generation % 2**32,
+            self.used,
+            self.sorted_cells,
+            self.capacity,
+            self.floor,
+        )
+
+
+def read_header(stored: bytes) -> Header:
+    """The header in front of ``stored``.
+
+    Raises:
+        TimelineFormatError: foreign bytes, or another layout version.
+    """
+    version = _version(stored)
+    if version != VERSION:
+        raise TimelineFormatError(f"Timeline layout version {version} is not {VERSION}.")
+    _, _, state, sorted_entries, *numbers = _HEADER.unpack_from(stored)
+    return Header(bool(state), sorted_entries, *numbers)
 
 
 def decode(stored: bytes) -> Timeline:
     """The timeline in ``stored``.
 
     Raises:
-        TimelineFormatError: foreign bytes, or another layout version.
+        TimelineFormatError: foreign bytes, or a layout version that this build does not read.
     """
+    if _version(stored) == 1:
+        _, _, state, _, generation, _, floor, _ = _HEADER_V1.unpack_from(stored)
+        entries = unpack(memoryview(stored)[HEADER_BYTES:])
+        return Timeline(bool(state), generation, floor, entries, used=0)
+    head = read_header(stored)
+    cells = memoryview(stored)[HEADER_BYTES : HEADER_BYTES + head.used * CELL_BYTES]
+    return Timeline(head.complete, head.generation, head.floor, unpack_cells(cells), head.used)
+
+
+def _version(stored: bytes) -> int:
     if len(stored) < HEADER_BYTES or stored[:4] != MAGIC:
         raise TimelineFormatError("The stored bytes are not a timeline.")
-    _, version, state, _, generation, _, floor, _ = _HEADER.unpack_from(stored)
-    if version != VERSION:
+    if stored[4] not in (1, VERSION):
         raise TimelineFormatError(
-            f"Timeline layout version {version} is not {VERSION}, which this build reads."
+            f"Timeline layout version {stored[4]} is not one of 1 and {VERSION}, which this build reads."
         )
-    return Timeline(bool(state), generation, floor, unpack(memoryview(stored)[HEADER_BYTES:]), len(stored))
+    return stored[4]
 
 
 def newest(entries: Entries, length: int | None = None) -> Entries:

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from redis import Redis
 
 from stack.errors import UserError
-from timelines.entry import ENTRY_BYTES
 from timelines.keys import Keyspace
-from timelines.timeline import HEADER_BYTES
+from timelines.timeline import decode
 
 BATCH = 1000
 
@@ -37,9 +36,9 @@ def count(redis: Redis, keys: Keyspace) -> StoreFigures:
     for batch in _batches(redis, keys, "home"):
         pipe = redis.pipeline(transaction=False)
         for key in batch:
-            pipe.strlen(key)
+            pipe.get(key)
         homes += len(batch)
-        entries += sum((length - HEADER_BYTES) // ENTRY_BYTES for length in pipe.execute())
+        entries += sum(len(decode(stored).entries) for stored in pipe.execute() if stored is not None)
     return StoreFigures(homes, entries, redis.scard(keys.pulled()))
 
 
