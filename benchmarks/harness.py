@@ -14,7 +14,7 @@ from importlib import import_module
 from rich.table import Table
 
 Figures = Mapping[str, float]
-NAMES = ("fanout", "feed")
+NAMES = ("fanout", "fanout-stream", "feed")
 
 
 class BenchmarkRefusedError(RuntimeError):
@@ -128,5 +128,5 @@ def open_trial(name: str) -> AbstractContextManager[Trial]:
     """
     if name not in NAMES:
         raise BenchmarkRefusedError(f"There is no benchmark {name}; there are {', '.join(NAMES)}.")
-    opened: AbstractContextManager[Trial] = import_module(f"benchmarks.{name}").trial()
+    opened: AbstractContextManager[Trial] = import_module(f"benchmarks.{name.replace('-', '_')}").trial()
     return opened
