@@ -47,9 +47,11 @@ IMPRESSIONS = Topic("impressions", partitions=4, retention_ms=30 * DAY_MS)
 REPORTS = Topic("reports", partitions=4, retention_ms=30 * DAY_MS)
 SETTINGS = Topic("settings", partitions=1, retention_ms=-1, compacted=True)
 DEAD_LETTERS = Topic("dead_letters", partitions=1, retention_ms=90 * DAY_MS)
+# What was done with each dead letter: the last word counts.
+REDRIVES = Topic("redrives", partitions=1, retention_ms=-1, compacted=True)
 
 EVENT_TOPICS = (USERS, FOLLOWS, RESTRICTIONS, TWEETS, ENGAGEMENTS, IMPRESSIONS, REPORTS)
-TOPICS = (*EVENT_TOPICS, SETTINGS, DEAD_LETTERS)
+TOPICS = (*EVENT_TOPICS, SETTINGS, DEAD_LETTERS, REDRIVES)
 
 
 def route(event: Event) -> tuple[Topic, bytes]:

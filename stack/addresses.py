@@ -33,6 +33,7 @@ def sections(plan: Plan, choices: Choices) -> dict[str, dict[str, str | bool | i
         "flink": {
             "rest": f"{LOOPBACK}:{plan.ports['flink']}",
             "checkpoint_dir": str(home / "flink" / "checkpoints"),
+            "savepoint_dir": str(home / "flink" / "savepoints"),
         },
         "mlflow": {
             "tracking_uri": plan.address("mlflow"),

@@ -11,6 +11,7 @@ import typer
 
 from stack.commands import (
     bench,
+    dead_letters,
     demo,
     down,
     fan_out,
@@ -51,6 +52,7 @@ for command in (
     app.command()(command)
 app.add_typer(jobs.app, name="jobs")
 app.add_typer(fan_out.app, name="fan-out")
+app.add_typer(dead_letters.app, name="dead-letters")
 app.add_typer(features.app, name="features")
 app.add_typer(records.app, name="records")
 

@@ -18,7 +18,7 @@ from stack.plan import INNER_PORTS, SERVERS, Plan
 from stack.ports import choose_ports
 from stack.processes import launch, stop_groups
 from stack.settings import DEFAULT_PORTS, StackSettings
-from stack.state import StackState, read_state
+from stack.state import ServerState, StackState, read_state
 
 POLL_SECONDS = 0.1
 Report = Callable[[StackState], None]
@@ -127,6 +127,30 @@ def reload(plan: Plan, choices: Choices, report: Report) -> StackState:
     if state is None:
         raise UserError(f"The supervisor ended; its log is {layout.log('supervisor')}.")
     return state
+
+
+def restart(layout: Layout, name: str, patience: float) -> None:
+    """End a server's process and wait until the supervisor's next one of it answers.
+
+    Raises:
+        UserError: no such server runs, or it did not come back within ``patience`` seconds.
+    """
+    before = _server(layout, name)
+    known = before.process if before else None
+    process = known.process() if known else None
+    if process is None:
+        raise UserError(f"The server {name} does not run here.")
+    process.terminate()
+    deadline = time.monotonic() + patience
+    while (now := _server(layout, name)) is None or now.condition != "ready" or now.process == known:
+        if time.monotonic() > deadline:
+            raise UserError(f"{name} did not come back in {patience:.0f} s; its log is {layout.log(name)}.")
+        time.sleep(POLL_SECONDS)
+
+
+def _server(layout: Layout, name: str) -> ServerState | None:
+    state = running(layout)
+    return next((server for server in state.servers if server.name == name), None) if state else None
 
 
 def stop(layout: Layout, patience: float) -> bool:

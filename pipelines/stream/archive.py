@@ -73,8 +73,8 @@ def main() -> None:
     connectors.require_topics(settings, JOB_TOPICS[JOB])
     t_env = StreamTableEnvironment.create(env)
     group = connectors.job_name(settings, JOB)
-    t_env.get_config().set("pipeline.name", group)
     for topic in TOPIC_EVENTS:
         source = sql_tables.kafka_source(topic, settings.namespace, settings.kafka.bootstrap, group)
         sql_tables.create_event_table(t_env, topic, source)
-    build(t_env, settings.lake.path, settings.namespace).execute()
+    build(t_env, settings.lake.path, settings.namespace).attach_as_datastream()
+    env.execute(group)

@@ -22,6 +22,7 @@ from pyflink.table import StreamTableEnvironment
 
 from ingestion.topics import DEAD_LETTERS, Topic
 from pipelines.settings import StreamSettings
+from pipelines.stream.operator_ids import JobEnvironment
 
 BATCH = Types.ROW_NAMED(
     ["shard", "topic", "values", "partitions", "offsets"],
@@ -65,9 +66,12 @@ def configuration(settings: StreamSettings, job: str, state: StateBackend = "has
         "execution.checkpointing.num-retained": "2",
         "execution.checkpointing.dir": f"{folder}/{settings.namespace or 'main'}/{job}",
         "execution.checkpointing.tolerable-failed-checkpoints": "100",
-        "restart-strategy.type": "fixed-delay",
-        "restart-strategy.fixed-delay.attempts": str(flink.restart_attempts),
-        "restart-strategy.fixed-delay.delay": f"{flink.restart_delay_ms} ms",
+        # Attempts are not limited: a store at its memory limit for an hour must not end a job.
+        "restart-strategy.type": "exponential-delay",
+        "restart-strategy.exponential-delay.initial-backoff": f"{flink.restart_delay_ms} ms",
+        "restart-strategy.exponential-delay.max-backoff": f"{flink.restart_delay_max_ms} ms",
+        "restart-strategy.exponential-delay.backoff-multiplier": "2.0",
+        "restart-strategy.exponential-delay.reset-backoff-threshold": "1 min",
         "pipeline.max-parallelism": "128",
         # How long a record may wait for others in a network buffer, at each of the shuffles on its way.
         "execution.buffer-timeout.interval": "5 ms",
@@ -75,16 +79,17 @@ def configuration(settings: StreamSettings, job: str, state: StateBackend = "has
         config.set_string(key, value)
     if flink.restore_from:
         config.set_string("execution.state-recovery.path", flink.restore_from)
-        config.set_string("execution.state-recovery.claim-mode", "CLAIM")
+        # A checkpoint is the job's to delete once it has a newer one; a savepoint is a person's.
+        claimed = flink.restore_from.rstrip("/").rpartition("/")[2].startswith("chk-")
+        config.set_string("execution.state-recovery.claim-mode", "CLAIM" if claimed else "NO_CLAIM")
     return config
 
 
-def environment(
-    settings: StreamSettings, job: str, state: StateBackend = "hashmap"
-) -> StreamExecutionEnvironment:
+def environment(settings: StreamSettings, job: str, state: StateBackend = "hashmap") -> JobEnvironment:
     """The environment a job is built in; start the JVMs with the Python environment's ``bin`` first on
     PATH, or its packages are not found by the interpreter inside them."""
-    env = StreamExecutionEnvironment.get_execution_environment(configuration(settings, job, state))
+    made = StreamExecutionEnvironment.get_execution_environment(configuration(settings, job, state))
+    env = JobEnvironment(made._j_stream_execution_environment)
     env.set_parallelism(settings.flink.parallelism)
     return env
 
@@ -171,7 +176,7 @@ def _batches(table: str, shard: str, settings: StreamSettings) -> str:
 
 
 def dead_letter_sink(stream: DataStream, settings: StreamSettings, uid: str = "dead-letters") -> Any:
-    """Write a stream of JSON strings (``decoding.dead_letter``) to the dead-letter topic."""
+    """Write a stream of JSON strings (``ingestion.dead_letters``) to the dead-letter topic."""
     serializer = (
         KafkaRecordSerializationSchema.builder()
         .set_topic(DEAD_LETTERS.full_name(settings.namespace))

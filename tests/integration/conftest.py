@@ -1,13 +1,17 @@
-"""The embedded Flink mini cluster for tests of the stream jobs, and the write API over real stores."""
+"""The embedded Flink mini cluster, a Kafka broker, and the write API over real stores."""
 
 from __future__ import annotations
 
 import asyncio
 import itertools
 import os
+import shutil
+import socket
+import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +20,7 @@ from typing import Any
 import httpx
 import pytest
 import redis.asyncio
+from confluent_kafka.admin import AdminClient
 from fastapi import FastAPI
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -25,7 +30,7 @@ from ingestion.api.service import WriteService, build_service
 from ingestion.api.settings import WriteSection, WriteSettings
 from ingestion.events import Event, decode
 from ingestion.publisher import MemoryPublisher
-from ingestion.settings import SecuritySettings
+from ingestion.settings import KafkaSettings, SecuritySettings
 from ingestion.tokens import mint
 from records import outbox
 from records.connections import connect, open_engine
@@ -39,6 +44,22 @@ from timelines.settings import RedisSettings
 
 _namespaces = itertools.count()
 Scenario = Callable[["Api"], Awaitable[None]]
+
+PROPERTIES = """\
+process.roles=broker,controller
+node.id=1
+controller.quorum.voters=1@127.0.0.1:{controller}
+controller.listener.names=CONTROLLER
+listeners=PLAINTEXT://127.0.0.1:{broker},CONTROLLER://127.0.0.1:{controller}
+advertised.listeners=PLAINTEXT://127.0.0.1:{broker}
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
+log.dirs={folder}/log
+auto.create.topics.enable=false
+offsets.topic.replication.factor=1
+transaction.state.log.replication.factor=1
+transaction.state.log.min.isr=1
+log.cleaner.dedupe.buffer.size=16777216
+"""
 
 
 @pytest.fixture(scope="session")
@@ -153,3 +174,45 @@ def run(valkey: str, postgres: str, tmp_path: Path) -> Callable[..., None]:
         asyncio.run(whole())
 
     return runner
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@pytest.fixture(scope="session")
+def kafka() -> Iterator[KafkaSettings]:
+    """A broker of one node with its log in a folder of its own."""
+    jars = jar_paths("kafka")
+    java = shutil.which("java")
+    if java is None or not all(jar.is_file() for jar in jars):
+        pytest.skip("Java or Kafka's jars are not there.")
+    folder = Path(tempfile.mkdtemp(prefix="tideline-kafka-"))
+    broker, controller = free_port(), free_port()
+    settings = folder / "server.properties"
+    settings.write_text(PROPERTIES.format(broker=broker, controller=controller, folder=folder))
+    command = [java, "-Xmx256m", "-XX:+UseSerialGC", "-cp", ":".join(str(jar) for jar in jars)]
+    form = [
+        *command,
+        "kafka.tools.StorageTool",
+        "format",
+        "-t",
+        "MkU3OEVBNTcwNTJENDM2Qk",
+        "-c",
+        str(settings),
+    ]
+    subprocess.run(form, check=True, capture_output=True)
+    with (folder / "broker.log").open("wb") as log:
+        server = subprocess.Popen([*command, "kafka.Kafka", str(settings)], stdout=log, stderr=log)
+        try:
+            address = KafkaSettings(bootstrap=f"127.0.0.1:{broker}")
+            # The client waits until the broker answers.
+            AdminClient({"bootstrap.servers": address.bootstrap, "log_level": 2}).list_topics(timeout=60)
+            yield address
+        finally:
+            server.kill()
+            server.wait()
+            shutil.rmtree(folder, ignore_errors=True)
