@@ -28,6 +28,7 @@ from pipelines.stream import content
 from pipelines.stream.authors import Authors, AuthorTables
 from pipelines.stream.deliveries import Deliveries
 from pipelines.stream.fan_out import FanOut, fan_out
+from pipelines.stream.tiers import FanOutTiers
 from timelines import commands
 from timelines.bodies import decode_body
 from timelines.home import HomeReader
@@ -38,7 +39,7 @@ from timelines.settings import TimelineSettings
 
 PEOPLE, AUTHORS = range(1, 7), range(1, 5)
 KEYS = Keyspace("crashes", partitions=3)
-SETTINGS = TimelineSettings(push_below=5, length=8, slack=4)
+SETTINGS = TimelineSettings(push_below=5, pull_above=5, length=8, slack=4)
 
 people = st.sampled_from(PEOPLE)
 counts = st.integers(1, 6)
@@ -245,7 +246,7 @@ class Feeds(RuleBasedStateMachine):
             taken = self.log[key][place : place + most]
             self.job.places[key] = place + len(taken)
             events += taken
-        return events, fan_out(events, self.authors, SETTINGS.push_below, SETTINGS.length)
+        return events, fan_out(events, self.authors, FanOutTiers.of(SETTINGS), SETTINGS.length)
 
     def write(self, batch: tuple[list[AnyEvent], FanOut], only: int | None = None) -> None:
         """What the operators of ``timelines`` and ``content`` write, or the first commands of it."""
