@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 from pyflink.common import Row, Types
 from pyflink.datastream import KeyedProcessFunction, RuntimeContext
 from pyflink.datastream.state import MapState, MapStateDescriptor, ValueState, ValueStateDescriptor
@@ -25,6 +26,7 @@ from pipelines.stream.fan_out import FanOut, fan_out, unfit
 from pipelines.stream.store import Store, StoreAddress
 from pipelines.stream.tiers import FanOutTiers, TokenBucket
 from timelines import commands
+from timelines.entry import Ids
 
 PAIRS_PER_RECORD = 50_000
 TURN_MS = 50
@@ -95,7 +97,7 @@ class FanOutOperator(KeyedProcessFunction):  # type: ignore[misc]
         result = fan_out(events, shard.authors, shard.tiers, length, recheck)
         self._write(result)
         yield from self._parts(result.deliveries)
-        shard.queue(result)
+        shard.queue(result, ctx.timer_service().current_processing_time())
         if shard.backlog and not shard.timer:
             timers = ctx.timer_service()
             timers.register_processing_time_timer(timers.current_processing_time() + TURN_MS)
@@ -110,7 +112,7 @@ class FanOutOperator(KeyedProcessFunction):  # type: ignore[misc]
         now = timers.current_processing_time()
         ending = timestamp == END_OF_INPUT
         tokens = WITHOUT_LIMIT if ending else self._bucket.take(now, shard.tiers.throttled_per_second)
-        turn = shard.backlog.take(shard.authors, tokens)
+        turn = shard.backlog.take(shard.authors, tokens, lambda readers: self._last_read(readers, now))
         if not ending:
             self._bucket.give_back(tokens - len(turn))
         yield from self._parts(turn.pushed)
@@ -165,6 +167,21 @@ class FanOutOperator(KeyedProcessFunction):  # type: ignore[misc]
                 authors.get(author_id).returning = False
             authors.save({}, (), returned)
 
+    def _last_read(self, readers: Ids, now_ms: int) -> npt.NDArray[np.int64]:
+        """By when their timelines will expire: only reading puts that off.
+
+        The delivery operator may not have met them yet; a timeline made later would lack what is skipped now.
+        """
+        keys, settings = self._store.keys, self._store.settings
+        if not len(readers):
+            return np.empty(0, dtype=np.int64)
+        with self._store.pipeline() as pipe:
+            activated = commands.activate(pipe, keys, settings, readers.tolist())
+            for key in keys.keys("home", readers.tolist()):
+                pipe.pttl(key)
+            left = np.array(pipe.execute()[activated:], dtype=np.int64)
+        return np.where(left < 0, -1, now_ms - commands.expiry_ms(settings) + left)
+
     def _parts(self, deliveries: Deliveries) -> Iterator[Row]:
         partitions = self._address.redis.partitions
         for target, part in deliveries.by_shard(partitions, self._store_shards, PAIRS_PER_RECORD):
@@ -180,13 +197,13 @@ class _Shard:
     tiers: FanOutTiers
     timer: bool = False
 
-    def queue(self, result: FanOut) -> None:
+    def queue(self, result: FanOut, now_ms: int) -> None:
         for author_id in result.pulled:
             self.backlog.discard(author_id)
         for author_id, entries in result.returning.items():
-            self.backlog.add(author_id, entries, returning=True)
+            self.backlog.add(author_id, entries, now_ms, returning=True)
         for author_id, entries in result.throttled.items():
-            self.backlog.add(author_id, entries)
+            self.backlog.add(author_id, entries, now_ms)
 
 
 def _table(context: RuntimeContext, name: str, key_type: Any) -> _StateTable:

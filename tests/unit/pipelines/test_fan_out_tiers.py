@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+import numpy as np
 import pytest
 from fan_out_model import LENGTH, USERS, Store, definition, follow, histories, new_tables, tweet
 from hypothesis import given, settings
@@ -11,11 +12,13 @@ from hypothesis import strategies as st
 
 from ingestion.events import AnyEvent, FanOutChanged, Tier
 from pipelines.stream.authors import Authors, AuthorTables
-from pipelines.stream.backlog import Backlog, NumberedTable, Waiting
+from pipelines.stream.backlog import RECENT_MS, Backlog, NumberedTable, Waiting
 from pipelines.stream.fan_out import fan_out
 from pipelines.stream.tiers import FanOutTiers, TokenBucket
 from timelines.settings import TimelineSettings
 
+NOW = 1_700_000_000_000
+LONG_AGO = NOW - RECENT_MS - 1
 PUSH_ALL = FanOutTiers(push_below=100, pull_above=100, throttled_per_second=10)
 
 
@@ -34,6 +37,7 @@ class Shard:
     waiting: NumberedTable = field(default_factory=Table)  # type: ignore[assignment]
     store: Store = field(default_factory=Store)
     tiers: FanOutTiers = PUSH_ALL
+    last_read: dict[int, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.restart()
@@ -49,9 +53,9 @@ class Shard:
         for author in result.pulled:
             self.backlog.discard(author)
         for author, entries in result.returning.items():
-            self.backlog.add(author, entries, returning=True)
+            self.backlog.add(author, entries, NOW, returning=True)
         for author, entries in result.throttled.items():
-            self.backlog.add(author, entries)
+            self.backlog.add(author, entries, NOW)
 
     def change(self, tiers: FanOutTiers) -> None:
         self.tiers = tiers
@@ -62,7 +66,13 @@ class Shard:
         self.run([], [author])
 
     def turn(self, most: int) -> int:
-        turn = self.backlog.take(self.authors, most)
+        turn = self.backlog.take(
+            self.authors,
+            most,
+            lambda readers: np.array(
+                [self.last_read.get(reader, NOW) for reader in readers.tolist()], dtype=np.int64
+            ),
+        )
         self.store.deliver(turn.pushed)
         self.store.deliver(turn.returning)
         self.store.pulled.difference_update(turn.returned)
@@ -82,6 +92,7 @@ steps = st.one_of(
     thresholds.map(lambda pair: ("change", pair)),
     overrides.map(lambda pair: ("override", pair)),
     st.integers(1, 4).map(lambda most: ("turn", most)),
+    st.tuples(st.sampled_from(USERS), st.sampled_from([NOW, NOW + 5, LONG_AGO])).map(lambda r: ("read", r)),
     st.sampled_from([1, 1_000_000]).map(lambda capacity: ("restart", capacity)),
 )
 
@@ -105,13 +116,15 @@ def test_feeds_are_the_definition_whenever_nothing_throttled_waits(
                 shard.override(author, tier)
             case ("turn", most):
                 shard.turn(most)
+            case ("read", (reader, moment)):
+                shard.last_read[reader] = max(moment, shard.last_read.get(reader, 0))
             case ("restart", capacity):
                 shard.restart(capacity)
         if not any(not item.returning for item in map(Waiting.decode, dict(shard.waiting.items()).values())):
             for reader in USERS:
                 assert shard.store.feed(reader) == definition(seen, reader)
-    while shard.turn(1000):
-        pass
+    while len(shard.backlog):
+        shard.turn(1000)
     for reader in USERS:
         assert shard.store.feed(reader) == definition(events, reader)
 
@@ -126,7 +139,30 @@ def test_a_throttled_author_has_the_entry_at_once_and_the_followers_by_and_by() 
     assert [shard.delivered(reader) for reader in range(2, 6)] == [[50], [50], [50], []]
     shard.turn(3)
     assert shard.delivered(5) == [50]
-    assert len(shard.backlog) == 0
+
+
+def test_who_read_lately_comes_first_and_who_has_no_timeline_gets_nothing() -> None:
+    shard = Shard(tiers=FanOutTiers(push_below=1, pull_above=100, throttled_per_second=1))
+    shard.last_read = {2: LONG_AGO, 3: NOW, 4: -1, 5: NOW}
+    shard.run([follow(reader, 1, reader) for reader in range(2, 6)])
+    shard.run([tweet(50, 1)])
+    shard.turn(2)
+    assert [shard.delivered(reader) for reader in range(2, 6)] == [[], [50], [], [50]]
+    while len(shard.backlog):
+        shard.turn(2)
+    assert [shard.delivered(reader) for reader in range(2, 6)] == [[50], [50], [], [50]]
+
+
+def test_who_comes_back_between_the_rounds_is_not_forgotten() -> None:
+    shard = Shard(tiers=FanOutTiers(push_below=1, pull_above=100, throttled_per_second=1))
+    shard.last_read = {2: LONG_AGO, 3: NOW, 4: NOW}
+    shard.run([follow(reader, 1, reader) for reader in range(2, 5)])
+    shard.run([tweet(50, 1)])
+    shard.turn(1)
+    shard.last_read[2] = NOW + 1
+    while len(shard.backlog):
+        shard.turn(1)
+    assert [shard.delivered(reader) for reader in range(2, 5)] == [[50], [50], [50]]
 
 
 def test_large_authors_take_turns() -> None:
@@ -135,7 +171,7 @@ def test_large_authors_take_turns() -> None:
     shard.run([follow(reader, 2, reader) for reader in range(10, 20)])
     shard.run([tweet(50, 1)])
     shard.run([tweet(51, 2)])
-    shard.turn(2100)
+    shard.turn(2300)
     assert shard.delivered(19) == [50, 51]
     assert shard.delivered(4999) == []
 
