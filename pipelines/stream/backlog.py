@@ -36,7 +36,7 @@ LastRead = Callable[[Ids], npt.NDArray[np.int64]]
 
 @dataclass(frozen=True)
 class Waiting:
-    """Packed ``entries`` of an author, waiting since ``since`` (ms UTC), for followers with ids above ``after``.
+    """Packed ``entries`` of an author, from ``since`` (ms UTC) on, for followers with ids above ``after``.
 
     ``second`` is the round of those who have not read lately.
     """
