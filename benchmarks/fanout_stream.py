@@ -6,13 +6,10 @@ job. A repetition ends when a sample of readers has all it must have; each of th
 
 from __future__ import annotations
 
-import os
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 import redis
@@ -21,6 +18,7 @@ from confluent_kafka import Producer
 from benchmarks.deliveries import FIRST_ID
 from benchmarks.fanout import READERS, zadd
 from benchmarks.harness import BenchmarkRefusedError, Figures, Trial
+from benchmarks.stack import NAMESPACE, running_stack
 from benchmarks.store import open_store
 from ingestion.events import Event, FollowChanged, TweetCreated, encode
 from ingestion.topics import route
@@ -30,7 +28,6 @@ from timelines.keys import Keyspace
 from timelines.settings import RedisSettings, TimelineSettings
 from timelines.timeline import decode, newest
 
-NAMESPACE = "bench"
 AUTHORS = 1000
 FOLLOWERS = 100
 TWEETS = 20_000
@@ -125,43 +122,16 @@ class Stream:
 @contextmanager
 def trial() -> Iterator[Trial]:
     """Kafka, Valkey and Flink of their own, with the ``timelines`` job in its one slot."""
-    from stack import lifecycle
-    from stack.bring_up import bring_up
-    from stack.jobs import JobControl, stream_jobs
-    from stack.settings import Ports, StackSection, StackSettings
-
-    with tempfile.TemporaryDirectory(prefix="tideline-bench-") as folder, _home(folder):
-        ports = Ports(kafka=0, valkey=0, flink=0)
-        settings = StackSettings(home=Path(folder), stack=StackSection(ports=ports, slots=1, valkey_mb=3072))
-        try:
-            servers = ("kafka", "valkey", "flink")
-            plan = bring_up(settings, NAMESPACE, servers, (), False, lambda line: None)
-            JobControl(plan).submit(stream_jobs(NAMESPACE, ["timelines"]))
-            address = RedisSettings(url=f"redis://127.0.0.1:{plan.ports['valkey']}/0")
-            producer = Producer({"bootstrap.servers": f"127.0.0.1:{plan.ports['kafka']}", "linger.ms": 20})
-            with open_store(address) as client:
-                stream = Stream(producer, client)
-                stream.fill()
-                stream.follow()
-                yield Trial(
-                    "fanout-stream",
-                    stream.run,
-                    baseline=lambda: zadd(address, client),
-                    ratio=("deliveries_per_s", "zadds_per_s"),
-                )
-        finally:
-            lifecycle.stop(lifecycle.layout_of(settings), 10)
-
-
-@contextmanager
-def _home(folder: str) -> Iterator[None]:
-    """Every process of the stack reads its settings there."""
-    before = os.environ.get("TIDELINE_HOME")
-    os.environ["TIDELINE_HOME"] = folder
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ["TIDELINE_HOME"]
-        else:
-            os.environ["TIDELINE_HOME"] = before
+    with running_stack(("kafka", "valkey", "flink"), ("timelines",), slots=1, valkey_mb=3072) as plan:
+        address = RedisSettings(url=f"redis://127.0.0.1:{plan.ports['valkey']}/0")
+        log = {"bootstrap.servers": f"127.0.0.1:{plan.ports['kafka']}", "linger.ms": 20, "log_level": 0}
+        with open_store(address) as client:
+            stream = Stream(Producer(log), client)
+            stream.fill()
+            stream.follow()
+            yield Trial(
+                "fanout-stream",
+                stream.run,
+                baseline=lambda: zadd(address, client),
+                ratio=("deliveries_per_s", "zadds_per_s"),
+            )
