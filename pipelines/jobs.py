@@ -7,6 +7,7 @@ from ingestion.topics import ENGAGEMENTS, EVENT_TOPICS, FOLLOWS, RESTRICTIONS, S
 JOB_TOPICS: dict[str, tuple[Topic, ...]] = {
     "timelines": (USERS, FOLLOWS, TWEETS, SETTINGS),
     "content": (USERS, RESTRICTIONS, TWEETS, ENGAGEMENTS),
+    "records": (USERS, FOLLOWS, TWEETS, ENGAGEMENTS),
     "engagement": (FOLLOWS, TWEETS, ENGAGEMENTS),
     "trends": (TWEETS,),
     "archive": EVENT_TOPICS,

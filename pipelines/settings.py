@@ -7,6 +7,7 @@ from pathlib import Path
 from pydantic import Field
 
 from ingestion.settings import Section, TidelineSettings
+from records.settings import RecordsSettings
 from timelines.settings import RedisSettings, TimelineSettings
 
 
@@ -41,5 +42,6 @@ class StreamSettings(TidelineSettings):
     """What a stream job reads when it is submitted."""
 
     redis: RedisSettings = Field(default_factory=RedisSettings)
+    records: RecordsSettings = Field(default_factory=RecordsSettings)
     timelines: TimelineSettings = Field(default_factory=TimelineSettings)
     flink: FlinkSettings = Field(default_factory=FlinkSettings)

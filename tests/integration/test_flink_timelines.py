@@ -17,10 +17,13 @@ import redis.asyncio
 from ingestion.events import (
     AccountRegistered,
     AuthorTierChanged,
+    BlockChanged,
     Event,
     FanOutChanged,
     FollowChanged,
     LikeChanged,
+    MuteChanged,
+    MutedWordsChanged,
     RetweetChanged,
     TweetCreated,
     TweetDeleted,
@@ -28,7 +31,7 @@ from ingestion.events import (
 )
 from ingestion.settings import KafkaSettings
 from pipelines.settings import FlinkSettings, StreamSettings
-from timelines.bodies import decode_body, decode_card
+from timelines.bodies import decode_body, decode_card, decode_words
 from timelines.home import HomeReader
 from timelines.keys import Keyspace
 from timelines.reading import active_members
@@ -258,7 +261,16 @@ def test_content_writes_bodies_cards_and_sets_and_a_tombstone_is_final(job: Job)
         LikeChanged(event_id="l3", ts=302, user_id=2, tweet_id=101, author_id=1, active=False),
         retweet(400, 2, 100, 1),
         b"not an event",
+        MuteChanged(event_id="m1", ts=301, user_id=2, muted_id=7, active=False),
+        MuteChanged(event_id="m2", ts=300, user_id=2, muted_id=7, active=True),
+        MuteChanged(event_id="m3", ts=300, user_id=2, muted_id=8, active=True),
+        BlockChanged(event_id="b1", ts=300, user_id=2, blocked_id=9, active=True),
+        MutedWordsChanged(event_id="w2", ts=301, user_id=2, words=("late",)),
+        MutedWordsChanged(event_id="w1", ts=300, user_id=2, words=("early",)),
     )
+    for key, active in ((job.keys.muted(2), [8]), (job.keys.blocked(2), [9]), (job.keys.blocked_by(9), [2])):
+        assert active_members(job.client.zrange(key, 0, -1, withscores=True)).tolist() == active
+    assert decode_words(job.client.get(job.keys.muted_words(2))) == ("late",)
     kept, gone = (decode_body(job.client.get(job.keys.tweet(tweet_id))) for tweet_id in (100, 101))
     card = decode_card(job.client.get(job.keys.account(1)))
     likes = job.client.zrange(job.keys.likes(2), 0, -1, withscores=True)
