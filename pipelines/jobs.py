@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
-from ingestion.topics import ENGAGEMENTS, EVENT_TOPICS, FOLLOWS, RESTRICTIONS, SETTINGS, TWEETS, USERS, Topic
+from ingestion.topics import (
+    ENGAGEMENTS,
+    EVENT_TOPICS,
+    FOLLOWS,
+    IMPRESSIONS,
+    REPORTS,
+    RESTRICTIONS,
+    SETTINGS,
+    TWEETS,
+    USERS,
+    Topic,
+)
 
 JOB_TOPICS: dict[str, tuple[Topic, ...]] = {
     "timelines": (USERS, FOLLOWS, TWEETS, SETTINGS),
     "content": (USERS, RESTRICTIONS, TWEETS, ENGAGEMENTS),
     "records": (USERS, FOLLOWS, TWEETS, ENGAGEMENTS),
-    "engagement": (FOLLOWS, TWEETS, ENGAGEMENTS),
+    "engagement": (FOLLOWS, TWEETS, ENGAGEMENTS, IMPRESSIONS, REPORTS),
     "trends": (TWEETS,),
     "archive": EVENT_TOPICS,
 }

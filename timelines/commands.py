@@ -173,6 +173,22 @@ def set_account_counts(
     _put_versioned(pipe, keys.account_counts(user), bodies.encode_account_counts(counts, version))
 
 
+def put_counts(pipe: Any, keys: Keyspace, kind: str, owners: Ids, values: Sequence[bytes]) -> None:
+    """Store many packed counts (``bodies.pack_tweet_counts``) of ``kind`` counts or account_counts.
+
+    As :func:`set_tweet_counts` and :func:`set_account_counts`, with many keys of a partition in one call.
+    """
+    names = keys.keys(kind, owners.tolist())
+    partitions = owners % keys.partitions
+    for partition in np.unique(partitions).tolist():
+        places = np.flatnonzero(partitions == partition).tolist()
+        for start in range(0, len(places), KEYS_PER_CALL):
+            part = places[start : start + KEYS_PER_CALL]
+            pipe.fcall(
+                "put_versioned", len(part), *map(names.__getitem__, part), *map(values.__getitem__, part)
+            )
+
+
 def put_trends(pipe: Any, keys: Keyspace, place: str, window: str, trends: bodies.TrendList) -> None:
     """Store a place's trend list unless one with a later ``as_of`` is there."""
     _put_versioned(pipe, keys.trends(place, window), bodies.encode_trends(trends))
