@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from serving.archive import Archive
 from serving.shapes import Trends, Tweet, TweetCounts, TweetViewer, User, UserViewer, rfc3339
 from timelines import bodies
 from timelines.client import mget
@@ -54,13 +55,22 @@ class Reads:
 
     redis: Any = field(repr=False)
     keys: Keyspace
+    archive: Archive | None = None
 
     async def bodies(self, tweet_ids: Sequence[int]) -> list[bodies.TweetBody | None]:
-        """One per id; None where no body has arrived; tombstones as they are."""
+        """One per id; None where no body has arrived; tombstones as they are.
+
+        What the store lacks is looked up in the records.
+        """
         batch = _Batch(self.redis, self.keys)
         places = batch.values("tweet", tweet_ids)
         answers = await batch.execute()
-        return [bodies.decode_body(answers[command][index]) for command, index in places]
+        found = [bodies.decode_body(answers[command][index]) for command, index in places]
+        missing = [tweet_id for tweet_id, body in zip(tweet_ids, found, strict=True) if body is None]
+        if self.archive is None or not missing:
+            return found
+        stored = await self.archive.bodies(missing)
+        return [body or stored.get(tweet_id) for tweet_id, body in zip(tweet_ids, found, strict=True)]
 
     async def tweet_counts(self, tweet_ids: Sequence[int]) -> list[TweetCounts]:
         batch = _Batch(self.redis, self.keys)
@@ -88,8 +98,14 @@ class Reads:
             pipe.zrange(key, 0, -1, withscores=True)
         pipe.get(self.keys.muted_words(reader))
         *sets, words = await pipe.execute()
-        hidden = frozenset(int(member) for members in sets for member, score in members if _active(score))
-        return hidden, bodies.decode_words(words)
+        return _members(sets), bodies.decode_words(words)
+
+    async def blocked(self, reader: int) -> frozenset[int]:
+        """The accounts that a reader blocks or is blocked by."""
+        pipe = self.redis.pipeline(transaction=False)
+        for key in (self.keys.blocked(reader), self.keys.blocked_by(reader)):
+            pipe.zrange(key, 0, -1, withscores=True)
+        return _members(await pipe.execute())
 
     async def users(self, reader: int, user_ids: Sequence[int]) -> dict[int, User]:
         """The accounts with a card, as ``reader`` sees them."""
@@ -206,6 +222,10 @@ def tweet_shape(
     if retweeted_by:
         shape["retweeted_by"] = list(retweeted_by)
     return shape
+
+
+def _members(sets: Sequence[Sequence[tuple[bytes, float]]]) -> frozenset[int]:
+    return frozenset(int(member) for members in sets for member, score in members if _active(score))
 
 
 def _active(score: float | None) -> bool:

@@ -28,13 +28,15 @@ class HomeTimeline:
     """``entries``: ENTRY_DTYPE, newest first, nothing twice, nothing withdrawn.
 
     ``followees`` are the accounts followed at the read, int64 ascending; ``rebuilt`` says that the stored
-    timeline was missing or too short and was completed from outboxes.
+    timeline was missing or too short and was completed from outboxes. ``beyond``: the id below which there
+    may be more than a timeline keeps, 0 where this is all.
     """
 
     reader: int
     entries: Entries
     followees: Ids
     rebuilt: bool
+    beyond: int
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,7 @@ class HomeReader:
         seen = await self._look(reader)
         entries = await self._complete_answer(seen)
         if entries is not None:
-            home = HomeTimeline(reader, shown(entries), seen.followees, rebuilt=False)
+            home = self._home(reader, entries, seen, rebuilt=False)
         else:
             home = await self._rebuild_once(reader)
         return home if limit is None else replace(home, entries=home.entries[:limit])
@@ -151,7 +153,12 @@ class HomeReader:
             pack_cells(pushed[::-1])[0],
         )
         answer = merge([pushed, pulled], length)
-        return HomeTimeline(reader, shown(answer), seen.followees, rebuilt=True)
+        return self._home(reader, answer, seen, rebuilt=True)
+
+    def _home(self, reader: int, answer: Entries, seen: _Seen, *, rebuilt: bool) -> HomeTimeline:
+        full = len(answer) == self._settings.length
+        beyond = int(answer["appearance"][-1]) if full else 0
+        return HomeTimeline(reader, shown(answer), seen.followees, rebuilt, beyond)
 
     async def _newest_of(self, authors: Ids) -> Newest:
         return await newest_of(self._redis, self._keys, self._settings, authors)

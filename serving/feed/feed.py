@@ -9,10 +9,20 @@ from typing import Protocol
 
 from redis.exceptions import RedisError
 
+from serving.archive import Archive
 from serving.feed.answer import Answer
-from serving.feed.cursor import ChronologicalCursor, Cursor, CursorError, CursorSigner, RankedCursor
+from serving.feed.cursor import (
+    ChronologicalCursor,
+    Cursor,
+    CursorError,
+    CursorSigner,
+    ListCursor,
+    RankedCursor,
+)
+from serving.feed.deeper import read_below
 from serving.feed.features import FeaturesMissingError
-from serving.feed.pipelines import Stores, chronological, newer, ranked, ranked_scroll
+from serving.feed.hydrators import Restrictions
+from serving.feed.pipelines import Stores, chronological, from_records, newer, ranked, ranked_scroll
 from serving.feed.query import Algorithm, Candidate, FeedQuery
 from serving.feed.side_effects import Impressions, LogImpressions
 from serving.feed.snapshot import Snapshots, snapshot_of
@@ -27,6 +37,7 @@ from serving.pipeline.reports import (
 from serving.pipeline.runner import Runner
 from serving.pipeline.stages import Selection
 from serving.shapes import Reason, Rung
+from timelines.entry import Ids
 
 OPERATIONAL: tuple[type[Exception], ...] = (RedisError, OSError, FeaturesMissingError)
 """What a stage of the feed may fail with; anything else is a programmer's error."""
@@ -98,7 +109,8 @@ class Feed:
             FeedUnavailableError: the timelines cannot be read.
         """
         cursor = None if request.cursor is None else self.signer.read(request.cursor, request.reader)
-        if isinstance(cursor, RankedCursor) and request.algorithm == "chronological":
+        scrolls_ranking = isinstance(cursor, RankedCursor) and request.algorithm == "chronological"
+        if scrolls_ranking or isinstance(cursor, ListCursor):
             raise CursorError
         query = FeedQuery(request.reader, request.limit, self.clock.now_ms(), self.clock.request_id())
         answer, model = await self._answer(query, request.algorithm, cursor)
@@ -184,11 +196,38 @@ class Feed:
             raise FeedUnavailableError(str(error)) from error
         cursor = None
         if run.rest:
-            first, last = run.selected[0].appearance_id, run.selected[-1].appearance_id
-            top = query.top if query.offset else first
-            cursor = ChronologicalCursor(top, last, query.offset + len(run.selected), reason)
+            cursor = _continued(run, run.selected[-1].appearance_id, reason)
+        elif self.stores.archive is not None:
+            home = await self.stores.home.read(query.reader)
+            if home.beyond and not run.selected:
+                below = min(query.below, home.beyond)
+                return await self._from_records(self.stores.archive, query, below, home.followees, reason)
+            if home.beyond:
+                cursor = _continued(run, min(query.below, home.beyond), reason)
         answer = self._finish(run, "chronological", reason, None, cursor)
         return dataclasses.replace(answer, reports=(*earlier, *answer.reports))
+
+    async def _from_records(
+        self, archive: Archive, query: FeedQuery, below: int, followees: Ids, reason: Reason
+    ) -> Answer:
+        """A page of what the home timeline no longer keeps.
+
+        Raises:
+            ArchiveUnavailableError: the records do not answer.
+        """
+        query = await Restrictions(self.stores.reads).hydrate(dataclasses.replace(query, below=below))
+        while True:
+            found = await read_below(archive, query, followees)
+            run = await self.runner.run(from_records(self.stores, found.candidates), query)
+            if run.selected or not found.reached:
+                break
+            query = dataclasses.replace(query, below=found.reached)
+        cursor = None
+        if run.rest:
+            cursor = _continued(run, run.selected[-1].appearance_id, reason)
+        elif found.reached:
+            cursor = _continued(run, found.reached, reason)
+        return self._finish(run, "records", reason, None, cursor)
 
     def _finish(
         self, run: FeedRun, rung: Rung, reason: Reason | None, model: str | None, cursor: Cursor | None
@@ -207,6 +246,13 @@ class Feed:
             reports=run.reports,
             removed=run.removed,
         )
+
+
+def _continued(run: FeedRun, last: int, reason: Reason) -> ChronologicalCursor:
+    """The cursor of a chronological page that goes on below ``last``."""
+    query = run.query
+    top = query.top if query.offset else run.selected[0].appearance_id
+    return ChronologicalCursor(top, last, query.offset + len(run.selected), reason)
 
 
 def _places_by_time(appearances: Sequence[int]) -> dict[int, int]:

@@ -15,10 +15,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from serving.archive import Archive
+from serving.feed.deeper import Given
 from serving.feed.features import Features
 from serving.feed.filters import (
     AfterTop,
@@ -53,10 +55,11 @@ class Stores:
     redis: Any
     keys: Keyspace
     home: HomeReader
+    archive: Archive | None = None
 
     @property
     def reads(self) -> Reads:
-        return Reads(self.redis, self.keys)
+        return Reads(self.redis, self.keys, self.archive)
 
 
 def chronological(stores: Stores) -> FeedPipeline:
@@ -70,6 +73,23 @@ def chronological(stores: Stores) -> FeedPipeline:
             HiddenAccounts(),
             Duplicates(),
             EarlierPages(),
+            Together((BodiesForPage(stores.reads),)),
+            Deleted(),
+            BodyNotHere(),
+            MutedWords(),
+        ),
+        selector=NewestFirst(),
+        page_steps=_page(stores),
+    )
+
+
+def from_records(stores: Stores, candidates: Sequence[Candidate]) -> FeedPipeline:
+    """A page below the home timeline, of candidates each at its newest appearance; the query is hydrated."""
+    return Pipeline(
+        "records",
+        sources=(Given(candidates),),
+        steps=(
+            HiddenAccounts(),
             Together((BodiesForPage(stores.reads),)),
             Deleted(),
             BodyNotHere(),
