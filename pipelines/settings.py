@@ -17,7 +17,8 @@ class FlinkSettings(Section):
     wait for company; both add to freshness. ``shards`` is the number of key groups that batches are keyed
     by: the most that a job's parallelism can grow to, fixed for the life of its state.
     ``restore_from``: the URI of the checkpoint or savepoint a job starts from; empty for none.
-    ``trend_words``: words of the text trend too, not only hashtags; many times the work.
+    ``trend_words``: words of the text trend too, not only hashtags; ``trend_languages``: each language has
+    lists, as the place ``lang:xx``; ``trend_pairs`` bounds what trends remember (place, term and author).
     ``restart_attempts`` failures in a row, ``restart_delay_ms`` apart, end a job.
     """
 
@@ -26,7 +27,9 @@ class FlinkSettings(Section):
     checkpoint_ms: int = 5000
     checkpoint_dir: Path = Path(".tideline/checkpoints")
     restore_from: str = ""
-    trend_words: bool = False
+    trend_words: bool = True
+    trend_languages: bool = False
+    trend_pairs: int = 3_000_000
     restart_attempts: int = 1000
     restart_delay_ms: int = 1000
     batch_ms: int = 50

@@ -21,7 +21,7 @@ from pyflink.datastream.connectors.kafka import KafkaRecordSerializationSchema, 
 from pyflink.table import StreamTableEnvironment
 
 from ingestion.topics import DEAD_LETTERS, Topic
-from pipelines.settings import StreamSettings
+from pipelines.settings import FlinkSettings, StreamSettings
 
 BATCH = Types.ROW_NAMED(
     ["shard", "topic", "values", "partitions", "offsets"],
@@ -106,16 +106,17 @@ def event_batches(
     settings: StreamSettings,
     job: str,
     topics: Sequence[Topic],
-    shard_by: int = 0,
+    shard_by: int | None = 0,
+    batch_ms: int | None = None,
 ) -> DataStream:
     """The records of ``topics`` as ``BATCH`` rows, from the committed offsets, else the beginning.
 
     A record's shard is the ``shard_by``-th number of its key (``a`` or ``a:b``, decimal) modulo
-    ``flink.shards``, 0 where the key has no such number. The order of one partition is kept within a
-    shard; topics and partitions mingle. Offsets are committed with each checkpoint.
+    ``flink.shards``, 0 where the key has no such number; with None it is the partition. The order of one
+    partition is kept within a shard; topics and partitions mingle. Offsets are committed with each
+    checkpoint. ``batch_ms`` in place of the setting is for jobs whose readers do not wait.
     """
     require_topics(settings, (*topics, DEAD_LETTERS))
-    flink = settings.flink
     tables = StreamTableEnvironment.create(env)
     names = ";".join(topic.full_name(settings.namespace) for topic in topics)
     tables.execute_sql(f"""
@@ -138,17 +139,38 @@ def event_batches(
             'value.format' = 'raw',
             'value.fields-include' = 'EXCEPT_KEY'
         )""")
+    return batches_of(tables, settings.flink, shard_by, batch_ms)
+
+
+def batches_of(
+    tables: StreamTableEnvironment, flink: FlinkSettings, shard_by: int | None, batch_ms: int | None = None
+) -> DataStream:
+    """``BATCH`` rows of the table ``raw_records``: record_key, record_value, topic, partition, offset and
+    arrival, a processing-time attribute."""
+    shard = "`partition`"
+    if shard_by is not None:
+        shard = f"""CAST(MOD(COALESCE(TRY_CAST(SPLIT_INDEX(DECODE(record_key, 'UTF-8'), ':', {shard_by})
+                    AS BIGINT), 0), {flink.shards}) AS INT)"""
     batches = tables.sql_query(f"""
         SELECT shard, `topic`, ARRAY_AGG(record_value), ARRAY_AGG(`partition`), ARRAY_AGG(`offset`)
         FROM (
             SELECT
-                CAST(MOD(COALESCE(TRY_CAST(SPLIT_INDEX(DECODE(record_key, 'UTF-8'), ':', {shard_by})
-                    AS BIGINT), 0), {flink.shards}) AS INT) AS shard,
+                {shard} AS shard,
                 `topic`, record_value, `partition`, `offset`, window_start, window_end
             FROM TABLE(TUMBLE(DATA => TABLE raw_records, TIMECOL => DESCRIPTOR(arrival),
-                SIZE => INTERVAL '{flink.batch_ms / 1000:.3f}' SECOND)))
+                SIZE => INTERVAL '{(batch_ms or flink.batch_ms) / 1000:.3f}' SECOND)))
         GROUP BY shard, `topic`, window_start, window_end""")  # noqa: S608
     return tables.to_data_stream(batches)
+
+
+def partition_count(settings: StreamSettings, topic: Topic) -> int:
+    """How many partitions the broker has of a topic that exists."""
+    client = AdminClient({"bootstrap.servers": settings.kafka.bootstrap, "log_level": 0})
+    return len(
+        client.list_topics(topic.full_name(settings.namespace), timeout=10)
+        .topics[topic.full_name(settings.namespace)]
+        .partitions
+    )
 
 
 def dead_letter_sink(stream: DataStream, settings: StreamSettings, uid: str = "dead-letters") -> Any:
