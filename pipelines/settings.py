@@ -19,7 +19,8 @@ class FlinkSettings(Section):
     by: the most that a job's parallelism can grow to, fixed for the life of its state. ``savepoint_dir``
     is where savepoints go, likewise seen by every task manager.
     ``restore_from``: the URI of the checkpoint or savepoint a job starts from; empty for none.
-    ``trend_words``: words of the text trend too, not only hashtags; many times the work.
+    ``trend_words``: words of the text trend too, not only hashtags; ``trend_languages``: each language has
+    lists, as the place ``lang:xx``; ``trend_pairs`` bounds what trends remember (place, term and author).
     A job that fails starts again for as long as it takes: after ``restart_delay_ms``, then after twice that
     and so on, at most ``restart_delay_max_ms`` apart.
     """
@@ -30,7 +31,9 @@ class FlinkSettings(Section):
     checkpoint_dir: Path = Path(".tideline/checkpoints")
     savepoint_dir: Path = Path(".tideline/savepoints")
     restore_from: str = ""
-    trend_words: bool = False
+    trend_words: bool = True
+    trend_languages: bool = False
+    trend_pairs: int = 3_000_000
     restart_delay_ms: int = 500
     restart_delay_max_ms: int = 10_000
     batch_ms: int = 50

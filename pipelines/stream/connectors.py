@@ -21,7 +21,7 @@ from pyflink.datastream.connectors.kafka import KafkaRecordSerializationSchema, 
 from pyflink.table import StreamTableEnvironment
 
 from ingestion.topics import DEAD_LETTERS, Topic
-from pipelines.settings import StreamSettings
+from pipelines.settings import FlinkSettings, StreamSettings
 from pipelines.stream.operator_ids import JobEnvironment
 
 BATCH = Types.ROW_NAMED(
@@ -111,30 +111,24 @@ def event_batches(
     settings: StreamSettings,
     job: str,
     topics: Sequence[Topic],
-    shard_by: int = 0,
+    shard_by: int | None = 0,
     to_all: Sequence[Topic] = (),
+    batch_ms: int | None = None,
 ) -> DataStream:
     """The records of ``topics`` as ``BATCH`` rows, from the committed offsets, else the beginning.
 
     A record's shard is the ``shard_by``-th number of its key (``a`` or ``a:b``, decimal) modulo
-    ``flink.shards``, 0 where the key has no such number; records of ``to_all`` go to every shard. The order
-    of one partition is kept within a shard; topics and partitions mingle. Offsets are committed with each
-    checkpoint.
+    ``flink.shards``, 0 where the key has no such number; with None it is the partition. Records of ``to_all``
+    go to every shard. The order of one partition is kept within a shard; topics and partitions mingle.
+    Offsets are committed with each checkpoint. ``batch_ms`` in place of the setting is for jobs whose readers
+    do not wait.
     """
     require_topics(settings, (*topics, *to_all, DEAD_LETTERS))
     tables = StreamTableEnvironment.create(env)
-    shards = settings.flink.shards
     _raw_table(tables, "raw_records", settings, job, topics)
-    number = f"TRY_CAST(SPLIT_INDEX(DECODE(record_key, 'UTF-8'), ':', {shard_by}) AS BIGINT)"
-    query = _batches("raw_records", f"CAST(MOD(COALESCE({number}, 0), {shards}) AS INT)", settings)
     if to_all:
         _raw_table(tables, "raw_settings", settings, job, to_all)
-        every = f"ARRAY[{', '.join(map(str, range(shards)))}]"
-        tables.execute_sql(f"""
-            CREATE TEMPORARY VIEW settings_for_all AS
-            SELECT * FROM raw_settings CROSS JOIN UNNEST({every}) AS s(each_shard)""")  # noqa: S608
-        query += f" UNION ALL {_batches('settings_for_all', 'each_shard', settings)}"
-    return tables.to_data_stream(tables.sql_query(query))
+    return batches_of(tables, settings.flink, shard_by, batch_ms, to_all="raw_settings" if to_all else None)
 
 
 def _raw_table(
@@ -164,15 +158,50 @@ def _raw_table(
         )""")
 
 
-def _batches(table: str, shard: str, settings: StreamSettings) -> str:
+def batches_of(
+    tables: StreamTableEnvironment,
+    flink: FlinkSettings,
+    shard_by: int | None,
+    batch_ms: int | None = None,
+    to_all: str | None = None,
+) -> DataStream:
+    """``BATCH`` rows of the table ``raw_records``: record_key, record_value, topic, partition, offset and
+    arrival, a processing-time attribute. Records of ``to_all``, another such table, go to every shard.
+    """
+    milliseconds = flink.batch_ms if batch_ms is None else batch_ms
+    shard = "`partition`"
+    if shard_by is not None:
+        number = f"TRY_CAST(SPLIT_INDEX(DECODE(record_key, 'UTF-8'), ':', {shard_by}) AS BIGINT)"
+        shard = f"CAST(MOD(COALESCE({number}, 0), {flink.shards}) AS INT)"
+    query = _batches("raw_records", shard, milliseconds)
+    if to_all:
+        every = f"ARRAY[{', '.join(map(str, range(flink.shards)))}]"
+        tables.execute_sql(f"""
+            CREATE TEMPORARY VIEW records_for_all AS
+            SELECT * FROM {to_all} CROSS JOIN UNNEST({every}) AS s(each_shard)""")  # noqa: S608
+        query += f" UNION ALL {_batches('records_for_all', 'each_shard', milliseconds)}"
+    return tables.to_data_stream(tables.sql_query(query))
+
+
+def _batches(table: str, shard: str, milliseconds: int) -> str:
     """The query that collects a table's records by shard; ``shard`` is the SQL of a record's shard."""
-    window = f"INTERVAL '{settings.flink.batch_ms / 1000:.3f}' SECOND"
+    window = f"INTERVAL '{milliseconds / 1000:.3f}' SECOND"
     return f"""
         SELECT shard, `topic`, ARRAY_AGG(record_value), ARRAY_AGG(`partition`), ARRAY_AGG(`offset`)
         FROM (
             SELECT {shard} AS shard, `topic`, record_value, `partition`, `offset`, window_start, window_end
             FROM TABLE(TUMBLE(DATA => TABLE {table}, TIMECOL => DESCRIPTOR(arrival), SIZE => {window})))
         GROUP BY shard, `topic`, window_start, window_end"""  # noqa: S608
+
+
+def partition_count(settings: StreamSettings, topic: Topic) -> int:
+    """How many partitions the broker has of a topic that exists."""
+    client = AdminClient({"bootstrap.servers": settings.kafka.bootstrap, "log_level": 0})
+    return len(
+        client.list_topics(topic.full_name(settings.namespace), timeout=10)
+        .topics[topic.full_name(settings.namespace)]
+        .partitions
+    )
 
 
 def dead_letter_sink(stream: DataStream, settings: StreamSettings, uid: str = "dead-letters") -> Any:
