@@ -176,10 +176,9 @@ def batches_of(
     query = _batches("raw_records", shard, milliseconds)
     if to_all:
         every = f"ARRAY[{', '.join(map(str, range(flink.shards)))}]"
-        tables.execute_sql(f"""
-            CREATE TEMPORARY VIEW records_for_all AS
-            SELECT * FROM {to_all} CROSS JOIN UNNEST({every}) AS s(each_shard)""")  # noqa: S608
-        query += f" UNION ALL {_batches('records_for_all', 'each_shard', milliseconds)}"
+        query += f"""
+            UNION ALL SELECT each_shard, `topic`, record_values, partitions, offsets
+            FROM ({_batches(to_all, "0", milliseconds)}) CROSS JOIN UNNEST({every}) AS s(each_shard)"""  # noqa: S608
     return tables.to_data_stream(tables.sql_query(query))
 
 
@@ -187,7 +186,8 @@ def _batches(table: str, shard: str, milliseconds: int) -> str:
     """The query that collects a table's records by shard; ``shard`` is the SQL of a record's shard."""
     window = f"INTERVAL '{milliseconds / 1000:.3f}' SECOND"
     return f"""
-        SELECT shard, `topic`, ARRAY_AGG(record_value), ARRAY_AGG(`partition`), ARRAY_AGG(`offset`)
+        SELECT shard, `topic`, ARRAY_AGG(record_value) AS record_values, ARRAY_AGG(`partition`) AS partitions,
+            ARRAY_AGG(`offset`) AS offsets
         FROM (
             SELECT {shard} AS shard, `topic`, record_value, `partition`, `offset`, window_start, window_end
             FROM TABLE(TUMBLE(DATA => TABLE {table}, TIMECOL => DESCRIPTOR(arrival), SIZE => {window})))
