@@ -48,6 +48,14 @@ class Archive:
         except UNAVAILABLE as error:  # a TimeoutError is an OSError
             raise ArchiveUnavailableError(str(error) or "It took too long.") from error
 
+    async def problem(self) -> str | None:
+        """Why nothing could be read now, None where it could."""
+        try:
+            await self.ask(self.lists.tweets([0]))
+        except ArchiveUnavailableError as error:
+            return str(error).splitlines()[0]
+        return None
+
     async def bodies(self, tweet_ids: Sequence[int]) -> dict[int, TweetBody]:
         """The bodies and tombstones that are there; none at all where the records do not answer."""
         try:
