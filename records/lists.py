@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import select, tuple_
+from sqlalchemy import select, tuple_, union
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from records.tables import follows, tweets
+from records.tables import accounts, blocks, follows, muted_words, mutes, tweets
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +39,28 @@ class Edge:
     ts: int
 
 
+@dataclass(frozen=True, slots=True)
+class StoredAccount:
+    """A row of ``accounts``; ``created_at`` in milliseconds UTC."""
+
+    user_id: int
+    handle: str
+    display_name: str
+    place: str | None
+    created_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How a reader stands to others: whom the reader follows; whom the reader mutes, blocks or is blocked by;
+    which words the reader mutes.
+    """
+
+    followees: frozenset[int]
+    hidden: frozenset[int]
+    muted_words: tuple[str, ...]
+
+
 NEWEST_EDGE = Edge((1 << 63) - 1, (1 << 63) - 1)
 
 
@@ -56,6 +78,28 @@ class Lists:
         async with self.engine.connect() as connection:
             found = await connection.execute(select(*columns).where(tweets.c.tweet_id.in_(tweet_ids)))
             return {row.tweet_id: _stored(*row) for row in found}
+
+    async def accounts(self, user_ids: Sequence[int]) -> dict[int, StoredAccount]:
+        """Those that are there."""
+        columns = [accounts.c[name] for name in StoredAccount.__slots__]
+        async with self.engine.connect() as connection:
+            found = await connection.execute(select(*columns).where(accounts.c.user_id.in_(user_ids)))
+            return {row.user_id: StoredAccount(*row) for row in found}
+
+    async def standing(self, reader: int) -> Standing:
+        follow, mute, block, words = follows.c, mutes.c, blocks.c, muted_words.c
+        hidden = union(
+            select(mute.muted_id).where(mute.user_id == reader, mute.active),
+            select(block.blocked_id).where(block.user_id == reader, block.active),
+            select(block.user_id).where(block.blocked_id == reader, block.active),
+        )
+        async with self.engine.connect() as connection:
+            followed = select(follow.followee_id).where(follow.follower_id == reader, follow.active)
+            return Standing(
+                frozenset(await connection.scalars(followed)),
+                frozenset(await connection.scalars(hidden)),
+                tuple(await connection.scalar(select(words.words).where(words.user_id == reader)) or ()),
+            )
 
     async def replies(self, tweet_id: int, after: int, limit: int) -> list[int]:
         """Ids of the standing replies to a tweet that are larger than ``after``, ascending."""

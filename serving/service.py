@@ -54,16 +54,17 @@ class Service:
         return self.feed.runner.clock()
 
     async def readiness(self) -> Readiness:
-        """Without Redis nothing can be answered; without a model the feed is chronological."""
+        """Without the store the records answer, without both nothing; without a model it is chronological."""
         dependencies = {"redis": "ok", "model": self.models.problem or "ok"}
         try:
             await self.reads.redis.ping()
         except (RedisError, OSError) as error:
             dependencies["redis"] = str(error) or type(error).__name__
+        dependencies["records"] = await self.lists.archive.problem() or "ok"
         dependencies["kafka"] = self.impressions.problem or "ok"
         model = self.models.current
         status: Literal["ready", "degraded", "unavailable"] = "ready"
-        if dependencies["redis"] != "ok":
+        if dependencies["redis"] != "ok" and dependencies["records"] != "ok":
             status = "unavailable"
         elif any(state != "ok" for state in dependencies.values()):
             status = "degraded"

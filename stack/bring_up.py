@@ -66,7 +66,7 @@ def _fill(plan: Plan, namespace: str, echo: Echo) -> None:
         from ingestion.settings import TidelineSettings
 
         create_topics(TidelineSettings(home=plan.home).kafka, namespace)
-    if "postgres" in plan.servers:
+    if "postgres" in plan.servers or "relay" in plan.servers:
         from records.migrate import migrate
 
         migrate(StackSettings(home=plan.home).records, namespace)

@@ -8,7 +8,7 @@ from fastapi import APIRouter
 
 from ingestion.api import effects
 from ingestion.api.auth import CurrentUser
-from ingestion.api.dependencies import Writes, standing_tweet
+from ingestion.api.dependencies import Writes, standing_tweet, visible_tweet
 from ingestion.api.problems import ProblemError
 from ingestion.api.service import WriteService
 from ingestion.api.shapes import TweetId
@@ -33,7 +33,7 @@ async def unlike(tweet_id: TweetId, user: CurrentUser, service: Writes) -> None:
 @router.put("/v1/tweets/{tweet_id}/retweet", status_code=204)
 async def retweet(tweet_id: TweetId, user: CurrentUser, service: Writes) -> None:
     """Retweet a tweet; a second time changes nothing."""
-    body = await standing_tweet(service, tweet_id)
+    body = await visible_tweet(service, user, tweet_id)
     if body.visibility == "followers":
         raise ProblemError(403, "A tweet for followers only cannot be retweeted.")
     if await service.look(service.targets.has_retweeted(user, tweet_id)):
@@ -75,7 +75,7 @@ async def take_retweet_back(tweet_id: TweetId, user: CurrentUser, service: Write
 
 
 async def _like(service: WriteService, user: int, tweet_id: int, *, active: bool) -> None:
-    body = await standing_tweet(service, tweet_id)
+    body = await (visible_tweet(service, user, tweet_id) if active else standing_tweet(service, tweet_id))
     event = LikeChanged(
         event_id=str(uuid.uuid4()),
         ts=service.clock(),

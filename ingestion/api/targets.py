@@ -29,6 +29,13 @@ class Targets:
     async def follows(self, user: int, followee: int) -> bool:
         return _active(await self.redis.zscore(self.keys.followees(user), followee))
 
+    async def blocked(self, user: int, other: int) -> bool:
+        """Whether one of the two blocks the other."""
+        pipe = self.redis.pipeline(transaction=False)
+        pipe.zscore(self.keys.blocked(user), other)
+        pipe.zscore(self.keys.blocked_by(user), other)
+        return any(map(_active, await pipe.execute()))
+
     async def has_retweeted(self, user: int, tweet_id: int) -> bool:
         return _active(await self.redis.zscore(self.keys.retweets(user), tweet_id))
 

@@ -7,13 +7,16 @@ top of the scrolling, so that nothing shown above comes again.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import dataclasses
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from records.appearances import EVERYTHING, Appearance
 from serving.archive import Archive
 from serving.feed.query import Candidate, FeedQuery
-from timelines.entry import Ids
+from serving.pipeline.reports import Run
+from serving.pipeline.runner import Runner
+from serving.pipeline.stages import Pipeline
 
 CHUNK = 3
 """How many times the page's length is read at once: some of it will be hidden or stand above."""
@@ -27,24 +30,38 @@ class Below:
     reached: int
 
 
-@dataclass(frozen=True)
-class Given:
-    """Source: candidates found before the pipeline runs."""
+async def page_below(
+    runner: Runner,
+    archive: Archive,
+    query: FeedQuery,
+    followees: Sequence[int],
+    compose: Callable[[Sequence[Candidate]], Pipeline[FeedQuery, Candidate]],
+) -> tuple[Run[FeedQuery, Candidate], int]:
+    """A page of what the tables hold below ``query.below``, and the id below which the next begins, or 0.
 
-    candidates: Sequence[Candidate]
-    name: str = "records"
+    ``compose`` makes the pipeline of some candidates; pages that filters emptied are passed over.
 
-    async def fetch(self, query: FeedQuery) -> Sequence[Candidate]:
-        return self.candidates
+    Raises:
+        ArchiveUnavailableError: the records do not answer.
+        PipelineError: a stage failed.
+    """
+    while True:
+        found = await read_below(archive, query, followees)
+        run = await runner.run(compose(found.candidates), query)
+        if run.rest:
+            return run, run.selected[-1].appearance_id
+        if run.selected or not found.reached:
+            return run, found.reached
+        query = dataclasses.replace(query, below=found.reached)
 
 
-async def read_below(archive: Archive, query: FeedQuery, followees: Ids) -> Below:
+async def read_below(archive: Archive, query: FeedQuery, followees: Sequence[int]) -> Below:
     """What the tables hold below ``query.below``, by the accounts followed and the reader.
 
     Raises:
         ArchiveUnavailableError: the records do not answer.
     """
-    authors = sorted({*followees.tolist(), query.reader} - query.hidden)
+    authors = sorted({*followees, query.reader} - query.hidden)
     below, count = min(query.below, EVERYTHING), CHUNK * query.limit + 1
     found = await archive.ask(archive.appearances.newest(authors, below, count))
     reached = found[-1].appearance_id if len(found) == count else 0

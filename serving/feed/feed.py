@@ -5,11 +5,12 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 from redis.exceptions import RedisError
 
-from serving.archive import Archive
+from serving.archive import Archive, ArchiveReads, ArchiveUnavailableError
 from serving.feed.answer import Answer
 from serving.feed.cursor import (
     ChronologicalCursor,
@@ -19,10 +20,19 @@ from serving.feed.cursor import (
     ListCursor,
     RankedCursor,
 )
-from serving.feed.deeper import read_below
+from serving.feed.deeper import page_below
 from serving.feed.features import FeaturesMissingError
 from serving.feed.hydrators import Restrictions
-from serving.feed.pipelines import Stores, chronological, from_records, newer, ranked, ranked_scroll
+from serving.feed.pipelines import (
+    FeedPipeline,
+    Stores,
+    chronological,
+    from_records,
+    last_rung,
+    newer,
+    ranked,
+    ranked_scroll,
+)
 from serving.feed.query import Algorithm, Candidate, FeedQuery
 from serving.feed.side_effects import Impressions, LogImpressions
 from serving.feed.snapshot import Snapshots, snapshot_of
@@ -37,9 +47,13 @@ from serving.pipeline.reports import (
 from serving.pipeline.runner import Runner
 from serving.pipeline.stages import Selection
 from serving.shapes import Reason, Rung
-from timelines.entry import Ids
 
-OPERATIONAL: tuple[type[Exception], ...] = (RedisError, OSError, FeaturesMissingError)
+OPERATIONAL: tuple[type[Exception], ...] = (
+    RedisError,
+    OSError,
+    FeaturesMissingError,
+    ArchiveUnavailableError,
+)
 """What a stage of the feed may fail with; anything else is a programmer's error."""
 
 FeedRun = Run[FeedQuery, Candidate]
@@ -193,40 +207,51 @@ class Feed:
         try:
             run = await self.runner.run(chronological(self.stores), query)
         except PipelineError as error:
-            raise FeedUnavailableError(str(error)) from error
+            return await self._last_rung(query, error)
         cursor = None
         if run.rest:
             cursor = _continued(run, run.selected[-1].appearance_id, reason)
         elif self.stores.archive is not None:
             home = await self.stores.home.read(query.reader)
             if home.beyond and not run.selected:
-                below = min(query.below, home.beyond)
-                return await self._from_records(self.stores.archive, query, below, home.followees, reason)
+                query = dataclasses.replace(query, below=min(query.below, home.beyond))
+                query = await Restrictions(self.stores.reads).hydrate(query)
+                followees, below_home = home.followees.tolist(), partial(from_records, self.stores)
+                return await self._from_records(self.stores.archive, query, followees, reason, below_home)
             if home.beyond:
                 cursor = _continued(run, min(query.below, home.beyond), reason)
         answer = self._finish(run, "chronological", reason, None, cursor)
         return dataclasses.replace(answer, reports=(*earlier, *answer.reports))
 
-    async def _from_records(
-        self, archive: Archive, query: FeedQuery, below: int, followees: Ids, reason: Reason
-    ) -> Answer:
-        """A page of what the home timeline no longer keeps.
+    async def _last_rung(self, query: FeedQuery, error: PipelineError) -> Answer:
+        """A page from the records, where the store does not answer.
 
         Raises:
-            ArchiveUnavailableError: the records do not answer.
+            FeedUnavailableError: the records do not answer either.
         """
-        query = await Restrictions(self.stores.reads).hydrate(dataclasses.replace(query, below=below))
-        while True:
-            found = await read_below(archive, query, followees)
-            run = await self.runner.run(from_records(self.stores, found.candidates), query)
-            if run.selected or not found.reached:
-                break
-            query = dataclasses.replace(query, below=found.reached)
-        cursor = None
-        if run.rest:
-            cursor = _continued(run, run.selected[-1].appearance_id, reason)
-        elif found.reached:
-            cursor = _continued(run, found.reached, reason)
+        archive = self.stores.archive
+        if archive is None:
+            raise FeedUnavailableError(str(error)) from error
+        try:
+            known = await archive.ask(archive.lists.standing(query.reader))
+            query = dataclasses.replace(query, hidden=known.hidden, muted_words=known.muted_words)
+            compose = partial(last_rung, ArchiveReads(archive, known.followees))
+            return await self._from_records(
+                archive, query, sorted(known.followees), "redis_unavailable", compose
+            )
+        except (ArchiveUnavailableError, PipelineError) as unavailable:
+            raise FeedUnavailableError(f"{error} {unavailable}") from unavailable
+
+    async def _from_records(
+        self,
+        archive: Archive,
+        query: FeedQuery,
+        followees: Sequence[int],
+        reason: Reason,
+        compose: Callable[[Sequence[Candidate]], FeedPipeline],
+    ) -> Answer:
+        run, reached = await page_below(self.runner, archive, query, followees, compose)
+        cursor = _continued(run, reached, reason) if reached else None
         return self._finish(run, "records", reason, None, cursor)
 
     def _finish(

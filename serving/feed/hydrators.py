@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import msgspec
 
@@ -16,6 +16,18 @@ from serving.shapes import TweetCounts, TweetViewer, User
 from timelines.bodies import TweetBody
 
 RETWEETERS_SHOWN = 5
+
+
+class BodyReads(Protocol):
+    async def bodies(self, tweet_ids: Sequence[int]) -> Sequence[TweetBody | None]:
+        """One per id; None where there is none."""
+        ...
+
+
+class AccountReads(Protocol):
+    async def users(self, reader: int, user_ids: Sequence[int]) -> dict[int, User]:
+        """The accounts that are known, as ``reader`` sees them."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -42,7 +54,7 @@ class BodyRead(NamedTuple):
 class Bodies:
     """Bodies of all candidates."""
 
-    reads: Reads
+    reads: BodyReads
     required: bool = True
     name: str = "bodies"
 
@@ -91,7 +103,7 @@ class Cast(NamedTuple):
 class People:
     """Cards of authors and retweeters, each account looked up once."""
 
-    reads: Reads
+    reads: AccountReads
     required: bool = True
     name: str = "people"
 

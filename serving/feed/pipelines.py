@@ -19,8 +19,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from serving.archive import Archive
-from serving.feed.deeper import Given
+from serving.archive import Archive, ArchiveReads
 from serving.feed.features import Features
 from serving.feed.filters import (
     AfterTop,
@@ -38,7 +37,7 @@ from serving.feed.hydrators import Bodies, BodiesForPage, Counts, People, Restri
 from serving.feed.query import Candidate, FeedQuery
 from serving.feed.scoring import AsRanked, BestFirst, Heads, NewestFirst
 from serving.feed.snapshot import KeptRanking, Snapshot
-from serving.feed.sources import Home
+from serving.feed.sources import Given, Home
 from serving.pipeline.stages import Pipeline, Together
 from serving.reads import Reads
 from timelines.home import HomeReader
@@ -97,6 +96,17 @@ def from_records(stores: Stores, candidates: Sequence[Candidate]) -> FeedPipelin
         ),
         selector=NewestFirst(),
         page_steps=_page(stores),
+    )
+
+
+def last_rung(reads: ArchiveReads, candidates: Sequence[Candidate]) -> FeedPipeline:
+    """A page from the records alone: without counts; the query is hydrated."""
+    return Pipeline(
+        "last_rung",
+        sources=(Given(candidates),),
+        steps=(HiddenAccounts(), Together((Bodies(reads),)), Deleted(), BodyNotHere(), MutedWords()),
+        selector=NewestFirst(),
+        page_steps=(Together((People(reads),)),),
     )
 
 

@@ -40,3 +40,14 @@ class Home:
             )
             for appearance, author, original, original_author, flags, pulled in entries.tolist()
         ]
+
+
+@dataclass(frozen=True)
+class Given:
+    """Source: candidates found before the pipeline runs."""
+
+    candidates: Sequence[Candidate]
+    name: str = "records"
+
+    async def fetch(self, query: FeedQuery) -> Sequence[Candidate]:
+        return self.candidates

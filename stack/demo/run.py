@@ -79,7 +79,7 @@ def run_demo(options: DemoOptions, console: Console) -> DemoReport:
     report = DemoReport(options.dataset)
     settings = StackSettings()
     done = Done(settings.home / "demo" / f"{options.dataset}.json", asdict(options))
-    with step(report, console, "up", "Starting Kafka, Valkey, Flink, MLflow and the API"):
+    with step(report, console, "up", "Starting Kafka, Valkey, PostgreSQL, Flink, MLflow and the API"):
         bring_up(
             settings,
             options.dataset,

@@ -88,6 +88,10 @@ def test_a_block_is_in_both_sets_ends_follows_both_ways_and_refuses_new_ones(
         assert int(await redis.zscore(keys.blocked_by(BEN), ANN)) & 1
         for user, other in ((ANN, BEN), (BEN, ANN)):
             assert (await api.send("PUT", f"/v1/users/{other}/follow", user)).status_code == 403
+        for action in ("like", "retweet"):
+            assert (await api.send("PUT", f"/v1/tweets/{tweet}/{action}", BEN)).status_code == 404
+        reply = {"text": "Hello", "in_reply_to": str(tweet)}
+        assert (await api.send("POST", "/v1/tweets", BEN, json=reply)).status_code == 422
         api.now[0] += 5
         assert (await api.send("DELETE", f"/v1/users/{BEN}/block", ANN)).status_code == 204
         assert (await api.send("PUT", f"/v1/users/{ANN}/follow", BEN)).status_code == 204

@@ -15,7 +15,14 @@ import redis
 from fastapi.testclient import TestClient
 from pydantic import TypeAdapter
 
-from ingestion.events import AnyEvent, FollowChanged, RetweetChanged, TweetCreated, TweetDeleted
+from ingestion.events import (
+    AccountRegistered,
+    AnyEvent,
+    FollowChanged,
+    RetweetChanged,
+    TweetCreated,
+    TweetDeleted,
+)
 from ingestion.rows import rows_of
 from ingestion.settings import SecuritySettings
 from ingestion.stored import body_of, retweet_row, tweet_row
@@ -284,3 +291,34 @@ def test_without_postgresql_the_feed_answers_and_lists_say_come_back(valkey: str
         refused = http.get(f"/v1/users/{ANN}/followers", headers=headers)
         assert (refused.status_code, refused.headers["Retry-After"]) == (503, "1")
         assert refused.headers["Content-Type"] == "application/problem+json"
+
+
+def test_without_the_store_the_feed_is_answered_from_the_records(world: World, tmp_path: Path) -> None:
+    for author in (ANN, BEN, CAT):
+        world.follow(READER, author)
+    for tweet_id in range(10, 40):
+        world.tweet(tweet_id, (ANN, BEN, CAT)[tweet_id % 3], "Rain" if tweet_id == 14 else "sun")
+    world.retweet(40, ANN, 11, CAT)
+    account = AccountRegistered(
+        event_id="a", ts=1, user_id=ANN, handle="ann", display_name="Ann", place="Bremen", created_at=1
+    )
+    world.keep(account, TweetDeleted(event_id="d", ts=99, tweet_id=17, author_id=CAT))
+    with connect(world.settings.records, world.settings.namespace) as connection:
+        connection.execute("INSERT INTO mutes VALUES (%s, %s, true, 1, 'm')", (READER, BEN))
+        connection.execute("INSERT INTO muted_words VALUES (%s, %s, 1, 'w')", (READER, ["rain"]))
+    nowhere = world.settings.model_copy(update={"redis": RedisSettings(url="redis://127.0.0.1:1/0")})
+    with TestClient(create_app(nowhere)) as http:
+        without_store = World(http, nowhere, world.client, world.tables)
+        expected = [11, *(i for i in range(39, 9, -1) if i % 3 != 1 and i not in (11, 14, 17))]
+        for algorithm in ("chronological", "ranked"):
+            pages = without_store.pages(FeedPage, "/v1/feed", algorithm=algorithm, limit=4)
+            assert feed(pages) == expected
+            assert {(page["ranking"]["rung"], page["ranking"]["reason"]) for page in pages} == {
+                ("records", "redis_unavailable")
+            }
+        first = pages[0]["items"][0]["tweet"]
+        assert [user["handle"] for user in first["retweeted_by"]] == ["ann"]
+        assert first["retweeted_by"][0]["viewer"]["follows"]
+        ready = http.get("/readyz")
+        assert (ready.status_code, ready.json()["status"]) == (200, "degraded")
+        assert ready.json()["dependencies"]["records"] == "ok"
