@@ -11,6 +11,8 @@ from pathlib import Path
 
 import msgspec
 
+from ingestion.admin import place_group
+from ingestion.settings import KafkaSettings
 from pipelines import submit
 from pipelines.jobs import JOB_TOPICS
 from stack import lifecycle, savepoints, submission
@@ -103,6 +105,30 @@ class JobControl:
             chosen = msgspec.structs.replace(job, savepoint=str(found), restored_ns=time.time_ns())
             self._wanted.remember([chosen])
             self._submit([chosen])
+
+    def start_over(
+        self,
+        jobs: Sequence[WantedJob],
+        kafka: KafkaSettings,
+        from_ms: int | None = None,
+        patience: float = 60.0,
+    ) -> list[str]:
+        """Start jobs without state from the beginning of the log, or from that moment (ms UTC).
+
+        Those that run are cancelled first.
+
+        What they write is written again over what is there: every write may be repeated. Only the archive's
+        rows come twice, which its readers drop by event id.
+        """
+        with self._lock():
+            self._cancel([job.title for job in jobs], patience)
+            now = time.time_ns()
+            fresh = [msgspec.structs.replace(job, savepoint="", restored_ns=now) for job in jobs]
+            self._wanted.remember(fresh)
+            for job in jobs:
+                topics = [topic.full_name(job.namespace) for topic in JOB_TOPICS[job.name]]
+                place_group(kafka, job.title, topics, from_ms)
+            return self._submit(fresh)
 
     def upgrade(self, jobs: Sequence[WantedJob], folder: Path, patience: float = 300.0) -> list[Path]:
         """Stop jobs with a savepoint, give the TaskManager the code as it is now, start them from there.
