@@ -56,6 +56,9 @@ SETTINGS = TimelineSettings(length=8, slack=4)
 PUSH_ALL = FanOutTiers(push_below=9, pull_above=9, throttled_per_second=1)
 THRESHOLDS = ((1, 1), (2, 4), (3, 5), (5, 5), (9, 9))
 
+# With few followers the band in which a pulled author stays so has to be wider.
+WIDE_BAND = 0.6
+
 people = st.sampled_from(PEOPLE)
 counts = st.integers(1, 6)
 chances = st.randoms(use_true_random=True)
@@ -139,6 +142,9 @@ class Feeds(RuleBasedStateMachine):
         self.job = job
         self.authors = Authors(job.tables, capacity=8)
         self.backlog = Backlog(job.backlog)
+        pipe = MemoryRedis(self.store).pipeline(transaction=False)
+        commands.mark_pulled(pipe, KEYS, self.authors.pulled())
+        pipe.execute()
         self.activated: set[int] = set()
 
     def next_number(self, late: bool) -> int:
@@ -354,8 +360,7 @@ class Feeds(RuleBasedStateMachine):
 
 
 def test_feeds_equal_the_model_whatever_crashes_or_comes_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    # Few followers: pulled authors that stay so below the threshold need a wider band.
-    monkeypatch.setattr(tiers, "STAYS_PULLED", 0.6)
+    monkeypatch.setattr(tiers, "STAYS_PULLED", WIDE_BAND)
     number = int(os.environ.get("TIDELINE_SEED") or secrets.randbelow(1 << 32))
     print(f"TIDELINE_SEED={number}")
     steps = settings(
@@ -366,3 +371,29 @@ def test_feeds_equal_the_model_whatever_crashes_or_comes_again(monkeypatch: pyte
         suppress_health_check=list(HealthCheck),
     )
     run_state_machine_as_test(seed(number)(Feeds), settings=steps)
+
+
+def test_an_author_who_was_back_before_a_crash_and_stays_pulled_after_it_is_still_merged_at_read(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(tiers, "STAYS_PULLED", WIDE_BAND)
+    feeds = Feeds()
+    feeds.change_the_thresholds((5, 5))
+    for follower in (2, 3, 4, 5, 6):
+        feeds.follow(follower, 1, active=True, late=False)
+    feeds.write(feeds.batch(sorted(feeds.log), 100))
+    feeds.complete_a_checkpoint()
+    feeds.change_the_thresholds((9, 9))
+    feeds.follow(1, 1, active=True, late=False)
+    thresholds = [key for key in feeds.log if key[0] == "settings"]
+    follows = [key for key in feeds.log if key[0] == "follows"]
+    feeds.write(feeds.batch(thresholds, 100))
+    feeds.let_throttled_deliveries_through(1000)
+    feeds.write(feeds.batch(follows, 100))
+    assert not feeds.authors.get(1).pulled
+    feeds.crash()
+    feeds.write(feeds.batch(follows, 100))
+    feeds.write(feeds.batch(thresholds, 100))
+    assert feeds.authors.get(1).pulled
+    feeds.post(1, late=False)
+    feeds.catch_up_and_compare()
