@@ -87,11 +87,11 @@ class Traffic:
         self._number += 1
         ts, name, draw = self._now - late_ms, f"e{self._number}", self._chance.random()
         user = self._person()
-        if draw < 0.3 or not self._tweets:
+        if draw < 0.3:
             active = self._chance.random() > 0.15
             followee = 1 + int(PEOPLE * self._chance.random() ** 2.5)
             return FollowChanged(event_id=name, ts=ts, follower_id=user, followee_id=followee, active=active)
-        if draw < 0.75:
+        if draw < 0.75 or not self._tweets:
             tweet = snowflake(ts)
             self._tweets.append((tweet, user))
             return TweetCreated(event_id=name, ts=ts, tweet_id=tweet, author_id=user, text=f"word {tweet}")
