@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,11 +74,21 @@ class JobControl:
         ``UserError`` says which were refused; the others run.
         """
         with self._lock():
-            return self._submit(wanted)
+            return self._submit(wanted, self.active())
 
     def resume(self, namespace: str | None = None) -> list[str]:
-        """Submit every wanted job (of one namespace) that does not run."""
-        return self.submit([job for job in self.wanted() if namespace in (None, job.namespace)])
+        """Submit every wanted job (of one namespace) that does not run.
+
+        While the cluster does not answer none runs: a client takes longer to start than a JobManager, and
+        tries to reach it for a minute.
+        """
+        with self._lock():
+            try:
+                active = self.active()
+            except UserError:
+                active = {}
+            wanted = [job for job in self.wanted() if namespace in (None, job.namespace)]
+            return self._submit(wanted, active)
 
     def cancel(self, titles: Sequence[str], patience: float = 60.0) -> list[str]:
         """Cancel these jobs and wait until they have ended; their checkpoints are kept."""
@@ -104,7 +114,7 @@ class JobControl:
             self._cancel([job.title], patience)
             chosen = msgspec.structs.replace(job, savepoint=str(found), restored_ns=time.time_ns())
             self._wanted.remember([chosen])
-            self._submit([chosen])
+            self._submit([chosen], self.active())
 
     def start_over(
         self,
@@ -128,7 +138,7 @@ class JobControl:
             for job in jobs:
                 topics = [topic.full_name(job.namespace) for topic in JOB_TOPICS[job.name]]
                 place_group(kafka, job.title, topics, from_ms)
-            return self._submit(fresh)
+            return self._submit(fresh, self.active())
 
     def upgrade(self, jobs: Sequence[WantedJob], folder: Path, patience: float = 300.0) -> list[Path]:
         """Stop jobs with a savepoint, give the TaskManager the code as it is now, start them from there.
@@ -149,7 +159,7 @@ class JobControl:
                 taken.append(savepoints.take(self._rest, job_id, target, stop=True, patience=patience))
                 self._await_end([job.title], patience)
             lifecycle.restart(self.layout, "taskmanager", patience)
-            self._submit([self._wanted.known(job) for job in jobs])
+            self._submit(jobs, self.active())
         return taken
 
     def wanted(self) -> list[WantedJob]:
@@ -160,8 +170,7 @@ class JobControl:
         """The newest complete checkpoint of any run of this job."""
         return self._wanted.last_checkpoint(job)
 
-    def _submit(self, wanted: Sequence[WantedJob]) -> list[str]:
-        active = self.active()
+    def _submit(self, wanted: Sequence[WantedJob], active: Mapping[str, RunningJob]) -> list[str]:
         jobs = [self._wanted.known(job) for job in wanted]
         self._wanted.remember(jobs)
         missing = {job: self._wanted.start_point(job) for job in jobs if job.title not in active}
