@@ -15,7 +15,8 @@ class Server:
 
     ``prepare`` writes its configuration before each start; ``after`` names servers that must answer first;
     ``recover`` is a command run beside each restart of this server, for which it waits, until it succeeds.
-    ``reloads``: it starts again when the stack is pointed at another namespace. ``stop_signal`` asks it to end.
+    ``reloads``: it starts again when the stack is pointed at another namespace. ``stop_signal`` asks it to
+    end.
     """
 
     name: str
