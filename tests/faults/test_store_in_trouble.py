@@ -50,13 +50,11 @@ def test_jobs_fail_and_try_again_while_valkey_is_at_its_memory_limit(
 
 
 def test_an_emptied_valkey_is_filled_again_by_jobs_that_start_over(town: Any) -> None:
-    jobs = stream_jobs(town.namespace, town.jobs)
-
-    def empty() -> None:
-        town.store.flushall()
-        town.control.start_over(jobs, town.kafka)
-
-    before = town.job_ids()
-    town.episode("Valkey emptied, jobs started over", empty)
+    before, jobs = town.job_ids(), stream_jobs(town.namespace, town.jobs)
+    town.episode(
+        "Valkey emptied, jobs started over",
+        town.store.flushall,
+        lambda: town.control.start_over(jobs, town.kafka),
+    )
     assert not set(town.job_ids().values()) & set(before.values())
     assert town.restarts() == 0

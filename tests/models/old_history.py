@@ -6,12 +6,12 @@ from ingestion.events import Event, FollowChanged, TweetCreated
 
 NAMESPACE = "older"
 AUTHOR, NEWCOMER = 1, 900
-FOLLOWERS = range(10, 40)
+FOLLOWERS = range(10, 22)
 TWEETS = range(1_000, 1_020)
 
 
 def history() -> list[Event]:
-    """Thirty accounts follow one, which then posts twenty tweets."""
+    """Twelve accounts follow one, which then posts twenty tweets."""
     return [*(follow(follower) for follower in FOLLOWERS), *(tweet(number) for number in TWEETS)]
 
 
