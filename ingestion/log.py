@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
@@ -13,7 +14,8 @@ from ingestion.settings import KafkaSettings
 from ingestion.topics import Topic
 
 BATCH = 5000
-SILENCE_S = 5.0
+WAIT_S = 0.1
+SILENCE_S = 10.0
 REQUEST_S = 15.0
 
 Place = tuple[str, int]
@@ -88,9 +90,13 @@ def _read(
     left = {place: end for place, end in ends.items() if end > max(starts[place], 0)}
     total, read = sum(end - max(starts[place], 0) for place, end in left.items()), 0
     consumer.assign([TopicPartition(name, number, starts[name, number]) for name, number in left])
+    heard = time.monotonic()
     while left:
-        records = consumer.consume(BATCH, timeout=SILENCE_S)
-        if not records:
+        # Blocks until so many records are there or the time is over, not until there is one.
+        records = consumer.consume(BATCH, timeout=WAIT_S)
+        if records:
+            heard = time.monotonic()
+        elif time.monotonic() - heard > SILENCE_S:
             raise LogUnavailableError(f"Kafka fell silent for {SILENCE_S:.0f} s before the end of the log.")
         for record in records:
             place, error = (record.topic(), record.partition()), record.error()

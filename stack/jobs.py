@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import time
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 
+from ingestion.admin import place_group
+from ingestion.settings import KafkaSettings
 from pipelines import submit
 from pipelines.jobs import JOB_TOPICS
 from stack import lifecycle, savepoints, submission
@@ -72,11 +74,21 @@ class JobControl:
         ``UserError`` says which were refused; the others run.
         """
         with self._lock():
-            return self._submit(wanted)
+            return self._submit(wanted, self.active())
 
     def resume(self, namespace: str | None = None) -> list[str]:
-        """Submit every wanted job (of one namespace) that does not run."""
-        return self.submit([job for job in self.wanted() if namespace in (None, job.namespace)])
+        """Submit every wanted job (of one namespace) that does not run.
+
+        While the cluster does not answer none runs: a client takes longer to start than a JobManager, and
+        tries to reach it for a minute.
+        """
+        with self._lock():
+            try:
+                active = self.active()
+            except UserError:
+                active = {}
+            wanted = [job for job in self.wanted() if namespace in (None, job.namespace)]
+            return self._submit(wanted, active)
 
     def cancel(self, titles: Sequence[str], patience: float = 60.0) -> list[str]:
         """Cancel these jobs and wait until they have ended; their checkpoints are kept."""
@@ -102,7 +114,31 @@ class JobControl:
             self._cancel([job.title], patience)
             chosen = msgspec.structs.replace(job, savepoint=str(found), restored_ns=time.time_ns())
             self._wanted.remember([chosen])
-            self._submit([chosen])
+            self._submit([chosen], self.active())
+
+    def start_over(
+        self,
+        jobs: Sequence[WantedJob],
+        kafka: KafkaSettings,
+        from_ms: int | None = None,
+        patience: float = 60.0,
+    ) -> list[str]:
+        """Start jobs without state from the beginning of the log, or from that moment (ms UTC).
+
+        Those that run are cancelled first.
+
+        What they write is written again over what is there: every write may be repeated. Only the archive's
+        rows come twice, which its readers drop by event id.
+        """
+        with self._lock():
+            self._cancel([job.title for job in jobs], patience)
+            now = time.time_ns()
+            fresh = [msgspec.structs.replace(job, savepoint="", restored_ns=now) for job in jobs]
+            self._wanted.remember(fresh)
+            for job in jobs:
+                topics = [topic.full_name(job.namespace) for topic in JOB_TOPICS[job.name]]
+                place_group(kafka, job.title, topics, from_ms)
+            return self._submit(fresh, self.active())
 
     def upgrade(self, jobs: Sequence[WantedJob], folder: Path, patience: float = 300.0) -> list[Path]:
         """Stop jobs with a savepoint, give the TaskManager the code as it is now, start them from there.
@@ -123,7 +159,7 @@ class JobControl:
                 taken.append(savepoints.take(self._rest, job_id, target, stop=True, patience=patience))
                 self._await_end([job.title], patience)
             lifecycle.restart(self.layout, "taskmanager", patience)
-            self._submit([self._wanted.known(job) for job in jobs])
+            self._submit(jobs, self.active())
         return taken
 
     def wanted(self) -> list[WantedJob]:
@@ -134,8 +170,7 @@ class JobControl:
         """The newest complete checkpoint of any run of this job."""
         return self._wanted.last_checkpoint(job)
 
-    def _submit(self, wanted: Sequence[WantedJob]) -> list[str]:
-        active = self.active()
+    def _submit(self, wanted: Sequence[WantedJob], active: Mapping[str, RunningJob]) -> list[str]:
         jobs = [self._wanted.known(job) for job in wanted]
         self._wanted.remember(jobs)
         missing = {job: self._wanted.start_point(job) for job in jobs if job.title not in active}

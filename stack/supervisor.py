@@ -73,9 +73,10 @@ class Supervisor:
                     watch.again(now)
         ready = {watch.server.name for watch in self._watches if watch.condition == "ready"}
         for watch in self._watches:
-            before = watch.condition
+            before = watch.popen
             watch.tick(now, ready)
-            if before == "restarting" and watch.condition == "ready" and watch.server.recover:
+            started_again = watch.popen not in (None, before) and watch.condition == "restarting"
+            if started_again and watch.server.recover:
                 self._recoveries[watch.server.name] = Recovery(watch.server.recover, self._launch_recovery)
         for name in [name for name, recovery in self._recoveries.items() if recovery.tick(now)]:
             del self._recoveries[name]

@@ -17,7 +17,8 @@ class WantedJob(msgspec.Struct, frozen=True):
 
     ``name`` is also its checkpoint folder's. ``savepoint`` is a savepoint, or the folder that one was asked
     for in; checkpoints written until ``restored_ns`` do not count, because a person chose the savepoint
-    instead. ``cancelled`` jobs do not run; what is known of them counts when they are submitted again.
+    instead, or to start without state. ``cancelled`` jobs do not run; what is known of them counts when they
+    are submitted again.
     """
 
     namespace: str
@@ -73,14 +74,15 @@ class WantedJobs:
         return max(complete, key=_written_ns).parent if complete else None
 
     def start_point(self, job: WantedJob) -> Path | None:
-        """The newest of its checkpoints and its savepoint; a savepoint chosen by a person is as new as the
-        choice."""
+        """The newest of its checkpoints and its savepoint; what a person chose is as new as the choice."""
         checkpoint = self.last_checkpoint(job)
         savepoint = savepoints.newest(Path(job.savepoint)) if job.savepoint else None
-        if savepoint is None or checkpoint is None:
-            return savepoint or checkpoint
-        chosen_ns = max(_written_ns(savepoint / savepoints.METADATA), job.restored_ns)
-        return checkpoint if _written_ns(checkpoint / savepoints.METADATA) > chosen_ns else savepoint
+        chosen_ns = job.restored_ns
+        if savepoint is not None:
+            chosen_ns = max(chosen_ns, _written_ns(savepoint / savepoints.METADATA))
+        if checkpoint is not None and _written_ns(checkpoint / savepoints.METADATA) > chosen_ns:
+            return checkpoint
+        return savepoint
 
     def _write(self, jobs: list[WantedJob]) -> None:
         self.layout.jobs.parent.mkdir(parents=True, exist_ok=True)

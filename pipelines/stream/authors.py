@@ -181,6 +181,10 @@ class Authors:
                     author.change_edge(follower, edge)
         return author
 
+    def pulled(self) -> list[int]:
+        """The authors merged at read, by their heads alone."""
+        return [author_id for author_id, head in self._tables.heads.items() if _HEAD.unpack(head)[1]]
+
     def due_to_cross(self, tiers: FanOutTiers) -> list[int]:
         """The authors whom these thresholds move into or out of being pulled, by their heads alone."""
         due = []

@@ -127,6 +127,10 @@ class FanOutOperator(KeyedProcessFunction):  # type: ignore[misc]
             stored = self._tiers_state.value()
             tiers = FanOutTiers.of(self._address.timelines) if stored is None else _tiers.decode(stored)
             authors = Authors(self._tables, KEPT_IN_MEMORY // self._author_shards)
+            # After a restart the store may be ahead of the state: an author that came back, and in the
+            # repeated run never leaves, is pulled here and has no mark there.
+            with self._store.pipeline() as pipe:
+                commands.mark_pulled(pipe, self._store.keys, authors.pulled())
             shard = self._shards[number] = _Shard(authors, Backlog(self._backlog_table), tiers)
         return shard
 

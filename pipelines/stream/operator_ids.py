@@ -47,7 +47,7 @@ def operators(env: StreamExecutionEnvironment) -> dict[str, str | None]:
     graph = env._j_stream_execution_environment.getStreamGraph(False)
     return {
         f"{node.getOperatorName()} ({node.getId()})": node.getTransformationUID()
-        for node in graph.getStreamNodes()
+        for node in graph.getStreamNodes().toArray()
     }
 
 

@@ -95,6 +95,32 @@ def restore(
     typer.echo(f"{job.title} restored")
 
 
+@app.command("start-over")
+def start_over(
+    names: Names = None,
+    moment: Annotated[
+        str | None, typer.Option("--from", help="Read the log from this moment: 2026-11-21T14:00, 2h, 7d.")
+    ] = None,
+) -> None:
+    """Start jobs without state, from the beginning of the log: what they wrote is written again.
+
+    This is what brings back a store that was emptied.
+    """
+    import time
+
+    from stack.context import job_control
+    from stack.jobs import stream_jobs
+    from stack.moments import moment_ms
+    from stack.settings import StackSettings
+
+    settings = StackSettings()
+    from_ms = None if moment is None else moment_ms(moment, int(time.time() * 1000))
+    control = job_control(settings)
+    jobs = stream_jobs(settings.namespace, names or ())
+    for title in control.start_over(jobs, settings.kafka, from_ms):
+        typer.echo(f"{title} reads the log again")
+
+
 @app.command()
 def upgrade(names: Names = None, folder: Folder = None) -> None:
     """Give running jobs the code as it is now, with their state: stop with a savepoint, start from it.

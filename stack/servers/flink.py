@@ -83,6 +83,9 @@ def configuration(plan: Plan) -> dict[str, object]:
         "rest.address": LOOPBACK,
         "rest.bind-address": LOOPBACK,
         "rest.port": plan.ports["flink"],
+        # A client that brings jobs back is started beside the JobManager and waits for it.
+        "rest.retry.max-attempts": 120,
+        "rest.retry.delay": "500 ms",
         "web.submit.enable": False,
         "web.log.path": str(plan.layout.log("jobmanager")),
         "taskmanager.log.path": str(plan.layout.log("taskmanager")),

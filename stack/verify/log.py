@@ -9,12 +9,13 @@ from ingestion.events import AnyEvent, MalformedEventError, decode
 from ingestion.log import Progress, read_records
 from ingestion.settings import KafkaSettings
 from ingestion.topics import Topic
+from pipelines.stream.fan_out import unfit
 
 
 def read_log(
     settings: KafkaSettings, namespace: str, topics: Sequence[Topic], progress: Progress
 ) -> Iterator[AnyEvent]:
-    """Every well-formed event of these topics; malformed ones are passed over, as the stream jobs do.
+    """Every event of these topics; records that the stream jobs set aside as dead letters are passed over.
 
     Raises:
         LogUnavailableError: the broker does not answer, or falls silent before the end.
@@ -22,4 +23,6 @@ def read_log(
     for record in read_records(settings, namespace, topics, progress=progress):
         if record.value() is not None:
             with contextlib.suppress(MalformedEventError):
-                yield decode(record.value())
+                event = decode(record.value())
+                if unfit(event) is None:
+                    yield event

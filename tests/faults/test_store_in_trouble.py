@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from stack.jobs import stream_jobs
+
 pytestmark = [pytest.mark.faults, pytest.mark.stack, pytest.mark.timeout(900)]
 FROZEN_S = 15.0
 
@@ -45,3 +47,14 @@ def test_jobs_fail_and_try_again_while_valkey_is_at_its_memory_limit(
     finally:
         town.store.config_set("maxmemory", limit)
     assert town.restarts() > before
+
+
+def test_an_emptied_valkey_is_filled_again_by_jobs_that_start_over(town: Any) -> None:
+    before, jobs = town.job_ids(), stream_jobs(town.namespace, town.jobs)
+    town.episode(
+        "Valkey emptied, jobs started over",
+        town.store.flushall,
+        lambda: town.control.start_over(jobs, town.kafka),
+    )
+    assert not set(town.job_ids().values()) & set(before.values())
+    assert town.restarts() == 0

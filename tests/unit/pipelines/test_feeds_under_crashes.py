@@ -1,289 +1,56 @@
 """Feeds out of the fan-out code and the store equal a plain model, whatever crashes, comes twice or is lost.
 
-A state machine posts, follows, unfollows, likes and deletes, and lets the job take batches in any mingling
-of the log's keys. A checkpoint copies the job's state and its place in the log; a crash gives them back,
-with the store keeping what was written since, also half of a batch. ``TIDELINE_SEED`` repeats a run; the
-seed is printed.
+``TIDELINE_SEED`` repeats a run; the seed is printed. ``TIDELINE_EXAMPLES`` is how many histories are tried.
 """
 
 from __future__ import annotations
 
-import asyncio
-import copy
 import os
-import random
 import secrets
-from collections import defaultdict
-from dataclasses import dataclass, field
-from typing import Any
 
-import msgspec
+import pytest
+from feeds_machine import WIDE_BAND, Feeds
 from hypothesis import HealthCheck, seed, settings
-from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
+from hypothesis.stateful import run_state_machine_as_test
 
-from ingestion.events import AnyEvent, FollowChanged, LikeChanged, RetweetChanged, TweetCreated, TweetDeleted
-from ingestion.topics import route
-from pipelines.stream import content
-from pipelines.stream.authors import Authors, AuthorTables
-from pipelines.stream.deliveries import Deliveries
-from pipelines.stream.fan_out import FanOut, fan_out
-from pipelines.stream.tiers import FanOutTiers
-from timelines import commands
-from timelines.bodies import decode_body
-from timelines.home import HomeReader
-from timelines.keys import Keyspace
-from timelines.memory import AsyncMemoryRedis, MemoryRedis, MemoryStore
-from timelines.reading import active_members
-from timelines.settings import TimelineSettings
-
-PEOPLE, AUTHORS = range(1, 7), range(1, 5)
-KEYS = Keyspace("crashes", partitions=3)
-SETTINGS = TimelineSettings(push_below=5, pull_above=5, length=8, slack=4)
-
-people = st.sampled_from(PEOPLE)
-counts = st.integers(1, 6)
-chances = st.randoms(use_true_random=True)
+from pipelines.stream import tiers
 
 
-class Model:
-    """The definition: followees' and own newest appearances by id, less what was taken back or deleted."""
-
-    def __init__(self, log: list[AnyEvent]) -> None:
-        self._edges: dict[tuple[int, int], FollowChanged] = {}
-        self._likes: dict[tuple[int, int], LikeChanged] = {}
-        self._made: dict[int, dict[int, int]] = defaultdict(dict)
-        self._withdrawn: set[int] = set()
-        self._deleted: set[int] = set()
-        for event in log:
-            self._apply(event)
-
-    def _apply(self, event: AnyEvent) -> None:
-        match event:
-            case FollowChanged():
-                edge = (event.follower_id, event.followee_id)
-                if edge not in self._edges or event.order > self._edges[edge].order:
-                    self._edges[edge] = event
-            case LikeChanged():
-                liked = (event.user_id, event.tweet_id)
-                if liked not in self._likes or event.order > self._likes[liked].order:
-                    self._likes[liked] = event
-            case TweetCreated():
-                self._made[event.author_id][event.tweet_id] = event.tweet_id
-            case RetweetChanged():
-                self._made[event.user_id][event.retweet_id] = event.tweet_id
-                if not event.active:
-                    self._withdrawn.add(event.retweet_id)
-            case TweetDeleted():
-                self._deleted.add(event.tweet_id)
-
-    def feed(self, reader: int) -> list[int]:
-        followed = {
-            followee for (who, followee), edge in self._edges.items() if who == reader and edge.active
-        }
-        made = {a: t for author in followed | {reader} for a, t in self._made[author].items()}
-        newest = sorted(made, reverse=True)[: SETTINGS.length]
-        return [a for a in newest if a not in self._withdrawn and made[a] not in self._deleted]
-
-    def likes(self, user: int) -> set[int]:
-        return {tweet for (who, tweet), like in self._likes.items() if who == user and like.active}
-
-
-@dataclass
-class Job:
-    """The job's checkpointed state: authors, how far each key was read, what waits for delivery."""
-
-    tables: AuthorTables = field(default_factory=lambda: AuthorTables({}, {}, {}))
-    places: dict[tuple[str, bytes], int] = field(default_factory=dict)
-    waiting: list[Deliveries] = field(default_factory=list)
-
-
-class Feeds(RuleBasedStateMachine):
-    """Events are numbered; ``late`` ones get a number left free earlier, in ids and times alike."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.log: dict[tuple[str, bytes], list[AnyEvent]] = defaultdict(list)
-        self.history: list[AnyEvent] = []
-        self.number = 0
-        self.free: list[int] = []
-        self.store = MemoryStore()
-        self.checkpoint = Job()
-        self.start(Job())
-
-    def start(self, job: Job) -> None:
-        self.job = job
-        self.authors = Authors(job.tables, capacity=8)
-        self.activated: set[int] = set()
-
-    def next_number(self, late: bool) -> int:
-        if late and self.free:
-            return self.free.pop()
-        self.number += 2
-        self.free.append(self.number - 1)
-        return self.number
-
-    def put(self, event: AnyEvent) -> None:
-        topic, key = route(event)
-        self.log[topic.name, key].append(event)
-        self.history.append(event)
-
-    @rule(chance=chances, events=st.integers(1, 12))
-    def live(self, chance: random.Random, events: int) -> None:
-        self.live_on(chance, events)
-
-    def live_on(self, chance: random.Random, events: int) -> None:
-        """A burst of events: steps of one event each would make histories in which hardly anything meets."""
-        for _ in range(events):
-            act = chance.choice(("post", "post", "follow", "follow", "retweet", "like", "delete"))
-            late = chance.random() < 0.3
-            posted = [event for event in self.history if isinstance(event, TweetCreated)]
-            if act in ("post", "follow") or not posted:
-                self.post(chance.choice(AUTHORS), late)
-                if act == "follow":
-                    self.follow(chance.choice(PEOPLE), chance.choice(AUTHORS), chance.random() < 0.7, late)
-            else:
-                self.react(act, chance.choice(PEOPLE), chance.choice(posted), chance.random() < 0.7)
-
-    @initialize(chance=chances)
-    def begin(self, chance: random.Random) -> None:
-        self.live_on(chance, 25)
-
-    def post(self, author: int, late: bool) -> None:
-        number = self.next_number(late)
-        self.put(TweetCreated(event_id=f"t{number}", ts=number, tweet_id=number, author_id=author, text="x"))
-
-    def follow(self, follower: int, followee: int, active: bool, late: bool) -> None:
-        number = self.next_number(late)
-        edge = FollowChanged(
-            event_id=f"f{number}", ts=number, follower_id=follower, followee_id=followee, active=active
-        )
-        self.put(edge)
-
-    def react(self, act: str, user: int, tweet: TweetCreated, active: bool) -> None:
-        number = self.next_number(late=False)
-        about = {"ts": number, "tweet_id": tweet.tweet_id, "author_id": tweet.author_id}
-        if act == "like":
-            self.put(LikeChanged(event_id=f"l{number}", user_id=user, active=active, **about))
-        elif act == "delete":
-            self.put(TweetDeleted(event_id=f"d{number}", **about))
-        else:
-            made = RetweetChanged(
-                event_id=f"r{number}", retweet_id=number, user_id=user, active=True, **about
-            )
-            self.put(made)
-            if not active:
-                self.put(msgspec.structs.replace(made, event_id=f"u{number}", active=False))
-
-    @rule(data=st.data(), most=counts, checkpointed=st.booleans())
-    def take_a_batch(self, data: st.DataObject, most: int, checkpointed: bool) -> None:
-        self.write(self.batch(data.draw(st.permutations(sorted(self.log))), most))
-        if checkpointed:
-            self.complete_a_checkpoint()
-
-    @rule()
-    def deliver_what_waits(self) -> None:
-        parts, self.job.waiting = self.job.waiting, []
-        for part in parts:
-            pipe = MemoryRedis(self.store).pipeline(transaction=False)
-            met = {*part.activate.tolist(), *part.readers.tolist()} - self.activated
-            commands.activate(pipe, KEYS, SETTINGS, met)
-            commands.deliver(pipe, KEYS, SETTINGS, part.readers, part.entries[part.which])
-            pipe.execute()
-            self.activated |= met
-
-    def complete_a_checkpoint(self) -> None:
-        self.checkpoint = copy.deepcopy(self.job)
-
-    @rule()
-    def crash(self) -> None:
-        self.start(copy.deepcopy(self.checkpoint))
-
-    @rule(data=st.data(), most=counts, written=counts)
-    def crash_amid_the_writes_of_a_batch(self, data: st.DataObject, most: int, written: int) -> None:
-        self.write(self.batch(data.draw(st.permutations(sorted(self.log))), most), only=written)
-        self.crash()
-
-    @rule()
-    def read_the_log_again_from_its_beginning(self) -> None:
-        self.job.places = {}
-
-    @rule(store_too=st.booleans())
-    def lose_the_state(self, store_too: bool) -> None:
-        if store_too:
-            self.store = MemoryStore()
-        self.checkpoint = Job()
-        self.start(Job())
-
-    @rule(reader=people)
-    def let_a_timeline_expire(self, reader: int) -> None:
-        commands.drop_home(self.store, KEYS, reader)
-
-    @rule(reader=people)
-    def read_meanwhile(self, reader: int) -> None:
-        appearances = self.read(reader)
-        assert appearances == sorted(set(appearances), reverse=True)
-
-    @rule()
-    def catch_up_and_compare(self) -> None:
-        while any(self.job.places.get(key, 0) < len(events) for key, events in self.log.items()):
-            self.write(self.batch(sorted(self.log), 3))
-        self.deliver_what_waits()
-        model = Model(self.history)
-        for reader in PEOPLE:
-            assert self.read(reader) == model.feed(reader), reader
-            scores = self.store.zrange(KEYS.likes(reader), 0, -1, withscores=True)
-            assert set(active_members(scores).tolist()) == model.likes(reader), reader
-
-    def teardown(self) -> None:
-        self.catch_up_and_compare()
-
-    def batch(self, keys: list[tuple[str, bytes]], most: int) -> tuple[list[AnyEvent], FanOut]:
-        """The next events, at most so many of each key, keys in this order; what they change."""
-        events = []
-        for key in keys:
-            place = self.job.places.get(key, 0)
-            taken = self.log[key][place : place + most]
-            self.job.places[key] = place + len(taken)
-            events += taken
-        return events, fan_out(events, self.authors, FanOutTiers.of(SETTINGS), SETTINGS.length)
-
-    def write(self, batch: tuple[list[AnyEvent], FanOut], only: int | None = None) -> None:
-        """What the operators of ``timelines`` and ``content`` write, or the first commands of it."""
-        events, result = batch
-        pipe: Any = MemoryRedis(self.store).pipeline(transaction=False)
-        for follower, changes in result.edges.items():
-            for followee, change in changes.items():
-                commands.set_followee(pipe, KEYS, follower, followee, *change)
-        commands.append_outbox(pipe, KEYS, SETTINGS, result.entries)
-        commands.mark_pulled(pipe, KEYS, result.pulled)
-        content.write(pipe, KEYS, events)
-        if only is not None:
-            del pipe._queued[only:]
-        pipe.execute()
-        self.job.waiting.append(result.deliveries)
-
-    def read(self, reader: int) -> list[int]:
-        """The appearances that a feed would show, newest first."""
-        home = asyncio.run(HomeReader(AsyncMemoryRedis(self.store), KEYS, SETTINGS).read(reader))
-        shown = []
-        for appearance, original in zip(
-            home.entries["appearance"].tolist(), home.entries["original"].tolist(), strict=True
-        ):
-            stored = self.store.get(KEYS.tweet(original))
-            if stored is not None and not decode_body(stored).deleted:
-                shown.append(appearance)
-        return shown
-
-
-def test_feeds_equal_the_model_whatever_crashes_or_comes_again() -> None:
+def test_feeds_equal_the_model_whatever_crashes_or_comes_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tiers, "STAYS_PULLED", WIDE_BAND)
     number = int(os.environ.get("TIDELINE_SEED") or secrets.randbelow(1 << 32))
     print(f"TIDELINE_SEED={number}")
     steps = settings(
-        max_examples=int(os.environ.get("TIDELINE_EXAMPLES", "100")),
+        max_examples=int(os.environ.get("TIDELINE_EXAMPLES", "60")),
         stateful_step_count=40,
         deadline=None,
         print_blob=True,
         suppress_health_check=list(HealthCheck),
     )
     run_state_machine_as_test(seed(number)(Feeds), settings=steps)
+
+
+def test_an_author_who_was_back_before_a_crash_and_stays_pulled_after_it_is_still_merged_at_read(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(tiers, "STAYS_PULLED", WIDE_BAND)
+    feeds = Feeds()
+    feeds.change_the_thresholds((5, 5))
+    for follower in (2, 3, 4, 5, 6):
+        feeds.follow(follower, 1, active=True, late=False)
+    feeds.write(feeds.batch(sorted(feeds.log), 100))
+    feeds.complete_a_checkpoint()
+    feeds.change_the_thresholds((9, 9))
+    feeds.follow(1, 1, active=True, late=False)
+    thresholds = [key for key in feeds.log if key[0] == "settings"]
+    follows = [key for key in feeds.log if key[0] == "follows"]
+    feeds.write(feeds.batch(thresholds, 100))
+    feeds.let_throttled_deliveries_through(1000)
+    feeds.write(feeds.batch(follows, 100))
+    assert not feeds.authors.get(1).pulled
+    feeds.crash()
+    feeds.write(feeds.batch(follows, 100))
+    feeds.write(feeds.batch(thresholds, 100))
+    assert feeds.authors.get(1).pulled
+    feeds.post(1, late=False)
+    feeds.catch_up_and_compare()
