@@ -25,7 +25,7 @@ from benchmarks.store import open_store, running_store
 from timelines import commands
 from timelines.keys import Keyspace
 from timelines.settings import RedisSettings, TimelineSettings
-from timelines.timeline import decode, newest
+from timelines.timeline import decode_home, newest
 
 READERS = 20_000
 FOLLOWERS = 200
@@ -81,15 +81,10 @@ class FanOut:
 
     def _compare(self) -> None:
         for reader in self.log.sample.tolist():
-            stored = self.client.get(self.keys.home(reader))
+            home = decode_home(*self.client.mget(self.keys.home(reader), self.keys.home_tail(reader)))
             expected = newest(self.log.delivered(reader), self.settings.length)
-            if (
-                stored is None
-                or newest(decode(stored).entries, self.settings.length).tolist() != expected.tolist()
-            ):
-                raise BenchmarkRefusedError(
-                    f"The timeline of reader {reader} is not the fold of its deliveries."
-                )
+            if home is None or newest(home.entries, self.settings.length).tolist() != expected.tolist():
+                raise BenchmarkRefusedError(f"Reader {reader}'s timeline is not the fold of its deliveries.")
 
 
 def zadd(address: RedisSettings, client: redis.Redis) -> Figures:

@@ -26,7 +26,7 @@ from timelines import commands
 from timelines.entry import ENTRY_DTYPE, Entries
 from timelines.keys import Keyspace
 from timelines.settings import RedisSettings, TimelineSettings
-from timelines.timeline import decode, newest
+from timelines.timeline import decode_home, newest
 
 AUTHORS = 1000
 FOLLOWERS = 100
@@ -107,14 +107,18 @@ class Stream:
         while waiting:
             if time.perf_counter() > deadline:
                 raise BenchmarkRefusedError(f"{len(waiting)} of {SAMPLED} readers lack entries.")
-            stored = self.client.mget(self.keys.keys("home", waiting))
-            waiting = [r for r, home in zip(waiting, stored, strict=True) if not self._complete(r, home)]
+            pipe = self.client.pipeline(transaction=False)
+            for reader in waiting:
+                pipe.mget(self.keys.home(reader), self.keys.home_tail(reader))
+            stored = pipe.execute()
+            waiting = [r for r, home in zip(waiting, stored, strict=True) if not self._complete(r, *home)]
             time.sleep(0.05)
 
-    def _complete(self, reader: int, stored: bytes) -> bool:
+    def _complete(self, reader: int, settled: bytes | None, tail: bytes | None) -> bool:
         """Whether the newest entries are those of the fold."""
         length = self.settings.length
-        found = newest(decode(stored).entries, length)["appearance"].tolist()
+        home = decode_home(settled, tail)
+        found = [] if home is None else newest(home.entries, length)["appearance"].tolist()
         wanted = sorted(self.expected[reader], reverse=True)[:length]
         return bool(found[: len(wanted)] == wanted)
 

@@ -26,7 +26,7 @@ from ingestion.tokens import mint
 from ingestion.topics import route
 from timelines.keys import Keyspace
 from timelines.settings import RedisSettings
-from timelines.timeline import decode
+from timelines.timeline import decode_home
 
 HOST = "127.0.0.1"
 READERS, AUTHORS, FOLLOWERS = 5000, 400, 100
@@ -138,12 +138,9 @@ class Path:
         while not posting.is_set() or self.pending:
             looked = self.pending[:]
             readers = sorted(set().union(*(posted.missing for posted in looked)))
-            homes = await self.redis.mget(self.keys.keys("home", readers)) if readers else []
+            homes = await self._homes(readers)
             now = time.perf_counter()
-            stored = {
-                reader: set(decode(home).entries["appearance"].tolist()) if home else set[int]()
-                for reader, home in zip(readers, homes, strict=True)
-            }
+            stored = dict(zip(readers, homes, strict=True))
             for posted in looked:
                 posted.missing = {r for r in posted.missing if posted.tweet_id not in stored[r]}
                 if not posted.missing:
@@ -152,6 +149,16 @@ class Path:
                 elif now - posted.at > PATIENCE_S:
                     raise BenchmarkRefusedError(f"A tweet was not readable after {PATIENCE_S:.0f} s.")
             await asyncio.sleep(LOOK_S)
+
+    async def _homes(self, readers: list[int]) -> list[set[int]]:
+        """The ids in each home timeline."""
+        if not readers:
+            return []
+        pipe = self.redis.pipeline(transaction=False)
+        for reader in readers:
+            pipe.mget(self.keys.home(reader), self.keys.home_tail(reader))
+        homes = [decode_home(*parts) for parts in await pipe.execute()]
+        return [set(home.entries["appearance"].tolist()) if home else set() for home in homes]
 
 
 @contextmanager

@@ -25,8 +25,8 @@ class BenchmarkRefusedError(RuntimeError):
 class Trial:
     """What is measured; each call of ``run`` and of ``baseline`` is one repetition and answers its figures.
 
-    ``ratio`` names the figure, and the baseline's figure, whose medians are divided; ``more_ratios`` are others,
-    by name.
+    ``ratio`` names the figure, and the baseline's figure, whose medians are divided; ``more_ratios`` are
+    others, by name.
     """
 
     name: str

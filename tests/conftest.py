@@ -16,8 +16,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import settings
 
 from features.names import MODEL_INPUT
+
+# How long an example takes says more of the machine than of the code.
+settings.register_profile("tideline", deadline=None)
+settings.load_profile("tideline")
 
 
 def free_port() -> int:

@@ -17,7 +17,7 @@ import numpy as np
 from timelines import bodies, entry
 from timelines.cells import pack_cells
 from timelines.entry import Entries, Ids
-from timelines.keys import Keyspace
+from timelines.keys import TAIL, Keyspace
 from timelines.settings import TimelineSettings
 
 DAY_MS = 24 * 3600 * 1000
@@ -31,6 +31,7 @@ def _append(
     settings: TimelineSettings,
     function: str,
     kind: str,
+    ending: str,
     owners: Ids,
     entries: Entries,
 ) -> int:
@@ -45,7 +46,7 @@ def _append(
     starts = np.flatnonzero(np.r_[True, owners[1:] != owners[:-1]])
     unique = owners[starts]
     edges = places[np.r_[starts, len(owners)]].tolist()
-    names = keys.keys(kind, unique.tolist())
+    names = keys.keys(kind, unique.tolist(), ending)
     blobs = [blob[edges[i] : edges[i + 1]] for i in range(len(names))]
     partitions = unique % keys.partitions
     bounds = np.r_[np.flatnonzero(np.r_[True, partitions[1:] != partitions[:-1]]), len(unique)].tolist()
@@ -70,12 +71,19 @@ def deliver(pipe: Any, keys: Keyspace, settings: TimelineSettings, readers: Ids,
     Returns:
         The number of calls put on the pipeline (one per partition and 500 readers).
     """
-    return _append(pipe, keys, settings, "deliver", "home", readers, entries)
+    return _append(pipe, keys, settings, "deliver", "home", TAIL, readers, entries)
 
 
 def append_outbox(pipe: Any, keys: Keyspace, settings: TimelineSettings, entries: Entries) -> int:
-    """Append entries, ENTRY_DTYPE [n], to their authors' outboxes; returns the number of calls."""
-    return _append(pipe, keys, settings, "append_outbox", "outbox", entries["author"], entries)
+    """Append entries, ENTRY_DTYPE [n], to their authors' outboxes; returns the number of calls.
+
+    When one of them is withdrawn, what processes keep of merged outboxes is of no use any more.
+    """
+    calls = _append(pipe, keys, settings, "append_outbox", "outbox", "", entries["author"], entries)
+    if ((entries["flags"] & entry.WITHDRAWN) != 0).any():
+        pipe.incr(keys.withdrawals())
+        calls += 1
+    return calls
 
 
 def activate(pipe: Any, keys: Keyspace, settings: TimelineSettings, readers: Iterable[int]) -> int:
@@ -88,14 +96,17 @@ def activate(pipe: Any, keys: Keyspace, settings: TimelineSettings, readers: Ite
     for reader in sorted(set(readers)):
         by_partition.setdefault(keys.partition(reader), []).append(reader)
     for partition, members in by_partition.items():
-        names = [keys.activated(partition), *keys.keys("home", members)]
+        names = [keys.activated(partition)]
+        for reader in members:
+            names += (keys.home(reader), keys.home_tail(reader))
         pipe.fcall("activate", len(names), *names, expiry_ms(settings), *members)
     return len(by_partition)
 
 
 def drop_home(pipe: Any, keys: Keyspace, reader: int) -> None:
-    """Forget a home timeline; the reader's next read rebuilds it."""
-    pipe.delete(keys.home(reader))
+    """Forget a home timeline: the next read rebuilds it, and a rebuild under way comes to nothing."""
+    for key in (keys.home(reader), keys.home_tail(reader), keys.rebuild_lease(reader)):
+        pipe.delete(key)
 
 
 def mark_pulled(pipe: Any, keys: Keyspace, authors: Sequence[int]) -> None:

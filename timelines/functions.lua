@@ -180,16 +180,15 @@ local function sorted_body(s, sorted, entries)
   return concat(pieces), count
 end
 
--- Cells kept free behind the used ones. The last two characters of a full timeline's key spread the moment of its
--- next trim, so that timelines that fill in step are not all trimmed in one call.
-local function room(key, used, full, slack)
-  if not full then return max(4, floor(used / 2)) end
-  local spread = (byte(key, -1) * 10 + byte(key, -2)) % 100
-  return max(1, floor(slack * (50 + spread) / 100))
+-- Entries appended before the next settling: the digits that end the owner's id spread the moment, so that timelines
+-- that fill in step are not all settled in one call.
+local function spread(slack, ones, tens)
+  return max(1, floor(slack * (50 + (ones * 10 + tens) % 100) / 100))
 end
 
--- The stored form of s (its used part): entries ascending, each id once, the newest `length` kept, room behind.
-local function settled(key, s, length, slack)
+-- The stored form of s (header and used cells): entries ascending, each id once, the newest `length` kept, and `room`
+-- free cells behind (given the used ones and whether the timeline is full).
+local function settled(s, length, room)
   local state, entries, generation, _, sorted, _, floor_hi, floor_lo = parse_header(s)
   local body, count = sorted_body(s, sorted, entries)
   local from = 1
@@ -204,10 +203,11 @@ local function settled(key, s, length, slack)
     count = length
   end
   local used = (#body - from + 1) / CELL
-  local free = room(key, used, count == length, slack)
+  local free = room(used, count == length)
   if from > 1 then body = sub(body, from) end
-  return header(state, count, generation + 1, used, used, used + free, floor_hi, floor_lo)
-    .. body .. rep('\0', free * CELL)
+  local head = header(state, count, generation + 1, used, used, used + free, floor_hi, floor_lo)
+  if free == 0 then return head .. body end
+  return head .. body .. rep('\0', free * CELL)
 end
 
 local function used_part(s)
@@ -215,35 +215,70 @@ local function used_part(s)
   return sub(s, 1, HEADER + used * CELL)
 end
 
-local function append_all(keys, args, create)
+-- A home timeline is two strings: the settled one, and behind its key with a '+' what was appended since.
+
+local function no_room() return 0 end
+
+local function tail_head(generation) return pack('>c4BBI2I4I4', 'TAIL', 2, 0, 0, generation % 4294967296, 0) end
+
+local function put_home(key, tail_key, s, ...)
+  call('SET', key, s, ...)
+  call('SET', tail_key, tail_head(unpack_at('>I4', s, 9)), ...)
+end
+
+-- deliver KEYS: the tails of home timelines; ARGV: length, slack, then the packed entries of each.
+-- Only existing timelines are written; answers how many were.
+register('deliver', function(keys, args)
   local length, slack, appended = tonumber(args[1]), tonumber(args[2]), 0
-  for i, key in ipairs(keys) do
-    local head = call('GETRANGE', key, 0, 23)
-    local known = #head > 0
-    if known or create then
-      local blob = args[i + 2]
-      local used, _, capacity = 0, 0, -1
-      if known and byte(head, 5) == 2 then used, _, capacity = unpack_at('>I4I4I4', head, 13) end
-      local after = used + #blob / CELL
-      if after <= capacity then
-        call('SETRANGE', key, HEADER + used * CELL, blob)
-        call('SETRANGE', key, 12, pack('>I4', after))
-      else
-        local s = known and used_part(load(key)) or empty(1)
-        call('SET', key, settled(key, s .. blob, length, slack), 'KEEPTTL')
-      end
+  local soonest = CELL + CELL * floor(slack / 2)
+  for i = 1, #keys do
+    local tail_key, blob = keys[i], args[i + 2]
+    local stored = call('APPEND', tail_key, blob)
+    if stored == #blob then
+      call('DEL', tail_key)
+    else
       appended = appended + 1
+      if stored > soonest and stored > CELL + CELL * spread(slack, byte(tail_key, -2), byte(tail_key, -3)) then
+        local key = sub(tail_key, 1, -2)
+        local s, tail = call('GET', key), call('GET', tail_key)
+        if s and sub(s, 9, 12) == sub(tail, 9, 12) then
+          put_home(key, tail_key, settled(s .. sub(tail, CELL + 1), length, no_room), 'KEEPTTL')
+        else
+          call('DEL', key, tail_key)
+        end
+      end
     end
   end
   return appended
+end)
+
+-- An outbox is one string that has room at its end.
+
+local function outbox_room(key, slack)
+  return function(used, full)
+    if full then return spread(slack, byte(key, -1), byte(key, -2)) end
+    return max(4, floor(used / 2))
+  end
 end
 
--- deliver KEYS: home timelines; ARGV: length, slack, then the packed entries of each.
--- Only existing timelines are written; answers how many were.
-register('deliver', function(keys, args) return append_all(keys, args, false) end)
-
--- append_outbox KEYS: outboxes; ARGV: length, slack, then the packed entries of each.
-register('append_outbox', function(keys, args) return append_all(keys, args, true) end)
+-- append_outbox KEYS: outboxes; ARGV: length, slack, then the packed entries of each. Answers how many.
+register('append_outbox', function(keys, args)
+  local length, slack = tonumber(args[1]), tonumber(args[2])
+  for i, key in ipairs(keys) do
+    local head, blob = call('GETRANGE', key, 0, 23), args[i + 2]
+    local used, _, capacity = 0, 0, -1
+    if #head > 0 and byte(head, 5) == 2 then used, _, capacity = unpack_at('>I4I4I4', head, 13) end
+    local after = used + #blob / CELL
+    if after <= capacity then
+      call('SETRANGE', key, HEADER + used * CELL, blob)
+      call('SETRANGE', key, 12, pack('>I4', after))
+    else
+      local s = #head > 0 and used_part(load(key)) or empty(1)
+      call('SET', key, settled(s .. blob, length, outbox_room(key, slack)), 'KEEPTTL')
+    end
+  end
+  return #keys
+end)
 
 -- newest_entries KEYS: outboxes; ARGV: length, slack, cells. Answers for each nothing, or its header followed by its
 -- newest entries in ascending order: at most so many cells. Puts in order what was appended out of order.
@@ -257,7 +292,7 @@ register('newest_entries', function(keys, args)
     else
       local used, sorted = unpack_at('>I4I4', head, 13)
       if byte(head, 5) ~= 2 or used ~= sorted then
-        local s = settled(key, used_part(load(key)), length, slack)
+        local s = settled(used_part(load(key)), length, outbox_room(key, slack))
         call('SET', key, s, 'KEEPTTL')
         head = sub(s, 1, HEADER)
         used = unpack_at('>I4', head, 13)
@@ -271,46 +306,58 @@ register('newest_entries', function(keys, args)
   return answers
 end)
 
--- activate KEYS: the partition's activated set, then home timelines; ARGV: expiry in ms, then the reader ids.
--- A reader's first activation makes an empty complete timeline; later ones do nothing.
+-- activate KEYS: the partition's activated set, then for each reader the home timeline and its tail; ARGV: expiry in ms,
+-- then the reader ids. A reader's first activation makes an empty complete timeline; later ones do nothing.
 register('activate', function(keys, args)
   local made = 0
-  for i = 2, #keys do
-    if call('SADD', keys[1], args[i]) == 1 then
-      if call('SET', keys[i], empty(1), 'NX', 'PX', args[1]) then made = made + 1 end
+  for i = 2, #args do
+    local key, tail_key = keys[2 * i - 2], keys[2 * i - 1]
+    if call('SADD', keys[1], args[i]) == 1 and call('EXISTS', key) == 0 then
+      put_home(key, tail_key, empty(1), 'PX', args[1])
+      made = made + 1
     end
   end
   return made
 end)
 
--- open_home KEYS: a home timeline, the partition's activated set; ARGV: expiry in ms, the reader id.
--- Makes sure that the timeline exists and collects deliveries; answers its stored form.
+-- open_home KEYS: a home timeline, its tail, the partition's activated set, the reader's rebuild lease; ARGV: expiry in
+-- ms, the reader id, the caller's token, lease in ms. Makes sure that the timeline exists and collects deliveries;
+-- answers its two strings to the one caller that gets the lease, nothing to others.
 register('open_home', function(keys, args)
-  call('SADD', keys[2], args[2])
-  call('SET', keys[1], empty(0), 'NX', 'PX', args[1])
-  return load(keys[1])
+  if not call('SET', keys[4], args[3], 'NX', 'PX', args[4]) then return false end
+  call('SADD', keys[3], args[2])
+  local s, tail = call('GET', keys[1]), call('GET', keys[2])
+  if s and tail and byte(s, 5) == 2 and sub(s, 9, 12) == sub(tail, 9, 12) then
+    call('PEXPIRE', keys[1], args[1])
+    call('PEXPIRE', keys[2], args[1])
+    return {s, tail}
+  end
+  put_home(keys[1], keys[2], empty(0), 'PX', args[1])
+  return {call('GET', keys[1]), call('GET', keys[2])}
 end)
 
--- fill_home KEYS: a home timeline; ARGV: expiry in ms, length, slack, generation and used cells seen at the start,
--- floor, packed entries in ascending order. Replaces what was seen and keeps what was appended since. When the
--- timeline was rewritten meanwhile, everything is merged and the higher floor holds. Answers 1 when it was filled.
+-- fill_home KEYS: a home timeline, its tail, the reader's rebuild lease; ARGV: expiry in ms, length, generation and
+-- cells of the tail seen at the start, floor, packed entries in ascending order, the caller's token. Replaces what was
+-- seen and keeps what was appended since. When the timeline was settled meanwhile, everything is merged and the higher
+-- floor holds. Answers 1 when it was filled, 0 when the lease is another's: what the caller read may be too old by now.
 register('fill_home', function(keys, args)
-  local key = keys[1]
-  local length, slack, generation, seen = tonumber(args[2]), tonumber(args[3]), tonumber(args[4]), tonumber(args[5])
-  local current = load(key)
-  if not current then return 0 end
-  current = used_part(current)
+  local key, tail_key = keys[1], keys[2]
+  if call('GET', keys[3]) ~= args[7] then return 0 end
+  call('DEL', keys[3])
+  local length, generation, seen = tonumber(args[2]), tonumber(args[3]), tonumber(args[4])
+  local current, tail = call('GET', key), call('GET', tail_key)
+  if not (current and tail) then return 0 end
   local _, _, now, _, _, _, hi, lo = parse_header(current)
-  local new_hi, new_lo = unpack_at('>I4I4', args[6])
+  local new_hi, new_lo = unpack_at('>I4I4', args[5])
   local rest
   if now == generation then
-    rest = sub(current, HEADER + seen * CELL + 1)
+    rest = sub(tail, CELL + seen * CELL + 1)
   else
-    rest = sub(current, HEADER + 1)
+    rest = sub(current, HEADER + 1) .. sub(tail, CELL + 1)
     if before(new_hi, new_lo, hi, lo) then new_hi, new_lo = hi, lo end
   end
-  local merged = header(1, 0, now, 0, 0, 0, new_hi, new_lo) .. args[7] .. rest
-  call('SET', key, settled(key, merged, length, slack), 'PX', args[1])
+  local merged = header(1, 0, now, 0, 0, 0, new_hi, new_lo) .. args[6] .. rest
+  put_home(key, tail_key, settled(merged, length, no_room), 'PX', args[1])
   return 1
 end)
 

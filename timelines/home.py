@@ -8,6 +8,8 @@ timeline cannot prove that it answers in full, it is completed from the outboxes
 from __future__ import annotations
 
 import asyncio
+import secrets
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,10 +19,14 @@ from timelines.cells import pack_cells
 from timelines.commands import deliver, expiry_ms
 from timelines.entry import Entries, Ids
 from timelines.keys import Keyspace
-from timelines.outboxes import Newest, newest_of
+from timelines.outboxes import newest_of
+from timelines.pulled import PulledOutboxes
 from timelines.reading import active_members, by_authors, merge, shown
 from timelines.settings import TimelineSettings
-from timelines.timeline import Timeline, decode, newest
+from timelines.timeline import Timeline, decode, decode_home, newest
+
+FIRST_PAUSE, LONGEST_PAUSE = 0.005, 0.05
+"""Seconds between two looks of a process that waits for another's rebuild."""
 
 
 @dataclass(frozen=True)
@@ -47,18 +53,31 @@ class _Seen:
     followees: Ids
     authors: Ids
     pulled: Ids
+    withdrawals: int
 
 
 class HomeReader:
     """Reads and, where needed, rebuilds home timelines through an asyncio redis-py client.
 
-    Concurrent rebuilds of one reader in this process are one. Clients must not decode responses.
+    However many ask, in however many processes, one rebuilds a reader at a time and the others wait for it.
+    Clients must not decode responses.
+
+    Args:
+        new_token: makes the unique name of one attempt at a rebuild.
     """
 
-    def __init__(self, redis: Any, keys: Keyspace, settings: TimelineSettings) -> None:
+    def __init__(
+        self,
+        redis: Any,
+        keys: Keyspace,
+        settings: TimelineSettings,
+        new_token: Callable[[], bytes] = lambda: secrets.token_bytes(12),
+    ) -> None:
         self._redis = redis
         self._keys = keys
         self._settings = settings
+        self._new_token = new_token
+        self._outboxes = PulledOutboxes(redis, keys, settings)
         self._pulled: tuple[bytes | None, Ids] = (None, np.empty(0, dtype=np.int64))
         self._rebuilding: dict[int, asyncio.Task[HomeTimeline]] = {}
 
@@ -68,11 +87,8 @@ class HomeReader:
         Raises:
             redis.exceptions.RedisError: the store did not answer.
         """
-        seen = await self._look(reader)
-        entries = await self._complete_answer(seen)
-        if entries is not None:
-            home = self._home(reader, entries, seen, rebuilt=False)
-        else:
+        home = await self._stored_answer(reader)
+        if home is None:
             home = await self._rebuild_once(reader)
         return home if limit is None else replace(home, entries=home.entries[:limit])
 
@@ -86,14 +102,21 @@ class HomeReader:
         deliver(pipe, self._keys, self._settings, np.full(len(entries), reader), entries)
         await pipe.execute()
 
+    async def _stored_answer(self, reader: int) -> HomeTimeline | None:
+        seen = await self._look(reader)
+        entries = await self._complete_answer(reader, seen)
+        return None if entries is None else self._home(reader, entries, seen, rebuilt=False)
+
     async def _look(self, reader: int) -> _Seen:
         # Who is pulled is known before the timeline is read: an author who ceases to be was delivered before.
         known, pulled = self._pulled
         pipe = self._redis.pipeline(transaction=False)
         pipe.get(self._keys.pulled_stamp())
-        pipe.getex(self._keys.home(reader), px=expiry_ms(self._settings))
+        for key in (self._keys.home(reader), self._keys.home_tail(reader)):
+            pipe.getex(key, px=expiry_ms(self._settings))
         pipe.zrange(self._keys.followees(reader), 0, -1, withscores=True)
-        stamp, stored, members = await pipe.execute()
+        pipe.get(self._keys.withdrawals())
+        stamp, settled, tail, members, withdrawals = await pipe.execute()
         if stamp != known:
             found = await self._redis.smembers(self._keys.pulled())
             self._pulled = stamp, np.sort(np.fromiter((int(author) for author in found), dtype=np.int64))
@@ -101,19 +124,23 @@ class HomeReader:
         followees = active_members(members)
         authors = np.union1d(followees, np.int64(reader))
         return _Seen(
-            home=None if stored is None else decode(stored),
+            home=decode_home(settled, tail),
             followees=followees,
             authors=authors,
             pulled=np.intersect1d(authors, pulled, assume_unique=True),
+            withdrawals=int(withdrawals or 0),
         )
 
-    async def _complete_answer(self, seen: _Seen) -> Entries | None:
+    async def _complete_answer(self, reader: int, seen: _Seen) -> Entries | None:
         """The newest entries, withdrawn ones too, or None where the stored timeline cannot prove them."""
         home = seen.home
         if home is None or not home.complete:
             return None
         pushed = by_authors(home.entries, seen.authors)
-        answer = merge([pushed, await self._pulled_entries(seen)], self._settings.length)
+        answer = merge(
+            [pushed, await self._outboxes.newest(reader, seen.pulled, seen.withdrawals)],
+            self._settings.length,
+        )
         # What lies at or below the floor has gaps: only an answer that ends above it is one without.
         full = len(answer) == self._settings.length and answer["appearance"][-1] > home.floor
         return answer if full or home.floor == 0 else None
@@ -127,14 +154,32 @@ class HomeReader:
         return await asyncio.shield(task)
 
     async def _rebuild(self, reader: int) -> HomeTimeline:
-        keys, length = self._keys, self._settings.length
-        expiry = expiry_ms(self._settings)
-        activated = keys.activated(keys.partition(reader))
-        stored = await self._redis.fcall("open_home", 2, keys.home(reader), activated, expiry, reader)
-        opened = decode(stored)
+        """Rebuild the timeline, or wait for the process that does and take over when it does not end."""
+        keys, pause = self._keys, FIRST_PAUSE
+        names = [keys.home(reader), keys.home_tail(reader)]
+        names += [keys.activated(keys.partition(reader)), keys.rebuild_lease(reader)]
+        while True:
+            token, lease_ms = self._new_token(), self._settings.rebuild_lease_ms
+            stored = await self._redis.fcall(
+                "open_home", len(names), *names, expiry_ms(self._settings), reader, token, lease_ms
+            )
+            opened = None if stored is None else decode_home(*stored)
+            if opened is not None:
+                return await self._fill(reader, opened, token)
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, LONGEST_PAUSE)
+            home = await self._stored_answer(reader)
+            if home is not None:
+                return home
+
+    async def _fill(self, reader: int, opened: Timeline, token: bytes) -> HomeTimeline:
+        keys, settings, length = self._keys, self._settings, self._settings.length
         seen = await self._look(reader)  # after the opening: what is followed from here on is delivered to it
         pushed_authors = np.setdiff1d(seen.authors, seen.pulled, assume_unique=True)
-        outboxes, pulled = await asyncio.gather(self._newest_of(pushed_authors), self._pulled_entries(seen))
+        outboxes, pulled = await asyncio.gather(
+            newest_of(self._redis, keys, settings, pushed_authors),
+            self._outboxes.newest(reader, seen.pulled, seen.withdrawals),
+        )
         floor = outboxes.floor
         pushed = newest(np.concatenate([outboxes.entries, by_authors(opened.entries, pushed_authors)]))
         if len(pushed) > length:
@@ -142,28 +187,21 @@ class HomeReader:
             pushed = pushed[:length]
         await self._redis.fcall(
             "fill_home",
-            1,
+            3,
             keys.home(reader),
-            expiry,
+            keys.home_tail(reader),
+            keys.rebuild_lease(reader),
+            expiry_ms(settings),
             length,
-            self._settings.slack,
             opened.generation,
-            opened.used,
+            opened.appended,
             floor.to_bytes(8, "big"),
             pack_cells(pushed[::-1])[0],
+            token,
         )
-        answer = merge([pushed, pulled], length)
-        return self._home(reader, answer, seen, rebuilt=True)
+        return self._home(reader, merge([pushed, pulled], length), seen, rebuilt=True)
 
     def _home(self, reader: int, answer: Entries, seen: _Seen, *, rebuilt: bool) -> HomeTimeline:
         full = len(answer) == self._settings.length
         beyond = int(answer["appearance"][-1]) if full else 0
         return HomeTimeline(reader, shown(answer), seen.followees, rebuilt, beyond)
-
-    async def _newest_of(self, authors: Ids) -> Newest:
-        return await newest_of(self._redis, self._keys, self._settings, authors)
-
-    async def _pulled_entries(self, seen: _Seen) -> Entries:
-        found = (await self._newest_of(seen.pulled)).entries
-        found["pulled"] = True
-        return found

@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+TAIL = "+"
+
 
 @dataclass(frozen=True)
 class Keyspace:
@@ -30,18 +32,26 @@ class Keyspace:
         ids = ":".join(map(str, (entity, *more)))
         return f"{self.prefix}:{kind}:{{{entity % self.partitions}}}:{ids}"
 
-    def keys(self, kind: str, entities: Iterable[int]) -> list[str]:
+    def keys(self, kind: str, entities: Iterable[int], ending: str = "") -> list[str]:
         """The keys of many entities of one kind."""
         prefix, partitions = f"{self.prefix}:{kind}:{{", self.partitions
-        return [f"{prefix}{entity % partitions}}}:{entity}" for entity in entities]
+        return [f"{prefix}{entity % partitions}}}:{entity}{ending}" for entity in entities]
 
     def home(self, user: int) -> str:
-        """STRING: the packed home timeline of a reader."""
+        """STRING: the packed home timeline of a reader, as it was last settled."""
         return self.key("home", user)
+
+    def home_tail(self, user: int) -> str:
+        """STRING: what was appended to it since; the functions find the one by the other's key."""
+        return self.home(user) + TAIL
 
     def outbox(self, author: int) -> str:
         """STRING: the packed newest appearances an author made."""
         return self.key("outbox", author)
+
+    def rebuild_lease(self, user: int) -> str:
+        """STRING: the token of the one process that rebuilds a reader's home timeline; it expires soon."""
+        return self.key("rebuild_lease", user)
 
     def activated(self, partition: int) -> str:
         """SET: the readers of a partition who ever had a home timeline."""
@@ -98,6 +108,10 @@ class Keyspace:
     def pulled_stamp(self) -> str:
         """STRING: another value after each change of ``pulled``."""
         return f"{self.prefix}:pulled_stamp:{{pulled}}"
+
+    def withdrawals(self) -> str:
+        """STRING: a number that changes whenever a retweet is taken back."""
+        return f"{self.prefix}:withdrawals:{{pulled}}"
 
     def trends(self, place: str, window: str) -> str:
         """STRING: the versioned trend list of a place (``world`` for all) over a window (``1h``)."""

@@ -24,22 +24,30 @@ def _bytes(value: bytes | str | int | float) -> bytes:
     return value if isinstance(value, bytes) else str(value).encode()
 
 
-def _room(key: bytes, used: int, full: bool, slack: int) -> int:
-    if not full:
-        return max(4, used // 2)
-    spread = (key[-1] * 10 + key[-2]) % 100
-    return max(1, slack * (50 + spread) // 100)
+Room = Callable[[int, bool], int]
 
 
-def _settled(key: bytes, head: Header, entries: Entries, length: int, slack: int) -> bytes:
+def _spread(slack: int, ones: int, tens: int) -> int:
+    return max(1, slack * (50 + (ones * 10 + tens) % 100) // 100)
+
+
+def _no_room(used: int, full: bool) -> int:
+    return 0
+
+
+def _outbox_room(key: bytes, slack: int) -> Room:
+    return lambda used, full: _spread(slack, key[-1], key[-2]) if full else max(4, used // 2)
+
+
+def _settled(head: Header, entries: Entries, length: int, room: Room) -> bytes:
     kept = timeline.newest(entries)
     floor = max(head.floor, int(kept["appearance"][length])) if len(kept) > length else head.floor
     kept = kept[:length][::-1]
     cells, _ = pack_cells(kept)
     used = len(cells) // CELL_BYTES
-    room = _room(key, used, len(kept) == length, slack)
-    made = Header(head.complete, len(kept), head.generation + 1, used, used, used + room, floor)
-    return made.pack() + cells + bytes(room * CELL_BYTES)
+    free = room(used, len(kept) == length)
+    made = Header(head.complete, len(kept), head.generation + 1, used, used, used + free, floor)
+    return made.pack() + cells + bytes(free * CELL_BYTES)
 
 
 def _cells(stored: bytes, start: int = 0) -> bytes:
@@ -56,8 +64,8 @@ class MemoryStore:
         self._values: dict[bytes, Value] = {}
         self._expiry: dict[bytes, int] = {}
         self._functions: dict[str, Callable[[list[bytes], list[bytes]], Any]] = {
-            "deliver": lambda keys, args: self._append_all(keys, args, create=False),
-            "append_outbox": lambda keys, args: self._append_all(keys, args, create=True),
+            "deliver": self._deliver,
+            "append_outbox": self._append_outbox,
             "newest_entries": self._newest_entries,
             "activate": self._activate,
             "open_home": self._open_home,
@@ -145,6 +153,11 @@ class MemoryStore:
         self._expiry.clear()
         return True
 
+    def incr(self, key: str) -> int:
+        number = int(self.get(key) or 0) + 1
+        self.set(key, str(number), keepttl=True)
+        return number
+
     def zadd(self, key: str, mapping: Mapping[str, float], gt: bool = False) -> int:
         scores, added = self._zset(_bytes(key)), 0
         for member, score in mapping.items():
@@ -191,12 +204,35 @@ class MemoryStore:
         given = [_bytes(item) for item in keys_and_args]
         return self._functions[function](given[:numkeys], given[numkeys:])
 
-    def _append_all(self, keys: list[bytes], args: list[bytes], *, create: bool) -> int:
+    def _deliver(self, keys: list[bytes], args: list[bytes]) -> int:
         length, slack, appended = int(args[0]), int(args[1]), 0
+        for tail_key, blob in zip(keys, args[2:], strict=True):
+            tail = self._string(tail_key)
+            if tail is None:
+                continue
+            appended += 1
+            tail = self._values[tail_key] = tail + blob
+            if len(tail) > CELL_BYTES * (1 + _spread(slack, tail_key[-2], tail_key[-3])):
+                key = tail_key[:-1]
+                home = timeline.decode_home(self._string(key), tail)
+                if home is None:
+                    self._forget(key)
+                    self._forget(tail_key)
+                else:
+                    head = Header(home.complete, generation=home.generation, floor=home.floor)
+                    self._put_home(
+                        key, tail_key, _settled(head, home.entries, length, _no_room), keepttl=True
+                    )
+        return appended
+
+    def _put_home(self, key: bytes, tail_key: bytes, stored: bytes, **options: Any) -> None:
+        self.set(key, stored, **options)
+        self.set(tail_key, timeline.tail_head(read_header(stored).generation), **options)
+
+    def _append_outbox(self, keys: list[bytes], args: list[bytes]) -> int:
+        length, slack = int(args[0]), int(args[1])
         for key, blob in zip(keys, args[2:], strict=True):
             stored = self._string(key)
-            if stored is None and not create:
-                continue
             head = Header(complete=True, capacity=-1) if stored is None else read_header(stored)
             after = head.used + len(blob) // CELL_BYTES
             cells = b"" if stored is None else _cells(stored)
@@ -204,9 +240,9 @@ class MemoryStore:
                 free = bytes((head.capacity - after) * CELL_BYTES)
                 self._values[key] = replace(head, used=after).pack() + cells + blob + free
             else:
-                self._values[key] = _settled(key, head, unpack_cells(cells + blob), length, slack)
-            appended += 1
-        return appended
+                entries = unpack_cells(cells + blob)
+                self._values[key] = _settled(head, entries, length, _outbox_room(key, slack))
+        return len(keys)
 
     def _newest_entries(self, keys: list[bytes], args: list[bytes]) -> list[bytes | None]:
         length, slack, wanted = (int(arg) for arg in args)
@@ -215,7 +251,9 @@ class MemoryStore:
             stored = self._string(key)
             if stored is not None and read_header(stored).used != read_header(stored).sorted_cells:
                 entries = unpack_cells(_cells(stored))
-                stored = self._values[key] = _settled(key, read_header(stored), entries, length, slack)
+                stored = self._values[key] = _settled(
+                    read_header(stored), entries, length, _outbox_room(key, slack)
+                )
             if stored is None:
                 answers.append(None)
                 continue
@@ -227,29 +265,39 @@ class MemoryStore:
 
     def _activate(self, keys: list[bytes], args: list[bytes]) -> int:
         made = 0
-        for key, reader in zip(keys[1:], args[1:], strict=True):
-            if self.sadd(keys[0], reader):
-                made += bool(self.set(key, Header(complete=True).pack(), nx=True, px=int(args[0])))
+        for key, tail_key, reader in zip(keys[1::2], keys[2::2], args[1:], strict=True):
+            if self.sadd(keys[0], reader) and self._string(key) is None:
+                self._put_home(key, tail_key, Header(complete=True).pack(), px=int(args[0]))
+                made += 1
         return made
 
-    def _open_home(self, keys: list[bytes], args: list[bytes]) -> bytes | None:
-        self.sadd(keys[1], args[1])
-        self.set(keys[0], Header(complete=False).pack(), nx=True, px=int(args[0]))
-        return self._string(keys[0])
+    def _open_home(self, keys: list[bytes], args: list[bytes]) -> list[bytes | None] | None:
+        if not self.set(keys[3], args[2], nx=True, px=int(args[3])):
+            return None
+        self.sadd(keys[2], args[1])
+        if timeline.decode_home(self._string(keys[0]), self._string(keys[1])) is None:
+            self._put_home(keys[0], keys[1], Header(complete=False).pack(), px=int(args[0]))
+        for key in keys[:2]:
+            self._expiry[key] = self._clock() + int(args[0])
+        return [self._string(key) for key in keys[:2]]
 
     def _fill_home(self, keys: list[bytes], args: list[bytes]) -> int:
-        expiry, length, slack, generation, seen = (int(arg) for arg in args[:5])
-        floor = int.from_bytes(args[5], "big")
-        stored = self._string(keys[0])
-        if stored is None:
+        expiry, length, generation, seen = (int(arg) for arg in args[:4])
+        floor = int.from_bytes(args[4], "big")
+        if self._string(keys[2]) != args[6]:
+            return 0
+        self._forget(keys[2])
+        stored, tail = self._string(keys[0]), self._string(keys[1])
+        if stored is None or tail is None:
             return 0
         head = read_header(stored)
         if head.generation == generation:
-            rest = _cells(stored, seen)
+            rest = tail[CELL_BYTES * (1 + seen) :]
         else:
-            rest, floor = _cells(stored), max(floor, head.floor)
+            rest, floor = stored[HEADER_BYTES:] + tail[CELL_BYTES:], max(floor, head.floor)
         head = Header(complete=True, generation=head.generation, floor=floor)
-        self.set(keys[0], _settled(keys[0], head, unpack_cells(args[6] + rest), length, slack), px=expiry)
+        filled = _settled(head, unpack_cells(args[5] + rest), length, _no_room)
+        self._put_home(keys[0], keys[1], filled, px=expiry)
         return 1
 
     def _put_versioned(self, keys: list[bytes], args: list[bytes]) -> int:

@@ -26,6 +26,10 @@ class TimelineSettings(BaseModel):
     read. These three are where a job begins: ``tideline fan-out`` changes them while it runs.
 
     A timeline keeps its newest ``length`` entries and is trimmed when it has about ``slack`` more.
+
+    ``rebuild_lease_ms``: after how long without an end another process takes a rebuild over.
+    ``pull_cache_ms``: for how long a process may answer with the pulled entries that it read for the reader
+    before; 0 turns that off. ``pull_cache_readers`` bounds how many readers it keeps them for.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -33,9 +37,12 @@ class TimelineSettings(BaseModel):
     push_below: int = Field(default=1000, ge=0)
     pull_above: int = Field(default=10_000, ge=0)
     throttled_per_second: int = Field(default=50_000, gt=0)
-    length: int = 800
+    length: int = Field(default=800, ge=1, le=60_000)
     slack: int = 400
     expire_days: int = 7
+    rebuild_lease_ms: int = Field(default=2000, ge=1)
+    pull_cache_ms: int = Field(default=1000, ge=0)
+    pull_cache_readers: int = Field(default=1000, ge=1)
 
     @model_validator(mode="after")
     def _tiers_in_order(self) -> Self:

@@ -1,4 +1,4 @@
-"""A stored timeline: a 32-byte header, the cells of its entries as they were appended, free room.
+"""Stored timelines: a 32-byte header, then cells of entries.
 
 | header bytes | field |
 |---|---|
@@ -12,9 +12,14 @@
 | 20-23 | capacity: used and free cells |
 | 24-31 | floor: every entry that was ever stored with a larger appearance id is still there |
 
-Entries at or below the floor may be there or not, so they are not read. The room is there because a string
-that the server lets grow takes twice its size. Version 1 (32 bytes an entry, no room) is read, and rewritten
-by the server's functions when they next touch it.
+Entries at or below the floor may be there or not, so they are not read. An outbox is one such string with
+room at its end. A home timeline is one without, and a tail that takes what is delivered: 16 bytes (magic
+``TAIL``, version, 3 zeros, the generation of the timeline that it belongs to, 4 zeros), then cells as they
+came. A string that the server lets grow takes twice its size: so only the tail grows, and an outbox has its
+room beforehand. Where the tail is missing or of another generation, there is no timeline.
+
+Version 1 (32 bytes an entry, no room, no tail) is read in outboxes, which the server's functions rewrite when
+they next touch them; a home timeline of version 1 counts as missing.
 """
 
 from __future__ import annotations
@@ -30,7 +35,8 @@ from timelines.entry import WITHDRAWN, Entries, unpack
 HEADER_BYTES = 32
 _HEADER = struct.Struct(">4sBBHIIIIQ")
 _HEADER_V1 = struct.Struct(">4sBBHIIQQ")
-MAGIC, VERSION = b"TLIN", 2
+_TAIL = struct.Struct(">4sBBHII")
+MAGIC, TAIL_MAGIC, VERSION = b"TLIN", b"TAIL", 2
 
 
 class TimelineFormatError(ValueError):
@@ -39,13 +45,13 @@ class TimelineFormatError(ValueError):
 
 @dataclass(frozen=True)
 class Timeline:
-    """One stored timeline; ``used`` is how many cells it had when it was read."""
+    """One stored timeline; ``appended`` is how many cells its tail had when it was read."""
 
     complete: bool
     generation: int
     floor: int
     entries: Entries
-    used: int
+    appended: int = 0
 
 
 @dataclass(frozen=True)
@@ -88,18 +94,38 @@ def read_header(stored: bytes) -> Header:
 
 
 def decode(stored: bytes) -> Timeline:
-    """The timeline in ``stored``.
+    """The outbox in ``stored``.
 
     Raises:
         TimelineFormatError: foreign bytes, or a layout version that this build does not read.
     """
     if _version(stored) == 1:
         _, _, state, _, generation, _, floor, _ = _HEADER_V1.unpack_from(stored)
-        entries = unpack(memoryview(stored)[HEADER_BYTES:])
-        return Timeline(bool(state), generation, floor, entries, used=0)
+        return Timeline(bool(state), generation, floor, unpack(memoryview(stored)[HEADER_BYTES:]))
     head = read_header(stored)
     cells = memoryview(stored)[HEADER_BYTES : HEADER_BYTES + head.used * CELL_BYTES]
-    return Timeline(head.complete, head.generation, head.floor, unpack_cells(cells), head.used)
+    return Timeline(head.complete, head.generation, head.floor, unpack_cells(cells))
+
+
+def decode_home(settled: bytes | None, tail: bytes | None) -> Timeline | None:
+    """The home timeline in its two strings; None where one is missing or they do not belong together.
+
+    Raises:
+        TimelineFormatError: foreign bytes, or a layout version that this build does not read.
+    """
+    if settled is None or tail is None or _version(settled) == 1:
+        return None
+    head = read_header(settled)
+    if tail[:4] != TAIL_MAGIC or tail[8:12] != settled[8:12]:
+        return None
+    entries = unpack_cells(settled[HEADER_BYTES:] + tail[CELL_BYTES:])
+    appended = len(tail) // CELL_BYTES - 1
+    return Timeline(head.complete, head.generation, head.floor, entries, appended)
+
+
+def tail_head(generation: int) -> bytes:
+    """What a tail begins with."""
+    return _TAIL.pack(TAIL_MAGIC, VERSION, 0, 0, generation % 2**32, 0)
 
 
 def _version(stored: bytes) -> int:

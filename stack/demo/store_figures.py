@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from redis import Redis
 
 from stack.errors import UserError
-from timelines.keys import Keyspace
-from timelines.timeline import decode
+from timelines.keys import TAIL, Keyspace
+from timelines.timeline import decode_home
 
 BATCH = 1000
 
@@ -36,9 +36,13 @@ def count(redis: Redis, keys: Keyspace) -> StoreFigures:
     for batch in _batches(redis, keys, "home"):
         pipe = redis.pipeline(transaction=False)
         for key in batch:
-            pipe.get(key)
-        homes += len(batch)
-        entries += sum(len(decode(stored).entries) for stored in pipe.execute() if stored is not None)
+            if not key.endswith(TAIL.encode()):
+                pipe.get(key)
+                pipe.get(key + TAIL.encode())
+        parts = pipe.execute()
+        stored = [decode_home(*pair) for pair in zip(parts[::2], parts[1::2], strict=True)]
+        homes += len(stored)
+        entries += sum(len(home.entries) for home in stored if home is not None)
     return StoreFigures(homes, entries, redis.scard(keys.pulled()))
 
 

@@ -25,6 +25,11 @@ def ids(found: Entries) -> list[int]:
     return [int(appearance) - BIG for appearance in found["appearance"]]
 
 
+def stored_home(store: Any) -> Any:
+    parts = (store.client.get(key) for key in (store.keys.home(READER), store.keys.home_tail(READER)))
+    return timeline.decode_home(*parts)
+
+
 def ready(store: Any, *followees: int) -> None:
     """READER has an empty complete home and follows ``followees``."""
     store.activate(READER)
@@ -47,7 +52,8 @@ def test_all_fields_of_an_entry_survive(store: Any) -> None:
 
 def test_a_delivery_to_a_reader_without_a_home_is_not_kept(store: Any) -> None:
     assert store.deliver([READER], tweets(AUTHOR, 1)) == 0
-    assert store.client.get(store.keys.home(READER)) is None
+    assert stored_home(store) is None
+    assert store.client.get(store.keys.home_tail(READER)) is None
 
 
 def test_one_call_serves_readers_of_many_partitions(store: Any) -> None:
@@ -73,12 +79,24 @@ def test_only_the_newest_are_kept_whatever_the_order_of_arrival(store: Any) -> N
     store.publish(tweets(AUTHOR, *sorted(numbers)))
     for number in numbers:
         store.deliver([READER], tweets(AUTHOR, number))
-    home = timeline.decode(store.client.get(store.keys.home(READER)))
+    home = stored_home(store)
     assert home.generation > 10
     assert len(home.entries) <= 5 + 6
     read = store.read(READER)
     assert ids(read.entries) == [199, 198, 197, 196, 195]
     assert not read.rebuilt
+
+
+@pytest.mark.parametrize("part", ["home", "home_tail"])
+def test_a_timeline_that_lost_one_of_its_strings_is_rebuilt(store: Any, part: str) -> None:
+    ready(store, AUTHOR)
+    store.publish(tweets(AUTHOR, *range(20)))
+    store.deliver([READER], tweets(AUTHOR, *range(20)))
+    store.client.delete(getattr(store.keys, part)(READER))
+    store.deliver([READER], tweets(AUTHOR, 18))
+    first, second = store.read(READER), store.read(READER)
+    assert (ids(first.entries), first.rebuilt) == ([19, 18, 17, 16, 15], True)
+    assert (ids(second.entries), second.rebuilt) == ([19, 18, 17, 16, 15], False)
 
 
 @pytest.mark.parametrize("shuffled", [False, True])
@@ -88,9 +106,7 @@ def test_a_trim_keeps_the_newest_in_ascending_order_and_sets_the_floor(store: An
     if shuffled:
         random.Random(5).shuffle(numbers)
     store.deliver([READER], entries([(BIG + n, AUTHOR, BIG + n, AUTHOR, 0) for n in numbers]))
-    blob = store.client.get(store.keys.home(READER))
-    store.deliver([READER], tweets(AUTHOR, *numbers))
-    home = timeline.decode(blob)
+    home = stored_home(store)
     assert ids(home.entries) == [395, 396, 397, 398, 399]
     assert (home.complete, home.floor) == (True, BIG + 394)
 
@@ -206,20 +222,22 @@ def test_activation_makes_a_home_once_even_after_it_expired(store: Any) -> None:
     assert store.activate(READER) == 0
     store.write(commands.drop_home, READER)
     assert store.activate(READER) == 0
-    assert store.client.get(store.keys.home(READER)) is None
+    assert stored_home(store) is None
+    assert store.client.get(store.keys.home_tail(READER)) is None
 
 
 def test_a_home_expires_and_only_reading_renews_it(store: Any) -> None:
     ready(store, AUTHOR)
     key, week = store.keys.home(READER), 7 * 24 * 3600 * 1000
     assert 0 < store.client.pttl(key) <= week
-    short = store.client.get(key)
-    store.client.set(key, short, px=60_000)
+    both = (key, store.keys.home_tail(READER))
+    for part in both:
+        store.client.set(part, store.client.get(part), px=60_000)
     store.deliver([READER], tweets(AUTHOR, *range(50)))
-    assert timeline.decode(store.client.get(key)).generation > 0
-    assert 0 < store.client.pttl(key) <= 60_000
+    assert stored_home(store).generation > 0
+    assert all(0 < store.client.pttl(part) <= 60_000 for part in both)
     store.read(READER)
-    assert store.client.pttl(key) > 60_000
+    assert all(store.client.pttl(part) > 60_000 for part in both)
 
 
 def test_outboxes_do_not_expire(store: Any) -> None:
@@ -349,7 +367,7 @@ def test_a_late_entry_is_sorted_in_after_a_trim(store: Any) -> None:
     store.deliver([READER], tweets(AUTHOR, *range(100, 140)))
     store.deliver([READER], tweets(AUTHOR, *range(141, 160)))
     store.deliver([READER], tweets(AUTHOR, 157, 140, *range(160, 162), 158, *range(1, 9)))
-    home = timeline.decode(store.client.get(store.keys.home(READER)))
+    home = stored_home(store)
     assert ids(home.entries) == [157, 158, 159, 160, 161]
     assert home.floor == BIG + 156
 

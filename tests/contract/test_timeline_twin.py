@@ -1,4 +1,4 @@
-"""The in-memory twin keeps the stored form to the byte, and the server rewrites what older versions stored."""
+"""The in-memory twin keeps the stored form to the byte, and the server rewrites older versions."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from timelines import commands, timeline
+from timelines import timeline
 from timelines.entry import RETWEET, WITHDRAWN, Entries, entries
 from timelines.memory import AsyncMemoryRedis, MemoryRedis, MemoryStore
 
@@ -47,7 +47,8 @@ def test_server_and_twin_store_the_same_bytes(store: Any, log: list[Any], sort: 
             one.activate(READER)
             one.publish(rows(sorted(batch) if ordered else batch))
             one.deliver([READER], rows(batch))
-        for key in (store.keys.home(READER), store.keys.outbox(AUTHOR)):
+        keys = store.keys
+        for key in (keys.home(READER), keys.home_tail(READER), keys.outbox(AUTHOR)):
             assert store.client.get(key) == twin.client.get(key)
         for cells in (1, 3, 100):
             asked = ("newest_entries", 1, store.keys.outbox(AUTHOR), 5, 4, cells)
@@ -55,36 +56,30 @@ def test_server_and_twin_store_the_same_bytes(store: Any, log: list[Any], sort: 
 
 
 @pytest.mark.valkey
-def test_the_server_rewrites_a_timeline_of_layout_version_1_when_it_touches_it(
-    valkey: str, store: Any
-) -> None:
+@pytest.mark.parametrize("touch", ["append", "read"])
+def test_the_server_rewrites_an_outbox_of_layout_version_1_when_it_touches_it(store: Any, touch: str) -> None:
     if isinstance(store.client, MemoryRedis):
         pytest.skip("The twin never held version 1.")
     stored = bytes.fromhex(V1.read_text())
-    old = timeline.decode(stored)
-    home, outbox = store.keys.home(READER), store.keys.outbox(AUTHOR)
-    for key in (home, outbox):
-        store.client.set(key, stored, px=60_000)
-    store.deliver([READER], rows([(1, 0)]))
-    store.client.fcall("newest_entries", 1, outbox, 5, 4, 100)
-    for key, added in ((home, rows([(1, 0)])), (outbox, rows([]))):
-        new = timeline.decode(store.client.get(key))
-        assert store.client.get(key)[4] == 2
-        assert 0 < store.client.pttl(key) <= 60_000
-        expected = timeline.newest(np.concatenate([old.entries, added]))
-        assert timeline.newest(new.entries).tolist() == expected.tolist()
-        assert (new.complete, new.floor) == (old.complete, old.floor)
+    old, outbox, added = timeline.decode(stored), store.keys.outbox(AUTHOR), rows([])
+    store.client.set(outbox, stored)
+    if touch == "append":
+        added = rows([(1, 0)])
+        store.publish(added)
+    else:
+        store.client.fcall("newest_entries", 1, outbox, 5, 4, 100)
+    new = store.client.get(outbox)
+    assert new[4] == 2
+    expected = timeline.newest(np.concatenate([old.entries, added]))
+    assert timeline.newest(timeline.decode(new).entries).tolist() == expected.tolist()
+    assert timeline.decode(new).floor == old.floor
 
 
-def test_a_rebuild_fills_a_timeline_of_layout_version_1(store: Any) -> None:
-    if isinstance(store.client, MemoryRedis):
-        pytest.skip("The twin never held version 1.")
-    incomplete = bytearray(bytes.fromhex(V1.read_text()))
-    incomplete[5] = 0
-    store.client.set(store.keys.home(READER), bytes(incomplete))
-    store.write(commands.set_followee, READER, AUTHOR, 1, True)
+def test_a_home_timeline_of_layout_version_1_is_rebuilt(store: Any) -> None:
+    store.client.set(store.keys.home(READER), bytes.fromhex(V1.read_text()))
+    store.follow(READER, AUTHOR)
     store.publish(rows([(1, 0)]))
+    assert store.deliver([READER], rows([(2, 0)])) == 0
     read = store.read(READER)
-    assert read.rebuilt
-    assert sorted(read.entries["appearance"].tolist()) == [BASE + 1, 0x1122334455667799]
+    assert (read.rebuilt, read.entries["appearance"].tolist()) == (True, [BASE + 1])
     assert not store.read(READER).rebuilt

@@ -21,6 +21,7 @@ def test_the_live_namespace_has_a_prefix_of_its_own() -> None:
 def test_many_keys_equal_single_keys() -> None:
     keys = Keyspace("a", 7)
     assert keys.keys("home", range(20)) == [keys.home(user) for user in range(20)]
+    assert keys.keys("home", range(20), "+") == [keys.home_tail(user) for user in range(20)]
 
 
 def test_a_pair_key_lies_in_the_partition_of_its_first_id() -> None:
