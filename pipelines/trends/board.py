@@ -12,7 +12,7 @@ from pipelines.trends import listing, scoring
 from pipelines.trends.hashing import Bools, Ints, name_hashes
 from pipelines.trends.listing import Candidate
 from pipelines.trends.names import Names
-from pipelines.trends.occurrences import TOTAL
+from pipelines.trends.occurrences import NAME_AGAIN_MS, TOTAL
 from pipelines.trends.plan import TrendPlan
 from pipelines.trends.scoring import Floats
 from pipelines.trends.terms import place_term
@@ -140,9 +140,10 @@ class Board:
 
     def compact(self) -> bool:
         """Forget what nobody will ask for, when there is enough of it; then rows have other numbers."""
-        kept = self.windows.compact(self.plan.max_pairs)
+        kept = self.windows.compact(self.plan.max_pairs, self.plan.max_terms)
         if kept is not None:
-            self.names.keep(kept)
+            # Who reads tweets names a term once in NAME_AGAIN_MS, whether or not it is still known here.
+            self.names.keep(kept, self.as_of - 2 * NAME_AGAIN_MS)
         return kept is not None
 
     def pack(self) -> dict[str, object]:

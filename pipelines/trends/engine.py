@@ -130,6 +130,7 @@ class TrendEngine:
                 np.frombuffer(found.named, np.uint64),
                 np.frombuffer(found.cuts, np.int64),
                 np.frombuffer(found.text, np.uint32),
+                found.newest,
             )
 
     def _complete(self, now_ms: int) -> int | None:
