@@ -1,10 +1,11 @@
 """Whether trends are right: against plain counting of real tweets, and against planted bursts.
 
 The same answer each time, so it is worked out once. ``recall_at_20`` is the mean over the lists of
-``public_stream`` (windows of 1 and 5 minutes, each minute, for the world and for each language). The bursts are
-those of the synthetic world, after its first day, in the hourly lists of its places and of the world:
-``recall`` is the share listed within 5 minutes of their onset, the moment when enough people had joined for
-any list; ``burst_minutes`` is the median delay, until the list is published; ``precision`` is the share of the
+``public_stream``: windows of 1 and 5 minutes, every minute, for the world and for each language.
+
+The bursts are those of the synthetic world, after its first day, in the hourly lists of its places and of the
+world. ``recall`` is the share that is listed within 5 minutes of the onset, the moment when the fifth person
+joined; ``burst_minutes`` is the median delay, until the list is published; ``precision`` is the share of the
 terms ever listed that are bursts.
 """
 
@@ -43,6 +44,7 @@ STREAM_PLAN = TrendPlan(
 )
 BURST_PLAN = TrendPlan(windows=(Window("1h", 60, 1, 1, 24 * 60),))
 WITHIN_MINUTES = 5.0
+ONSET_AUTHORS = 5
 
 
 @contextmanager
@@ -109,7 +111,7 @@ def burst_figures(plan: WorldPlan = WorldPlan()) -> Figures:  # noqa: B008 - a f
         term in planted and planted[term]["start_ms"] <= since <= planted[term]["end_ms"] + HOUR_MS
         for _, term, since in episodes
     )
-    onsets = _onsets(tweets, BURST_PLAN.min_authors)
+    onsets = _onsets(tweets, ONSET_AUTHORS)
     delays = []
     for burst in bursts:
         listed = first.get((burst["place"], f"#{burst['hashtag']}"))

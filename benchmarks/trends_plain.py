@@ -9,6 +9,7 @@ import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from ingestion.events import TweetCreated
 
@@ -17,7 +18,7 @@ Terms = frozenset[str]
 
 
 def script_of(letter: str) -> str | None:
-    """What a character is in a word: ``letter``, ``digit``, ``han`` or ``katakana``; None for no part of one."""
+    """What a character is in a word: letter, digit, han or katakana; None for no part of one."""
     name = unicodedata.name(letter, "")
     category = unicodedata.category(letter)
     if "VARIATION SELECTOR" in name and category == "Mn" and ord(letter) < 0x10000:
@@ -40,7 +41,7 @@ def plain(text: str) -> str:
 
 
 def runs(text: str) -> list[list[str]]:
-    """The words of a plain text, in groups of words that nothing but spaces, hyphens and apostrophes parts."""
+    """The words of a plain text, in groups that only spaces, hyphens and apostrophes part inside."""
     groups: list[list[str]] = [[]]
     for chunk in text.split():
         starts = [at for sign in ("@", "#", "http://", "https://", "www.") if (at := chunk.find(sign)) >= 0]
@@ -75,11 +76,11 @@ def parts_of(stop_words: Mapping[str, Iterable[str]]) -> dict[str, frozenset[str
 def terms_of(tweet: TweetCreated, stop_words: Mapping[str, Set[str]]) -> Terms:
     """The letters of the tweet's hashtags, words and pairs of words; ``stop_words`` are ``parts_of`` such."""
     stop = stop_words["en"] | stop_words.get((tweet.lang or "")[:2], frozenset()) | ALWAYS
-    found = set()
+    found: set[str] = set()
     for group in runs(plain(tweet.text or "")):
         words = [(word, fits(word), word in stop) for word in group]
         found.update(word for word, fit, stopped in words if fit and not stopped)
-        for (one, fit, stopped), (two, also_fit, also_stopped) in zip(words, words[1:], strict=False):
+        for (one, fit, stopped), (two, also_fit, also_stopped) in pairwise(words):
             long = (not stopped or len(one) >= 5) and (not also_stopped or len(two) >= 5)
             if fit and also_fit and long and not (stopped and also_stopped) and one != two:
                 found.add(one + two)
@@ -125,21 +126,22 @@ class PlainTrends:
         begin = min(pane for panes in self.totals.values() for pane in panes)
         left = now - window - begin + 1
         weights = Weights(now - window, left, half_life)
-        recent = [pane for pane in self.totals[place] if pane <= now - window]
-        total = sum(len(self.totals[place].get(pane, ())) for pane in range(now - window + 1, now + 1))
-        usual = window * weights.mean((pane, len(self.totals[place][pane])) for pane in recent)
+        panes, totals = self.panes[place], self.totals[place]
+        recent = [pane for pane in totals if pane <= now - window]
+        total = sum(len(totals[pane]) for pane in range(now - window + 1, now + 1) if pane in totals)
+        usual = window * weights.mean([(pane, len(totals[pane])) for pane in recent])
         activity = (total + 10) / (usual + 10) if left > 0 else 1.0
         scores = {}
         for term, sets in inside.items():
-            authors = len(set().union(*sets))
-            if authors < self.min_authors:
+            count = len(set[int]().union(*sets))
+            if count < self.min_authors:
                 continue
-            scale = activity * authors / sum(map(len, sets))
-            history = [(p, len(self.panes[place][p][term])) for p in recent if term in self.panes[place][p]]
+            scale = activity * count / sum(map(len, sets))
+            history = [(pane, len(panes[pane][term])) for pane in recent if term in panes[pane]]
             mean = weights.mean(history)
-            variance = max(weights.mean((pane, count**2) for pane, count in history) - mean**2, 0.0)
+            variance = max(weights.mean([(pane, used**2) for pane, used in history]) - mean**2, 0.0)
             expected, spread = window * mean * scale, window * variance * scale**2
-            over = authors - max(expected, 1.0)
+            over = count - max(expected, 1.0)
             scores[term] = max(over, 0.0) / (max(spread, expected) ** 0.5 + 1.0)
         return {term: score for term, score in scores.items() if score > 0}
 
@@ -152,12 +154,13 @@ class Weights:
     left: int
     half_life: int
 
-    def mean(self, values: Iterable[tuple[int, float]]) -> float:
+    def mean(self, values: Sequence[tuple[int, float]]) -> float:
         if self.left <= 0:
             return 0.0
-        factor = 0.5 ** (1 / self.half_life)
-        weighed = sum(value * factor ** (self.newest - pane) for pane, value in values)
-        return weighed * (1 - factor) / (1 - factor**self.left)
+        factor: float = 0.5 ** (1 / self.half_life)
+        weighed: float = sum(value * factor ** (self.newest - pane) for pane, value in values)
+        result: float = weighed * (1 - factor) / (1 - factor**self.left)
+        return result
 
 
 def recall(ours: Sequence[str], scores: Mapping[str, float], top: int) -> float | None:
