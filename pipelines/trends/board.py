@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from pipelines.trends import listing, scoring
-from pipelines.trends.hashing import Bools, Ints, name_hashes
+from pipelines.trends.hashing import Bools, Ints, UInts, name_hashes
 from pipelines.trends.listing import Candidate
 from pipelines.trends.names import Names
 from pipelines.trends.occurrences import NAME_AGAIN_MS, TOTAL
@@ -57,6 +57,7 @@ class Board:
         self.names = Names()
         self._places: dict[str, int] = {}
         self._place_names: list[str] = []
+        self._bare: set[int] = set()
         self._before: dict[tuple[int, int], dict[str, int]] = {}
 
     @property
@@ -72,12 +73,24 @@ class Board:
                 self._place_names.append(name)
         return np.asarray([self._places[name] for name in names], np.int64)
 
+    def enter(self, pane: int, rows: Ints, authors: UInts) -> None:
+        """``Windows.enter``."""
+        self._bare.clear()
+        self.windows.enter(pane, rows, authors)
+
+    @property
+    def quiet(self) -> bool:
+        """Whether no term is listed or could be until something enters a window."""
+        return len(self._bare) == len(self.plan.windows)
+
     def score(self, i: int) -> Scored:
         """Score the i-th window, and note which terms enter its lists and which leave them."""
         terms, window = self.windows.terms, self.plan.windows[i]
         since = terms[f"since_{i}"]
         rows = np.flatnonzero((terms[f"authors_{i}"] >= self.plan.min_authors) | (since > 0))
         rows = rows[terms["term"][rows] != TOTAL]
+        if len(rows) == 0:
+            self._bare.add(i)
         authors = terms[f"authors_{i}"][rows].astype(np.float64)
         count = terms[f"count_{i}"][rows].astype(np.float64)
         activity = self._activity(i)[terms["place"][rows]]

@@ -85,6 +85,15 @@ class Windows:
         if self.begin is None:
             self.begin = pane
 
+    def next_leave(self) -> int:
+        """The first pane, after ``now``, with which something leaves a window; something is in one."""
+        leaves = (pane + window.panes for pane in self._log for window in self.windows)
+        return min(pane for pane in leaves if pane > self.now)
+
+    def skip_to(self, pane: int) -> None:
+        """``now`` becomes the pane before this one; nothing leaves a window on the way."""
+        self.now = pane - 1
+
     def slide(self) -> None:
         """The next pane becomes ``now``: the panes that each window no longer reaches leave it."""
         self.now += 1
