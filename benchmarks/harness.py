@@ -14,7 +14,7 @@ from importlib import import_module
 from rich.table import Table
 
 Figures = Mapping[str, float]
-NAMES = ("fanout", "fanout-stream", "feed", "freshness")
+NAMES = ("fanout", "fanout-stream", "feed", "freshness", "trends", "trends-stream")
 
 
 class BenchmarkRefusedError(RuntimeError):

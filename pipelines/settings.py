@@ -33,7 +33,7 @@ class FlinkSettings(Section):
     restore_from: str = ""
     trend_words: bool = True
     trend_languages: bool = False
-    trend_pairs: int = 3_000_000
+    trend_pairs: int = 2_000_000
     restart_delay_ms: int = 500
     restart_delay_max_ms: int = 10_000
     batch_ms: int = 50

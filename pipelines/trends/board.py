@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from pipelines.trends import listing, scoring
-from pipelines.trends.hashing import Bools, Ints, name_hashes
+from pipelines.trends.hashing import Bools, Ints, UInts, name_hashes
 from pipelines.trends.listing import Candidate
 from pipelines.trends.names import Names
-from pipelines.trends.occurrences import TOTAL
+from pipelines.trends.occurrences import NAME_AGAIN_MS, TOTAL
 from pipelines.trends.plan import TrendPlan
 from pipelines.trends.scoring import Floats
 from pipelines.trends.terms import place_term
@@ -57,6 +57,7 @@ class Board:
         self.names = Names()
         self._places: dict[str, int] = {}
         self._place_names: list[str] = []
+        self._bare: set[int] = set()
         self._before: dict[tuple[int, int], dict[str, int]] = {}
 
     @property
@@ -72,12 +73,24 @@ class Board:
                 self._place_names.append(name)
         return np.asarray([self._places[name] for name in names], np.int64)
 
+    def enter(self, pane: int, rows: Ints, authors: UInts) -> None:
+        """``Windows.enter``."""
+        self._bare.clear()
+        self.windows.enter(pane, rows, authors)
+
+    @property
+    def quiet(self) -> bool:
+        """Whether no term is listed or could be until something enters a window."""
+        return len(self._bare) == len(self.plan.windows)
+
     def score(self, i: int) -> Scored:
         """Score the i-th window, and note which terms enter its lists and which leave them."""
         terms, window = self.windows.terms, self.plan.windows[i]
         since = terms[f"since_{i}"]
         rows = np.flatnonzero((terms[f"authors_{i}"] >= self.plan.min_authors) | (since > 0))
         rows = rows[terms["term"][rows] != TOTAL]
+        if len(rows) == 0:
+            self._bare.add(i)
         authors = terms[f"authors_{i}"][rows].astype(np.float64)
         count = terms[f"count_{i}"][rows].astype(np.float64)
         activity = self._activity(i)[terms["place"][rows]]
@@ -140,9 +153,10 @@ class Board:
 
     def compact(self) -> bool:
         """Forget what nobody will ask for, when there is enough of it; then rows have other numbers."""
-        kept = self.windows.compact(self.plan.max_pairs)
+        kept = self.windows.compact(self.plan.max_pairs, self.plan.max_terms)
         if kept is not None:
-            self.names.keep(kept)
+            # Who reads tweets names a term once in NAME_AGAIN_MS, whether or not it is still known here.
+            self.names.keep(kept, self.as_of - 2 * NAME_AGAIN_MS)
         return kept is not None
 
     def pack(self) -> dict[str, object]:

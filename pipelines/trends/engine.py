@@ -63,6 +63,7 @@ class TrendEngine:
         while (pane := self._complete(now_ms)) is not None:
             if not self._begun or self._board.windows.empty:
                 self._board.windows.start(pane)
+            self._board.windows.skip_to(pane)
             self._board.windows.slide()
             self._enter(pane)
             for i, window in enumerate(self.plan.windows):
@@ -130,6 +131,7 @@ class TrendEngine:
                 np.frombuffer(found.named, np.uint64),
                 np.frombuffer(found.cuts, np.int64),
                 np.frombuffer(found.text, np.uint32),
+                found.newest,
             )
 
     def _complete(self, now_ms: int) -> int | None:
@@ -141,6 +143,9 @@ class TrendEngine:
             pane = min(self._pending)
         else:
             pane = windows.now + 1
+            if pane not in self._pending and self._board.quiet:
+                # Long pauses, such as between recordings of different years, are not walked through.
+                pane = min([*self._pending, windows.next_leave()])
         newest = max(max(self._pending, default=pane - 1), pane - 1)
         recorded = (newest + 1) * self.plan.pane_ms + self.plan.late_ms
         end = (pane + 1) * self.plan.pane_ms + self.plan.late_ms
@@ -165,7 +170,7 @@ class TrendEngine:
             authors.append(np.frombuffer(found.authors, np.uint32)[rows])
             before += len(used)
         row = self._rows(np.concatenate(keys), np.concatenate(terms), np.concatenate(places))
-        self._board.windows.enter(pane, row[np.concatenate(codes)], np.concatenate(authors).astype(np.uint64))
+        self._board.enter(pane, row[np.concatenate(codes)], np.concatenate(authors).astype(np.uint64))
 
     def _rows(self, keys: UInts, terms: UInts, places: Ints) -> Ints:
         distinct, sample, which = np.unique(keys, return_index=True, return_inverse=True)

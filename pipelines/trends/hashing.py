@@ -65,6 +65,30 @@ def name_hashes(names: Sequence[str]) -> UInts:
     return mixed(polynomials(code_points("".join(names)), ends[:-1], ends[1:]))
 
 
+class HashSet:
+    """A fixed set of hashes. Most values that are not in it are told apart by a table of their low bits."""
+
+    _SLOTS = 1 << 20
+
+    def __init__(self, hashes: UInts) -> None:
+        self._sorted = np.unique(hashes)
+        self._table = np.zeros(self._SLOTS, np.bool_)
+        self._table[self._slots(self._sorted)] = True
+
+    def has(self, values: UInts) -> Bools:
+        """Which of the values are in the set."""
+        found: Bools = self._table[self._slots(values)]
+        likely = np.flatnonzero(found)
+        place = np.minimum(np.searchsorted(self._sorted, values[likely]), len(self._sorted) - 1)
+        found[likely] = self._sorted[place] == values[likely]
+        return found
+
+    def _slots(self, values: UInts) -> UInts:
+        # The lowest bits of terms are zero.
+        result: UInts = (values >> np.uint64(2)) & np.uint64(self._SLOTS - 1)
+        return result
+
+
 @lru_cache(maxsize=16)
 def _powers(count: int) -> tuple[UInts, UInts]:
     """The first powers of BASE and of its inverse mod 2**64."""

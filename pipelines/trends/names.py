@@ -16,10 +16,12 @@ class Names:
 
     def __init__(self) -> None:
         self._index = SlotIndex()
-        self._rows = Columns({"kind": (np.uint8, 0), "start": (np.int64, 0), "end": (np.int64, 0)})
+        self._rows = Columns(
+            {"kind": (np.uint8, 0), "start": (np.int64, 0), "end": (np.int64, 0), "learned": (np.int64, 0)}
+        )
         self._text = Columns({"point": (np.uint32, 0)})
 
-    def learn(self, forms: UInts, cuts: Ints, text: CodePoints) -> None:
+    def learn(self, forms: UInts, cuts: Ints, text: CodePoints, at_ms: int) -> None:
         """``forms``: terms (sorted) with their kind in the lowest bits; ``text`` is cut at ``cuts``."""
         # Of the forms of one term the last is of the highest kind.
         last = np.append((forms[1:] & TERM_BITS) != (forms[:-1] & TERM_BITS), True)[: len(forms)]
@@ -27,6 +29,7 @@ class Names:
         kind = (forms & KIND_BITS).astype(np.uint8)
         slots = self._index.find_or_add(forms & TERM_BITS)
         self._rows.grow(self._index.size)
+        self._rows["learned"][slots] = np.maximum(self._rows["learned"][slots], at_ms)
         better = kind > self._rows["kind"][slots]
         slots, offset = slots[better], self._text.size
         self._rows["kind"][slots] = kind[better]
@@ -47,10 +50,12 @@ class Names:
             found.append(letters.tobytes().decode("utf-32-le", "replace"))
         return found
 
-    def keep(self, terms: UInts) -> None:
-        """Forget the names of all other terms."""
+    def keep(self, terms: UInts, since_ms: int) -> None:
+        """Forget the names of all other terms that were not learned since then."""
+        kept = self._rows["learned"] >= since_ms
         slots = self._index.find(terms)
-        slots = slots[slots >= 0]
+        kept[slots[slots >= 0]] = True
+        slots = np.flatnonzero(kept)
         keys = self._index.keys()[slots]
         start, end = self._rows["start"][slots], self._rows["end"][slots]
         size = end - start

@@ -15,6 +15,7 @@ from pipelines.trends.terms import TermReader
 
 TOTAL = np.uint64(0)
 """The term that every tweet contains: how much is written in a place."""
+NAME_AGAIN_MS = 3_600_000
 MAX_NAMED = 1 << 20
 
 
@@ -43,7 +44,7 @@ class Occurrences(msgspec.Struct, array_like=True):
 
 
 class Reader:
-    """Reads batches. Remembers which terms it has named, to name each once in ``name_again_ms``.
+    """Reads batches. Remembers which terms it has named, to name each once in ``NAME_AGAIN_MS``.
 
     Args:
         pane_ms: length of a pane.
@@ -56,13 +57,11 @@ class Reader:
         terms: TermReader,
         pane_ms: int,
         languages: bool = False,
-        name_again_ms: int = 3_600_000,
         left_out: frozenset[int] = frozenset(),
     ) -> None:
         self._terms = terms
         self._pane_ms = pane_ms
         self._languages = languages
-        self._name_again_ms = name_again_ms
         self._left_out = left_out
         self._named = np.zeros(0, np.uint64)
         self._named_until = 0
@@ -145,7 +144,7 @@ class Reader:
     def _new_forms(self, forms: UInts, newest: int) -> Ints:
         """Indices of the forms (terms with their kind) that have no name yet."""
         if newest >= self._named_until or len(self._named) > MAX_NAMED:
-            self._named, self._named_until = np.zeros(0, np.uint64), newest + self._name_again_ms
+            self._named, self._named_until = np.zeros(0, np.uint64), newest + NAME_AGAIN_MS
         fresh = forms != TOTAL
         if len(self._named):
             place = np.minimum(np.searchsorted(self._named, forms), len(self._named) - 1)

@@ -43,6 +43,7 @@ class TrendPlan:
         enter, leave: a term enters a list at the one score and leaves it below the other.
         margin: by which share a score must be larger for its term to pass a term listed above it.
         max_pairs: how many (place, term, author) are remembered; beyond it the rarest terms are forgotten.
+        max_terms: how many (place, term) keep a history once they are in no window.
         languages: whether each language has lists, as the place ``lang:xx``.
     """
 
@@ -52,10 +53,11 @@ class TrendPlan:
     idle_ms: int = 10_000
     min_authors: int = 3
     top: int = 50
-    enter: float = 3.0
-    leave: float = 1.5
+    enter: float = 4.5
+    leave: float = 2.0
     margin: float = 0.25
-    max_pairs: int = 3_000_000
+    max_pairs: int = 2_000_000
+    max_terms: int = 400_000
     languages: bool = False
 
     @property

@@ -16,6 +16,7 @@ import numpy.typing as npt
 from pipelines.trends.hashing import (
     Bools,
     CodePoints,
+    HashSet,
     Ints,
     UInts,
     code_points,
@@ -118,8 +119,8 @@ class TermReader:
         self._words = words
         everywhere = _word_hashes([*stop_words.get("en", ()), *_ALWAYS])
         spoken = [_word_hashes(words) ^ name_hashes([lang])[0] for lang, words in stop_words.items()]
-        self._everywhere = np.unique(everywhere)
-        self._by_language = np.unique(np.concatenate([np.zeros(0, np.uint64), *spoken]))
+        self._everywhere = HashSet(everywhere)
+        self._by_language = HashSet(np.concatenate([np.zeros(0, np.uint64), *spoken]))
 
     def read(self, texts: Sequence[str], langs: Sequence[str], tags: Sequence[Sequence[str]]) -> Terms:
         """The terms of the tweets, in no order; the same term may stand in a tweet several times."""
@@ -163,7 +164,7 @@ class TermReader:
         codes = {lang: code for code, lang in enumerate(dict.fromkeys(langs))}
         hashes = name_hashes([lang[:2] for lang in codes])
         spoken = hashes[np.asarray([codes[lang] for lang in langs], np.int64)]
-        return among(term, self._everywhere) | among(term ^ spoken[tweet], self._by_language)
+        return self._everywhere.has(term) | self._by_language.has(term ^ spoken[tweet])
 
 
 def place_term(term: UInts, place: UInts) -> UInts:
@@ -171,20 +172,12 @@ def place_term(term: UInts, place: UInts) -> UInts:
     return mixed(term ^ place)
 
 
-def among(values: UInts, known: UInts) -> Bools:
-    """Which values are in ``known``, which is sorted."""
-    if len(known) == 0:
-        return np.zeros(len(values), np.bool_)
-    place = np.minimum(np.searchsorted(known, values), len(known) - 1)
-    found: Bools = known[place] == values
-    return found
-
-
 def _plain(texts: Sequence[str]) -> str:
     """The texts in compatibility form and lower case, an END after each."""
     if any(TWEET_END in text for text in texts):
         texts = [text.replace(TWEET_END, " ") for text in texts]
-    return unicodedata.normalize("NFKC", TWEET_END.join([*texts, ""])).lower()
+    composed = [text if text.isascii() else unicodedata.normalize("NFKC", text) for text in texts]
+    return TWEET_END.join([*composed, ""]).lower()
 
 
 def _skipped(points: CodePoints, kinds: npt.NDArray[np.uint8]) -> Bools:

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipelines.trends import scoring
-from pipelines.trends.hashing import Ints, UInts
+from pipelines.trends.hashing import Bools, Ints, UInts
 from pipelines.trends.plan import Window
 from pipelines.trends.slots import Columns, SlotIndex
 
@@ -24,8 +24,6 @@ NEVER = -(1 << 31)
 _AUTHOR_BITS = np.uint64(32)
 _AUTHOR = np.uint64(0xFFFFFFFF)
 COMPACT_FROM = 1 << 16
-FORGET_BELOW = 0.5
-"""A term without tweets is kept while its history lets expect that many authors in some window."""
 
 
 @dataclass(frozen=True)
@@ -87,6 +85,15 @@ class Windows:
         if self.begin is None:
             self.begin = pane
 
+    def next_leave(self) -> int:
+        """The first pane, after ``now``, with which something leaves a window; something is in one."""
+        leaves = (pane + window.panes for pane in self._log for window in self.windows)
+        return min(pane for pane in leaves if pane > self.now)
+
+    def skip_to(self, pane: int) -> None:
+        """``now`` becomes the pane before this one; nothing leaves a window on the way."""
+        self.now = pane - 1
+
     def slide(self) -> None:
         """The next pane becomes ``now``: the panes that each window no longer reaches leave it."""
         self.now += 1
@@ -141,23 +148,28 @@ class Windows:
             scoring.weight_of(seen, window.half_life),
         )
 
-    def compact(self, max_pairs: int) -> UInts | None:
-        """Forget what is in no window and has no history to speak of; beyond ``max_pairs`` the rarest terms.
+    def compact(self, max_pairs: int, max_terms: int) -> UInts | None:
+        """Forget pairs that are in no window, and beyond the bounds the rarest terms.
 
-        Does nothing, at no cost, until the pairs have doubled. Returns the terms that remain, sorted.
+        Those are the terms of the fewest authors, and of the terms in no window those whose history lets
+        expect the fewest.
+
+        Does nothing, at no cost, until pairs or terms have doubled. Returns the terms that remain, sorted.
         """
-        if self._pairs.size < min(self._compact_at, max_pairs):
+        enough = self._pairs.size < min(self._compact_at, max_pairs)
+        if enough and self.terms.size < max(COMPACT_FROM, 2 * max_terms):
             return None
         pair_keys = self._pair_index.keys()
         row = (pair_keys >> _AUTHOR_BITS).astype(np.int64)
         alive = self._pairs["last"] > self.now - self.windows[self._longest].panes
-        kept_rows = self._remembered()
-        kept_rows[row[alive]] = True
+        used = np.zeros(self.terms.size, np.bool_)
+        used[row[alive]] = True
+        kept_rows = self._remembered(used, max_terms)
         authors = self.terms[f"authors_{self._longest}"]
         rare = 0
         while np.count_nonzero(alive & kept_rows[row]) > max_pairs // 2:
             rare += 1
-            kept_rows &= authors > rare
+            kept_rows &= ~used | (authors > rare)
         alive &= kept_rows[row]
         self._keep(np.flatnonzero(kept_rows), np.flatnonzero(alive), pair_keys)
         self._compact_at = max(COMPACT_FROM, 2 * self._pairs.size)
@@ -210,14 +222,20 @@ class Windows:
             moment[terms] = moment[terms] * faded + (1 - factor) * value
         stamp[terms] = pane
 
-    def _remembered(self) -> npt.NDArray[np.bool_]:
-        """Which rows have a history that lets expect authors."""
-        kept = np.zeros(self.terms.size, np.bool_)
+    def _remembered(self, used: Bools, most: int) -> Bools:
+        """The rows in use, and as many others as fit: those whose history lets expect the most authors."""
+        expected = np.zeros(self.terms.size)
         every = np.arange(self.terms.size)
         for i, window in enumerate(self.windows):
             moments = self.history(i, every)
             if moments.weight > 0:
-                kept |= window.panes * moments.first / moments.weight >= FORGET_BELOW
+                expected = np.maximum(expected, window.panes * moments.first / moments.weight)
+        others = np.flatnonzero(~used & (expected > 0))
+        room = max(0, most - int(np.count_nonzero(used)))
+        if len(others) > room:
+            others = others[np.argpartition(-expected[others], room)[:room]] if room else others[:0]
+        kept = used.copy()
+        kept[others] = True
         return kept
 
     def _keep(self, rows: Ints, pairs: Ints, pair_keys: UInts) -> None:

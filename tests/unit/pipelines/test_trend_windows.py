@@ -71,7 +71,7 @@ def test_forgetting_and_packing_change_no_count(log: list[Rows], at: int) -> Non
             windows.slide()
             enter(windows, pane, rows)
             panes[pane] = set(rows)
-            windows.compact(1000)
+            windows.compact(1000, 1000)
             if pane == at:
                 packed = msgspec.msgpack.decode(msgspec.msgpack.encode(windows.pack()))
                 windows = Windows(PLAN, {})
@@ -99,5 +99,5 @@ def test_beyond_its_bound_the_rarest_terms_are_forgotten() -> None:
     windows.start(0)
     windows.slide()
     enter(windows, 0, [(0, author) for author in range(20)] + [(term, 0) for term in range(1, 40)])
-    windows.compact(50)
+    windows.compact(50, 1000)
     assert counted(windows, 1) == {0: (20, 20)}
