@@ -99,6 +99,10 @@ class Keyspace:
         """STRING: another value after each change of ``pulled``."""
         return f"{self.prefix}:pulled_stamp:{{pulled}}"
 
+    def marked(self, target: str) -> str:
+        """ZSET of marked ids of ``target`` (tweet or account), scored by ``marks.score``."""
+        return f"{self.prefix}:marked:{{marks}}:{target}"
+
     def trends(self, place: str, window: str) -> str:
         """STRING: the versioned trend list of a place (``world`` for all) over a window (``1h``)."""
         return f"{self.prefix}:trends:{{{place}}}:{window}"
