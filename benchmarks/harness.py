@@ -14,7 +14,7 @@ from importlib import import_module
 from rich.table import Table
 
 Figures = Mapping[str, float]
-NAMES = ("fanout", "fanout-stream", "feed", "freshness")
+NAMES = ("engagement-stream", "fanout", "fanout-stream", "feed", "freshness")
 
 
 class BenchmarkRefusedError(RuntimeError):

@@ -7,7 +7,7 @@ anywhere else.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 
@@ -34,6 +34,11 @@ class Keyspace:
         """The keys of many entities of one kind."""
         prefix, partitions = f"{self.prefix}:{kind}:{{", self.partitions
         return [f"{prefix}{entity % partitions}}}:{entity}" for entity in entities]
+
+    def pair_keys(self, kind: str, pairs: Iterable[Sequence[int]]) -> list[str]:
+        """The keys of many pairs of one kind, each in the partition of its first id."""
+        prefix, partitions = f"{self.prefix}:{kind}:{{", self.partitions
+        return [f"{prefix}{first % partitions}}}:{first}:{second}" for first, second in pairs]
 
     def home(self, user: int) -> str:
         """STRING: the packed home timeline of a reader."""
