@@ -8,36 +8,30 @@ in batches and decodes them with orjson, and does nothing with them.
 
 from __future__ import annotations
 
-import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import orjson
 import psutil
-import redis
 from confluent_kafka import Consumer, Producer, TopicPartition
 
 from benchmarks.engagement_events import EventLog, Record
 from benchmarks.harness import BenchmarkRefusedError, Figures, Trial
+from benchmarks.stack import NAMESPACE, running_stack
+from benchmarks.store import open_store
 from ingestion.admin import end_offsets
 from ingestion.settings import KafkaSettings
 from ingestion.topics import ENGAGEMENTS
 from pipelines.jobs import JOB_TOPICS
 from stack import lifecycle
-from stack.bring_up import bring_up
-from stack.errors import UserError
-from stack.jobs import JobControl, stream_jobs
 from stack.plan import Plan
-from stack.settings import Ports, StackSection, StackSettings
 from timelines.keys import Keyspace
 from timelines.settings import RedisSettings
 
 JOB = "engagement"
-NAMESPACE = "bench"
 EVENTS = 600_000
 LEAD = EVENTS // 3
 PROBES = 1 << 40
@@ -139,30 +133,15 @@ def _seconds(process: psutil.Process) -> float:
 
 @contextmanager
 def trial() -> Iterator[Trial]:
-    """A stack of its own in a folder of its own, with one slot.
-
-    Raises:
-        BenchmarkRefusedError: the stack does not start here.
-    """
-    with tempfile.TemporaryDirectory(prefix="tideline-bench-") as folder:
-        settings = StackSettings(
-            home=Path(folder), stack=StackSection(ports=Ports(kafka=0, valkey=0, flink=0), slots=1)
-        )
-        try:
-            servers = ("kafka", "valkey", "flink")
-            plan = bring_up(settings, NAMESPACE, servers, (), False, lambda line: None)
-            try:
-                JobControl(plan).submit(stream_jobs(NAMESPACE, [JOB]))
-                kafka = KafkaSettings(bootstrap=f"127.0.0.1:{plan.ports['kafka']}")
-                store = redis.Redis(port=plan.ports["valkey"])
-                world = EngagementStream(plan, kafka, store)
-                yield Trial(
-                    "engagement-stream",
-                    world.run,
-                    baseline=world.consume,
-                    ratio=("events_per_s", "events_per_s"),
-                )
-            finally:
-                lifecycle.stop(plan.layout, 10)
-        except UserError as error:
-            raise BenchmarkRefusedError(str(error)) from error
+    """Kafka, Valkey and Flink of their own, with the job in its one slot."""
+    with running_stack(("kafka", "valkey", "flink"), (JOB,), slots=1, valkey_mb=3072) as plan:
+        kafka = KafkaSettings(bootstrap=f"127.0.0.1:{plan.ports['kafka']}")
+        address = RedisSettings(url=f"redis://127.0.0.1:{plan.ports['valkey']}/0")
+        with open_store(address) as store:
+            stream = EngagementStream(plan, kafka, store)
+            yield Trial(
+                "engagement-stream",
+                stream.run,
+                baseline=stream.consume,
+                ratio=("events_per_s", "events_per_s"),
+            )

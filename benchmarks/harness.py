@@ -14,7 +14,15 @@ from importlib import import_module
 from rich.table import Table
 
 Figures = Mapping[str, float]
-NAMES = ("fanout", "fanout-stream", "feed", "freshness", "trends", "trends-stream")
+NAMES = (
+    "engagement-stream",
+    "fanout",
+    "fanout-stream",
+    "feed",
+    "freshness",
+    "trends",
+    "trends-stream",
+)
 
 
 class BenchmarkRefusedError(RuntimeError):

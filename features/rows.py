@@ -230,7 +230,7 @@ def _ttl_seconds(view: View) -> int:
 def _row_keys(keys: Keyspace, view: View, ids: NDArray[np.int64]) -> list[str]:
     if ids.shape[1] == 1:
         return keys.keys(f"feature:{view.name}", ids[:, 0].tolist())
-    return [row_key(keys, view, entity) for entity in ids.tolist()]
+    return keys.pair_keys(f"feature:{view.name}", ids.tolist())
 
 
 def _distinct(ids: Sequence[NDArray[np.int64]]) -> tuple[NDArray[np.int64], NDArray[np.intp]]:

@@ -11,6 +11,8 @@ from typing import Literal
 
 import msgspec
 
+Verdict = Literal["allow", "limit", "quarantine"]
+
 
 class Event(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="type"):
     """What every event carries."""
@@ -156,6 +158,23 @@ class AuthorTierChanged(Event, frozen=True, tag="author_tier_changed"):
     tier: Tier | None
 
 
+class MarkChanged(Event, frozen=True, tag="mark_changed"):
+    """A tweet or an account is limited (no candidate for ranking), quarantined (nor counted in trends), or
+    allowed again. A person's word outranks every rule's, whenever they were said.
+    """
+
+    target: Literal["tweet", "account"]
+    target_id: int
+    verdict: Verdict
+    reason: str
+    by_person: bool = False
+
+    @property
+    def rank(self) -> tuple[bool, int, str]:
+        """Position among the marks of one target: the largest wins."""
+        return (self.by_person, *self.order)
+
+
 class ClockAdvanced(Event, frozen=True, tag="clock_advanced"):
     """Event time has reached ``ts``; written to every partition at the end of a replay."""
 
@@ -174,6 +193,7 @@ AnyEvent = (
     | ClientReport
     | FanOutChanged
     | AuthorTierChanged
+    | MarkChanged
     | ClockAdvanced
 )
 

@@ -14,6 +14,7 @@ from ingestion.events import (
     FollowChanged,
     Impression,
     LikeChanged,
+    MarkChanged,
     MuteChanged,
     MutedWordsChanged,
     RetweetChanged,
@@ -45,13 +46,14 @@ TWEETS = Topic("tweets", partitions=4, retention_ms=30 * DAY_MS)
 ENGAGEMENTS = Topic("engagements", partitions=4, retention_ms=30 * DAY_MS)
 IMPRESSIONS = Topic("impressions", partitions=4, retention_ms=30 * DAY_MS)
 REPORTS = Topic("reports", partitions=4, retention_ms=30 * DAY_MS)
+MARKS = Topic("marks", partitions=1, retention_ms=-1, compacted=True)
 SETTINGS = Topic("settings", partitions=1, retention_ms=-1, compacted=True)
 DEAD_LETTERS = Topic("dead_letters", partitions=1, retention_ms=90 * DAY_MS)
 # What was done with each dead letter: the last word counts.
 REDRIVES = Topic("redrives", partitions=1, retention_ms=-1, compacted=True)
 
 EVENT_TOPICS = (USERS, FOLLOWS, RESTRICTIONS, TWEETS, ENGAGEMENTS, IMPRESSIONS, REPORTS)
-TOPICS = (*EVENT_TOPICS, SETTINGS, DEAD_LETTERS, REDRIVES)
+TOPICS = (*EVENT_TOPICS, MARKS, SETTINGS, DEAD_LETTERS, REDRIVES)
 
 
 def route(event: Event) -> tuple[Topic, bytes]:
@@ -81,4 +83,6 @@ def route(event: Event) -> tuple[Topic, bytes]:
             return SETTINGS, b"fan_out"
         case AuthorTierChanged():
             return SETTINGS, b"author:%d" % event.author_id
+        case MarkChanged():
+            return MARKS, b"%b:%d" % (event.target.encode(), event.target_id)
     raise ValueError(f"{type(event).__name__} has no topic of its own.")

@@ -20,6 +20,7 @@ JOB_TOPICS: dict[str, tuple[Topic, ...]] = {
     "content": (USERS, RESTRICTIONS, TWEETS, ENGAGEMENTS),
     "records": (USERS, FOLLOWS, TWEETS, ENGAGEMENTS),
     "engagement": (FOLLOWS, TWEETS, ENGAGEMENTS, IMPRESSIONS, REPORTS),
+    "safety": (USERS, FOLLOWS, TWEETS, ENGAGEMENTS),
     "trends": (TWEETS,),
     "archive": EVENT_TOPICS,
 }

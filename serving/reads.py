@@ -5,13 +5,13 @@ Each method is one round trip: keys of one partition go in one MGET, all of them
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from serving.archive import Archive
 from serving.shapes import Trends, Tweet, TweetCounts, TweetViewer, User, UserViewer, rfc3339
-from timelines import bodies
+from timelines import bodies, marks
 from timelines.client import mget
 from timelines.keys import Keyspace
 
@@ -90,6 +90,19 @@ class Reads:
             {"liked": _active(like), "retweeted": _active(retweet)}
             for like, retweet in zip(likes, retweets, strict=True)
         ]
+
+    async def marked(self, tweet_ids: Iterable[int], account_ids: Iterable[int]) -> tuple[set[int], set[int]]:
+        """Which of these tweets and accounts are limited or quarantined."""
+        asked = {"tweet": sorted(tweet_ids), "account": sorted(account_ids)}
+        if not all(asked.values()):
+            return set(), set()
+        pipe = self.redis.pipeline(transaction=False)
+        marks.queue_severities(pipe, self.keys, asked)
+        tweets, accounts = (
+            {member for member, severity in zip(ids, marks.severities(scores), strict=True) if severity}
+            for ids, scores in zip(asked.values(), await pipe.execute(), strict=True)
+        )
+        return tweets, accounts
 
     async def restrictions(self, reader: int) -> tuple[frozenset[int], tuple[str, ...]]:
         """The accounts a reader mutes, blocks or is blocked by, and the words the reader mutes."""

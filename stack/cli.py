@@ -18,6 +18,7 @@ from stack.commands import (
     features,
     jobs,
     logs,
+    marks,
     records,
     replay,
     status,
@@ -54,6 +55,7 @@ app.add_typer(jobs.app, name="jobs")
 app.add_typer(fan_out.app, name="fan-out")
 app.add_typer(dead_letters.app, name="dead-letters")
 app.add_typer(features.app, name="features")
+app.add_typer(marks.app, name="marks")
 app.add_typer(records.app, name="records")
 
 

@@ -7,7 +7,7 @@ anywhere else.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 TAIL = "+"
@@ -36,6 +36,11 @@ class Keyspace:
         """The keys of many entities of one kind."""
         prefix, partitions = f"{self.prefix}:{kind}:{{", self.partitions
         return [f"{prefix}{entity % partitions}}}:{entity}{ending}" for entity in entities]
+
+    def pair_keys(self, kind: str, pairs: Iterable[Sequence[int]]) -> list[str]:
+        """The keys of many pairs of one kind, each in the partition of its first id."""
+        prefix, partitions = f"{self.prefix}:{kind}:{{", self.partitions
+        return [f"{prefix}{first % partitions}}}:{first}:{second}" for first, second in pairs]
 
     def home(self, user: int) -> str:
         """STRING: the packed home timeline of a reader, as it was last settled."""
@@ -112,6 +117,10 @@ class Keyspace:
     def withdrawals(self) -> str:
         """STRING: a number that changes whenever a retweet is taken back."""
         return f"{self.prefix}:withdrawals:{{pulled}}"
+
+    def marked(self, target: str) -> str:
+        """ZSET of marked ids of ``target`` (tweet or account), scored by ``marks.score``."""
+        return f"{self.prefix}:marked:{{marks}}:{target}"
 
     def trends(self, place: str, window: str) -> str:
         """STRING: the versioned trend list of a place (``world`` for all) over a window (``1h``)."""

@@ -25,14 +25,16 @@ BATCH_MS = 500
 def create_views(t_env: StreamTableEnvironment, partitions: int, shards: int) -> None:
     """From the tables of ``INPUTS`` to the views ``marks`` and ``arriving_pairs``."""
     _view(t_env, "edges", engagement_queries.edges())
-    _view(t_env, "answers", engagement_queries.answers("edges"))
+    _view(t_env, "posts", engagement_queries.posts())
+    _view(t_env, "answers", engagement_queries.answers("posts"))
     _view(t_env, "shown", engagement_queries.shown())
     _view(t_env, "showings", engagement_queries.showings("shown"))
-    for changelog in ("edges", "answers", "showings"):
+    for changelog in ("edges", "posts", "answers", "showings"):
         _view(t_env, f"{changelog}_rows", engagement_queries.as_rows(changelog))
-    marks = engagement_queries.marks("edges_rows", "answers_rows", "showings_rows", partitions, shards)
+    _view(t_env, "changes", engagement_queries.changes("edges_rows", "posts_rows"))
+    marks = engagement_queries.marks("changes", "answers_rows", "showings_rows", partitions, shards)
     _view(t_env, "marks", marks)
-    _view(t_env, "pairs", engagement_queries.pairs("edges_rows", "answers_rows"))
+    _view(t_env, "pairs", engagement_queries.pairs("changes", "answers_rows"))
     _view(t_env, "pairs_rows", engagement_queries.as_rows("pairs"))
     _view(t_env, "arriving_pairs", engagement_queries.arriving_pairs("pairs_rows", partitions, shards))
 
@@ -61,7 +63,7 @@ def main() -> None:
     group = connectors.job_name(settings, JOB)
     for topic in INPUTS:
         source = sql_tables.kafka_source(topic, settings.namespace, settings.kafka.bootstrap, group)
-        sql_tables.create_event_table(t_env, topic, source)
+        sql_tables.create_event_table(t_env, topic, source, used=engagement_queries.USED)
     # A stream without a sink would not run.
     build(t_env, StoreAddress.of(settings), settings.flink).print()
     env.execute(group)

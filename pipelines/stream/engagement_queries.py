@@ -1,8 +1,8 @@
 """The SQL of the ``engagement`` job: from event tables to rows of changes per store shard.
 
-Last writer wins per edge and per tweet, in one keyed operator. What that operator takes back and puts in its
-place is turned into rows (TO_CHANGELOG), so that everything after it only adds up, and the changes of half a
-second travel to Python as two arrays per shard.
+Last writer wins per edge and per tweet. What is taken back and what takes its place are turned into rows
+(TO_CHANGELOG), so that everything after it only adds up, and the changes of half a second travel to Python as
+two arrays per shard.
 
 A mark is a change of one count: an id, and a code of event time, slot and sign (``decode_marks``).
 """
@@ -26,7 +26,7 @@ from ingestion.events import (
     TweetCreated,
     TweetDeleted,
 )
-from ingestion.lake import type_name
+from ingestion.lake import columns
 from ingestion.topics import ENGAGEMENTS, FOLLOWS, IMPRESSIONS, REPORTS, TWEETS
 from pipelines.stream.sql_tables import is_event
 
@@ -38,6 +38,9 @@ LIKE, RETWEET, FOLLOW, POST = range(4)
 SHOWINGS_KEPT = "2 d"
 LANDMARK_MS = 1_577_836_800_000
 """2020: what happens within 27 years of it has a weight that a double holds."""
+# Added to a moment it makes a number of 16 digits; after the event's id comes what sorts before any letter.
+_EPOCH = 10**15
+_END = "U&'\\0001'"
 _SLOTS = 16
 _SIGNS = 4
 _MINUS = 2
@@ -74,6 +77,12 @@ class Batch(Protocol):
     def __getitem__(self, index: int) -> Any: ...
 
 
+_READ = (LikeChanged, RetweetChanged, FollowChanged, TweetCreated, TweetDeleted, Impression, ClientReport)
+USED = {column.name for event_type in _READ for column in columns(event_type) if column.required}
+USED |= {"in_reply_to", "quote_of"}
+"""The columns of the event tables that the queries name: others need not be decoded."""
+
+
 class Marks(NamedTuple):
     """Each int64 [n]: slot, sign (1, -1, or 0 for a mark that only makes the count newer), event time."""
 
@@ -90,49 +99,67 @@ def decode_marks(codes: Ints) -> Marks:
 
 
 def edges() -> str:
-    """The last change of each edge, as a changelog.
+    """The last change of each edge between two ids, as a changelog; ``word`` orders and tells it.
 
-    ``owner`` is the tweet, or the followee; a post is an edge of its own, and its deletion the last word.
+    ``owner`` is the tweet, or the followee. Not by ROW_NUMBER: Flink 2.3 plans a rank below TO_CHANGELOG as
+    if it only inserted, and what it takes back is lost.
     """
-    created, deleted, retweeted = (
-        is_event(event_type) for event_type in (TweetCreated, TweetDeleted, RetweetChanged)
-    )
-    is_retweet = f"`type` = '{type_name(RetweetChanged)}'"
-    is_deletion = f"`type` = '{type_name(TweetDeleted)}'"
     nothing = "CAST(NULL AS BIGINT)"
     return f"""
-        SELECT kind, owner, actor, author, parent, quoted, ts, active FROM (
-            SELECT *, ROW_NUMBER() OVER (
-                PARTITION BY kind, owner, actor ORDER BY ending DESC, ts DESC, event_id DESC) AS place
-            FROM (
-                SELECT {LIKE} AS kind, tweet_id AS owner, user_id AS actor, author_id AS author,
-                    {nothing} AS parent, {nothing} AS quoted, ts, event_id, 0 AS ending, active
-                FROM `{ENGAGEMENTS.name}` WHERE {is_event(LikeChanged)}
-                UNION ALL
-                SELECT {FOLLOW} AS kind, followee_id AS owner, follower_id AS actor, {nothing} AS author,
-                    {nothing} AS parent, {nothing} AS quoted, ts, event_id, 0 AS ending, active
-                FROM `{FOLLOWS.name}` WHERE {is_event(FollowChanged)}
-                UNION ALL
-                SELECT CASE WHEN {is_retweet} THEN {RETWEET} ELSE {POST} END AS kind, tweet_id AS owner,
-                    CASE WHEN {is_retweet} THEN user_id ELSE CAST(0 AS BIGINT) END AS actor,
-                    author_id AS author, in_reply_to AS parent, quote_of AS quoted, ts, event_id,
-                    CASE WHEN {is_deletion} THEN 1 ELSE 0 END AS ending,
-                    CASE WHEN {is_retweet} THEN active ELSE NOT {is_deletion} END AS active
-                FROM `{TWEETS.name}` WHERE ({retweeted}) OR ({created}) OR ({deleted})
-            )
-        ) WHERE place = 1"""  # noqa: S608
+        SELECT kind, owner, actor, MIN(author) AS author, MAX(CONCAT(CAST({_EPOCH} + ts AS STRING), event_id,
+            {_END}, CASE WHEN active THEN '1' ELSE '0' END)) AS word
+        FROM (
+            SELECT {LIKE} AS kind, tweet_id AS owner, user_id AS actor, author_id AS author, ts, event_id,
+                active
+            FROM `{ENGAGEMENTS.name}` WHERE {is_event(LikeChanged)}
+            UNION ALL
+            SELECT {FOLLOW} AS kind, followee_id AS owner, follower_id AS actor, {nothing} AS author, ts,
+                event_id, active
+            FROM `{FOLLOWS.name}` WHERE {is_event(FollowChanged)}
+            UNION ALL
+            SELECT {RETWEET} AS kind, tweet_id AS owner, user_id AS actor, author_id AS author, ts, event_id,
+                active
+            FROM `{TWEETS.name}` WHERE {is_event(RetweetChanged)}
+        ) GROUP BY kind, owner, actor"""  # noqa: S608
 
 
-def answers(edges_table: str) -> str:
+def posts() -> str:
+    """Each tweet with its parent and quoted tweet while it stands, as a changelog; a deletion is final."""
+    is_created, is_gone = is_event(TweetCreated), is_event(TweetDeleted)
+    return f"""
+        SELECT tweet_id AS owner, author, CASE WHEN gone THEN NULL ELSE parent END AS parent,
+            CASE WHEN gone THEN NULL ELSE quoted END AS quoted, CASE WHEN gone THEN ended ELSE ts END AS ts,
+            NOT gone AS active
+        FROM (
+            SELECT tweet_id, MIN(author_id) AS author, MIN(in_reply_to) AS parent, MIN(quote_of) AS quoted,
+                MAX(ts) AS ts, MAX(CASE WHEN {is_gone} THEN ts END) AS ended,
+                MAX(CASE WHEN {is_gone} THEN 1 ELSE 0 END) = 1 AS gone
+            FROM `{TWEETS.name}` WHERE ({is_created}) OR ({is_gone}) GROUP BY tweet_id
+        )"""  # noqa: S608
+
+
+def answers(posts_view: str) -> str:
     """Replies and quotes with the author of the tweet they are about, as a changelog."""
     return f"""
-        SELECT about.author AS author, written.author AS actor, written.ts AS ts, written.active AS active
+        SELECT about.author AS author, written.author AS actor, written.ts AS ts
         FROM (
-            SELECT id, author, ts, active FROM {edges_table} CROSS JOIN UNNEST(ARRAY[parent, quoted]) AS t(id)
-            WHERE kind = {POST} AND id IS NOT NULL
+            SELECT id, author, ts FROM {posts_view} CROSS JOIN UNNEST(ARRAY[parent, quoted]) AS t(id)
+            WHERE id IS NOT NULL
         ) AS written
-        JOIN (SELECT owner, author FROM {edges_table} WHERE kind = {POST}) AS about
-            ON written.id = about.owner"""  # noqa: S608
+        JOIN {posts_view} AS about ON written.id = about.owner"""  # noqa: S608
+
+
+def changes(edge_rows: str, post_rows: str) -> str:
+    """What began to stand (op +) and was taken back (op -), of edges and of posts."""
+    nothing = "CAST(NULL AS BIGINT)"
+    return f"""
+        SELECT op, kind, owner, actor, author, {nothing} AS parent, {nothing} AS quoted,
+            CAST(SUBSTRING(word FROM 1 FOR {len(str(_EPOCH))}) AS BIGINT) - {_EPOCH} AS ts,
+            SUBSTRING(word FROM CHAR_LENGTH(word)) = '1' AS active
+        FROM {edge_rows}
+        UNION ALL
+        SELECT op, {POST} AS kind, owner, CAST(0 AS BIGINT) AS actor, author, parent, quoted, ts, active
+        FROM {post_rows}"""  # noqa: S608
 
 
 def shown() -> str:
@@ -163,9 +190,9 @@ def as_rows(view: str) -> str:
             op_mapping => MAP['INSERT, UPDATE_AFTER', '+', 'UPDATE_BEFORE, DELETE', '-'])"""  # noqa: S608
 
 
-def marks(edge_rows: str, answer_rows: str, showing_rows: str, partitions: int, shards: int) -> str:
+def marks(changes_view: str, answer_rows: str, showing_rows: str, partitions: int, shards: int) -> str:
     """Columns shard INT, id BIGINT, code BIGINT, arrival."""
-    columns = ", ".join(
+    changed = ", ".join(
         _case([effects[at][0] if at < len(effects) else "NULL" for effects in _EFFECTS.values()])
         for at in range(_MOST_EFFECTS)
     )
@@ -177,28 +204,28 @@ def marks(edge_rows: str, answer_rows: str, showing_rows: str, partitions: int, 
         FROM (
             SELECT id, ts, sign, MOD(slots / CAST(POWER({_SLOTS}, side - 1) AS INT), {_SLOTS}) AS slot
             FROM (
-                SELECT *, {_sign("op", "active")} AS sign, {slots} AS slots FROM {edge_rows}
+                SELECT *, {_sign("op", "active")} AS sign, {slots} AS slots FROM {changes_view}
                 WHERE op = '+' OR active
-            ) CROSS JOIN UNNEST(ARRAY[{columns}]) WITH ORDINALITY AS t(id, side)
+            ) CROSS JOIN UNNEST(ARRAY[{changed}]) WITH ORDINALITY AS t(id, side)
             UNION ALL
-            SELECT author AS id, ts, {_sign("op", "active")} AS sign, {ACCOUNT.slot("received")} AS slot
-            FROM {answer_rows} WHERE op = '+' OR active
+            SELECT author AS id, ts, {_sign("op", "TRUE")} AS sign, {ACCOUNT.slot("received")} AS slot
+            FROM {answer_rows}
             UNION ALL
             SELECT owner AS id, ts, {_sign("op", "TRUE")} AS sign, slot FROM {showing_rows}
         ) WHERE id IS NOT NULL"""  # noqa: S608
 
 
-def pairs(edge_rows: str, answer_rows: str) -> str:
+def pairs(changes_view: str, answer_rows: str) -> str:
     """Per reader and author what stands and its weight relative to ``LANDMARK_MS``, as a changelog."""
     delta = "CASE op WHEN '+' THEN CAST(1 AS BIGINT) ELSE CAST(-1 AS BIGINT) END"
     age = f"CAST(ts - {LANDMARK_MS} AS DOUBLE) / {AFFINITY_S * 1000:E}"
     return f"""
         SELECT actor, author, SUM(delta) AS standing, MAX(ts) AS ts, SUM(delta * EXP({age})) AS weight
         FROM (
-            SELECT actor, author, ts, active, {delta} AS delta
-            FROM {edge_rows} WHERE kind IN ({LIKE}, {RETWEET})
-            UNION ALL SELECT actor, author, ts, active, {delta} AS delta FROM {answer_rows}
-        ) WHERE active GROUP BY actor, author"""  # noqa: S608
+            SELECT actor, author, ts, {delta} AS delta
+            FROM {changes_view} WHERE kind IN ({LIKE}, {RETWEET}) AND active
+            UNION ALL SELECT actor, author, ts, {delta} AS delta FROM {answer_rows}
+        ) GROUP BY actor, author"""  # noqa: S608
 
 
 def arriving_pairs(pair_rows: str, partitions: int, shards: int) -> str:

@@ -132,6 +132,16 @@ def has_muted_word(query: FeedQuery, body: TweetBody) -> bool:
 
 
 @dataclass(frozen=True)
+class Marked:
+    """What was taken for spam or fake engagement: it is not recommended."""
+
+    name: str = "marked"
+
+    def split(self, query: FeedQuery, candidates: Sequence[Candidate]) -> Partition[Candidate]:
+        return _split(candidates, lambda c: not c.marked)
+
+
+@dataclass(frozen=True)
 class BodyNotHere:
     """Tweets whose body has not arrived: it may be a tombstone, so nothing is shown until it is known."""
 

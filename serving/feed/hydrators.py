@@ -67,6 +67,27 @@ class Bodies:
 
 
 @dataclass(frozen=True)
+class Marks:
+    """Whether a tweet or one of the accounts behind its appearance is marked; without an answer none is."""
+
+    reads: Reads
+    required: bool = False
+    name: str = "marks"
+
+    async def hydrate(self, query: FeedQuery, candidates: Sequence[Candidate]) -> Sequence[bool]:
+        tweets = {c.original_id for c in candidates}
+        accounts = {account for c in candidates for account in (c.author, c.original_author)}
+        marked_tweets, marked_accounts = await self.reads.marked(tweets, accounts)
+        return [
+            c.original_id in marked_tweets or not marked_accounts.isdisjoint((c.author, c.original_author))
+            for c in candidates
+        ]
+
+    def apply(self, candidate: Candidate, patch: bool) -> Candidate:
+        return msgspec.structs.replace(candidate, marked=True) if patch else candidate
+
+
+@dataclass(frozen=True)
 class BodiesForPage:
     """Bodies from the front, until the page and one more are known to be visible."""
 

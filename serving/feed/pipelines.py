@@ -8,6 +8,7 @@
 | earlier_pages | what this scrolling has shown |
 | own_tweets | the reader's own tweets and retweets (ranked only) |
 | beyond_candidate_limit | all but the newest candidates (ranked only) |
+| marked | what the `safety` job or a person limited or quarantined (ranked only) |
 | deleted | tombstones |
 | body_not_here | tweets whose body has not arrived yet |
 | muted_words | others' tweets with a word the reader mutes |
@@ -28,12 +29,13 @@ from serving.feed.filters import (
     Duplicates,
     EarlierPages,
     HiddenAccounts,
+    Marked,
     MutedWords,
     NotNewer,
     Oldest,
     OwnTweets,
 )
-from serving.feed.hydrators import Bodies, BodiesForPage, Counts, People, Restrictions, Viewer
+from serving.feed.hydrators import Bodies, BodiesForPage, Counts, Marks, People, Restrictions, Viewer
 from serving.feed.query import Candidate, FeedQuery
 from serving.feed.scoring import AsRanked, BestFirst, Heads, NewestFirst
 from serving.feed.snapshot import KeptRanking, Snapshot
@@ -143,7 +145,8 @@ def ranked(
             Duplicates(),
             OwnTweets(),
             Oldest(candidates),
-            Together((Bodies(stores.reads),)),
+            Together((Bodies(stores.reads), Marks(stores.reads))),
+            Marked(),
             Deleted(),
             BodyNotHere(),
             MutedWords(),
@@ -163,7 +166,8 @@ def ranked_scroll(stores: Stores, snapshot: Snapshot) -> FeedPipeline:
         query_hydrators=(Restrictions(stores.reads),),
         steps=(
             HiddenAccounts(),
-            Together((BodiesForPage(stores.reads),)),
+            Together((BodiesForPage(stores.reads), Marks(stores.reads))),
+            Marked(),
             Deleted(),
             BodyNotHere(),
             MutedWords(),

@@ -48,7 +48,8 @@ class Candidate(msgspec.Struct, frozen=True):
 
     ``appearance_id`` is the tweet's or the retweet's id and ``author`` who made it appear; ``retweeters``
     newest first; ``rank`` is its place in a kept ranking. ``body`` None with ``body_read`` means that there
-    is none yet. ``features`` is one row of model input; a ``score`` of NaN means unscored.
+    is none yet. ``marked``: the tweet, its author or who retweeted it is limited or
+    quarantined. ``features`` is one row of model input; a ``score`` of NaN means unscored.
     """
 
     appearance_id: int
@@ -67,4 +68,5 @@ class Candidate(msgspec.Struct, frozen=True):
     counts: TweetCounts | None = None
     viewer: TweetViewer | None = None
     author_user: User | None = None
+    marked: bool = False
     retweeted_by: tuple[User, ...] = ()

@@ -193,6 +193,7 @@ def store(
     from pyflink.table import StreamTableEnvironment
 
     from pipelines.stream import engagement, sql_tables
+    from pipelines.stream.engagement_queries import USED
     from pipelines.stream.store import StoreAddress
 
     folder = tmp_path_factory.mktemp("engagement")
@@ -215,13 +216,13 @@ def store(
             "source.monitor-interval": "1 s",
             **sql_tables.json_format(),
         }
-        sql_tables.create_event_table(t_env, topic, source)
+        sql_tables.create_event_table(t_env, topic, source, used=USED)
     address = StoreAddress(RedisSettings(url=valkey), TimelineSettings(), NAMESPACE)
     engagement.build(t_env, address, FlinkSettings()).print()
     job = env.execute_async("engagement test")
     client = redis.Redis.from_url(valkey)
     try:
-        until = time.monotonic() + 120
+        until = time.monotonic() + 60
         while wrong := differences(client):
             assert time.monotonic() < until, f"these rows are not the fold's: {wrong[:5]}"
             assert not job.get_job_status().result().is_globally_terminal_state(), "the job ended"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from features.aggregates import ACCOUNT, SHOWING, TWEET, EngagementFold, add, decayed, smoothed_rate
@@ -54,6 +54,7 @@ def added(parts: list[list[tuple[int, int, int]]]) -> np.ndarray:
     return tally
 
 
+@settings(deadline=None)
 @given(changes, st.randoms(use_true_random=False), st.integers(1, 5))
 def test_any_order_repetition_and_batching_ends_in_the_tally_of_the_fold(log, dice, parts) -> None:
     again = [*log, *log]
@@ -64,6 +65,7 @@ def test_any_order_repetition_and_batching_ends_in_the_tally_of_the_fold(log, di
     assert same(added(batches), EngagementFold(TWEET).apply_all(log).tally())
 
 
+@settings(deadline=None)
 @given(changes, st.randoms(use_true_random=False))
 def test_the_fold_does_not_depend_on_order_or_on_repetition(log, dice) -> None:
     again = [*log, *log]
@@ -71,6 +73,7 @@ def test_the_fold_does_not_depend_on_order_or_on_repetition(log, dice) -> None:
     assert same(EngagementFold(TWEET).apply_all(again).tally(), EngagementFold(TWEET).apply_all(log).tally())
 
 
+@settings(deadline=None)
 @given(changes)
 def test_counts_are_the_edges_whose_last_change_is_active(log) -> None:
     last: dict = {}
@@ -92,6 +95,7 @@ def test_changes_of_the_same_millisecond_are_ordered_by_event_id() -> None:
     assert fold.tally()["counts"].tolist() == [[0, 0, 0, 0]]
 
 
+@settings(deadline=None)
 @given(changes)
 def test_when_all_is_taken_back_nothing_is_left_of_it(log) -> None:
     end = 4 * HOUR_MS
@@ -144,6 +148,7 @@ def test_no_state_is_an_empty_tally_and_a_foreign_layout_is_refused() -> None:
         TWEET.unpack([b"\x09" + tally.tobytes()[1:]])
 
 
+@settings(deadline=None)
 @given(st.integers(0, 1000), st.floats(0, 1), st.floats(0.1, 100))
 def test_a_smoothed_rate_lies_between_what_was_seen_and_the_prior(trials, prior, weight) -> None:
     seen = np.array([trials, 0])
