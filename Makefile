@@ -4,10 +4,10 @@ VENV := .venv/bin
 # Flink's and Spark's launchers read JAVA_HOME; a newer Java on the PATH would not run them.
 WITH_JAVA = JAVA_HOME=$$($(VENV)/python -m stack.java)
 
-.PHONY: help bootstrap demo test test-unit check format lock up down clean
+.PHONY: help bootstrap demo test test-faults test-unit check format lock up down clean
 
 help: ## Print the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
 
 bootstrap: ## Set up .venv, Java and the Java artifacts
 	@scripts/bootstrap
@@ -15,11 +15,14 @@ bootstrap: ## Set up .venv, Java and the Java artifacts
 demo: bootstrap ## Run the whole path on a dataset (ARGS="--once --dataset retweet_cascade")
 	@$(VENV)/tideline demo $(ARGS)
 
-test: bootstrap ## Run every test (ARGS goes to pytest)
-	@$(WITH_JAVA) $(VENV)/pytest $(ARGS)
+test: bootstrap ## Run every test but the long ones of test-faults (ARGS goes to pytest)
+	@$(WITH_JAVA) $(VENV)/pytest -m "not faults or quick" $(ARGS)
+
+test-faults: bootstrap ## Kill, freeze, empty and fill the servers of a running stack; about 15 minutes
+	@$(WITH_JAVA) $(VENV)/pytest tests/faults -m faults $(ARGS)
 
 test-unit: bootstrap ## Run the tests that start no server and no JVM
-	@$(VENV)/pytest tests/unit -m "not (valkey or flink or spark or stack or browser)" $(ARGS)
+	@$(VENV)/pytest tests/unit -m "not (valkey or postgres or flink or spark or stack or browser or faults)" $(ARGS)
 
 check: bootstrap ## Lint, formatting, types, layers
 	@$(VENV)/ruff check .

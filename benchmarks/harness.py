@@ -15,7 +15,18 @@ from importlib import import_module
 from rich.table import Table
 
 Figures = Mapping[str, float]
-NAMES = ("fanout", "fanout-memory", "timeline-read", "timeline-rebuild", "feed")
+NAMES = (
+    "engagement-stream",
+    "fanout",
+    "fanout-memory",
+    "fanout-stream",
+    "feed",
+    "freshness",
+    "timeline-read",
+    "timeline-rebuild",
+    "trends",
+    "trends-stream",
+)
 
 
 class BenchmarkRefusedError(RuntimeError):

@@ -70,7 +70,7 @@ async def _connection(
             asked = time.perf_counter()
             writer.write(request)
             async with asyncio.timeout(timeout_s):
-                status, body = await _answer(reader)
+                status, body = await answer_of(reader)
             outcome.seconds.append(time.perf_counter() - asked)
             outcome.statuses[status] = outcome.statuses.get(status, 0) + 1
             outcome.expected += expected in body
@@ -79,7 +79,8 @@ async def _connection(
         await writer.wait_closed()
 
 
-async def _answer(reader: asyncio.StreamReader) -> tuple[int, bytes]:
+async def answer_of(reader: asyncio.StreamReader) -> tuple[int, bytes]:
+    """The status and the body of the next answer, which has to say its length."""
     head = (await reader.readuntil(b"\r\n\r\n")).lower()
     length = int(head.split(b"content-length:", 1)[1].split(b"\r\n", 1)[0])
     body = await reader.readexactly(length)

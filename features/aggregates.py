@@ -1,138 +1,170 @@
 """Pure folds behind the engagement features: the one definition that stream and tests share.
 
-An edge (a user's like or retweet of a tweet, a reply, a quote) counts while its last change, by
-(event time, event id), is active. The last hour is counted in panes by the time of that last change.
+A tally says of one tweet or account how often each thing stands (a like, a follow, an impression), and for
+groups of them how much of that is recent: three windows that decay exponentially, each engagement weighing
+exp(-age / lifetime). At a steady rate such a window holds what a sharp one of that length would. Because all
+of it decays alike, a window's value at one moment gives its value at any later one: nothing has to tick.
 """
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple
+from typing import Any
 
-Kind = Literal["like", "retweet", "reply", "quote"]
+import numpy as np
+from numpy.typing import NDArray
 
-PANE_MS = 5 * 60_000
-HOUR_MS = 3_600_000
+from features.names import WINDOWS
 
-_HEADER = struct.Struct(">BQI")
-_PANE = struct.Struct(">qIIII")
-_STATE_VERSION = 1
+LAYOUT = 1
+_LIFETIMES_MS = np.array([seconds * 1000 for seconds in WINDOWS.values()])
 
-
-class Engagements(NamedTuple):
-    """Absolute numbers of one tweet (or of one pane of it)."""
-
-    likes: int = 0
-    retweets: int = 0
-    replies: int = 0
-    quotes: int = 0
-
-    def plus(self, other: Engagements) -> Engagements:
-        return Engagements(*(mine + theirs for mine, theirs in zip(self, other, strict=True)))
+Ints = NDArray[np.int64]
 
 
-SLOTS: dict[Kind, int] = {"like": 0, "retweet": 1, "reply": 2, "quote": 3}
+@dataclass(frozen=True)
+class TallyKind:
+    """What is counted: ``slots`` by name, and which slots are added up in each group of windows.
 
-
-def pane_of(ts_ms: int) -> int:
-    """The start of the pane that a moment lies in, ms UTC."""
-    return ts_ms - ts_ms % PANE_MS
-
-
-def falls_out(pane: int) -> int:
-    """The moment from which a pane is no longer in the last hour, ms UTC."""
-    return pane + HOUR_MS
-
-
-def smoothed_rate(successes: float, trials: float, prior_rate: float, prior_weight: float) -> float:
-    """``(successes + prior_weight * prior_rate) / (trials + prior_weight)``.
-
-    Raises:
-        ValueError: neither trials nor a prior to go by, or a negative number of them.
-    """
-    if trials < 0 or prior_weight < 0 or trials + prior_weight == 0:
-        raise ValueError(f"No rate from {trials} trials with a prior of weight {prior_weight}.")
-    return (successes + prior_weight * prior_rate) / (trials + prior_weight)
-
-
-@dataclass
-class TweetEngagement:
-    """One tweet's engagements by pane; ``version`` is the event time the numbers are as of, ms UTC.
-
-    ``replace`` and ``advance`` in any order and any number of times lead to the same numbers, given the
-    same last value of each pane.
+    Slots are numbered from ``first``, so that the kinds' numbers differ. What a tally is made of decides its
+    version, and its version what may be overwritten: so what is shown and what is done are kinds apart.
     """
 
-    panes: dict[int, Engagements] = field(default_factory=dict)
-    version: int = 0
+    first: int
+    slots: tuple[str, ...]
+    groups: tuple[tuple[str, ...], ...]
 
-    def replace(self, pane: int, counts: Engagements, changed: int) -> None:
-        """Sets a pane to what it holds now; ``changed`` is the newest event time behind it, ms UTC."""
-        if any(counts):
-            self.panes[pane] = counts
-        else:
-            self.panes.pop(pane, None)
-        self.advance(changed)
+    @property
+    def dtype(self) -> np.dtype[np.void]:
+        """One tally: ``version`` is the newest event time behind it (ms UTC), ``recent`` holds at it."""
+        return np.dtype(
+            [
+                ("layout", "u1"),
+                ("version", "<i8"),
+                ("counts", "<i8", (len(self.slots),)),
+                ("recent", "<f8", (len(self.groups), len(WINDOWS))),
+            ]
+        )
 
-    def advance(self, ts_ms: int) -> None:
-        """The numbers hold at ``ts_ms`` too; earlier moments change nothing."""
-        self.version = max(self.version, ts_ms)
+    @property
+    def numbers(self) -> range:
+        """The numbers of the slots."""
+        return range(self.first, self.first + len(self.slots))
 
-    def totals(self) -> Engagements:
-        """All there are so far."""
-        return Engagements(*map(sum, zip(*self.panes.values(), strict=True))) if self.panes else Engagements()
+    def slot(self, name: str) -> int:
+        """The number of a slot."""
+        return self.first + self.slots.index(name)
 
-    def last_hour(self, now_ms: int) -> int:
-        """Engagements of every kind in panes that ``now_ms`` has not outlived."""
-        return sum(sum(counts) for pane, counts in self.panes.items() if falls_out(pane) > now_ms)
+    def empty(self, number: int) -> NDArray[np.void]:
+        """Tallies of nothing."""
+        tallies = np.zeros(number, dtype=self.dtype)
+        tallies["layout"] = LAYOUT
+        return tallies
 
-    def encode(self) -> bytes:
-        """The packed state: version of the layout, version, panes."""
-        panes = (_PANE.pack(pane, *counts) for pane, counts in sorted(self.panes.items()))
-        return _HEADER.pack(_STATE_VERSION, self.version, len(self.panes)) + b"".join(panes)
-
-    @classmethod
-    def decode(cls, state: bytes | None) -> TweetEngagement:
-        """What ``encode`` made; an empty one for None.
+    def unpack(self, states: Iterable[bytes | None]) -> NDArray[np.void]:
+        """Tallies from their bytes (``tobytes``), an empty one for None.
 
         Raises:
             ValueError: a layout this build does not know.
         """
-        if state is None:
-            return cls()
-        layout, version, _ = _HEADER.unpack_from(state)
-        if layout != _STATE_VERSION:
-            raise ValueError(f"Engagement state of layout {layout} is not known.")
-        panes = {pane: Engagements(*counts) for pane, *counts in _PANE.iter_unpack(state[_HEADER.size :])}
-        return cls(panes, version)
+        blank = self.empty(1).tobytes()
+        tallies = np.frombuffer(bytearray().join(state or blank for state in states), dtype=self.dtype)
+        if len(foreign := tallies["layout"][tallies["layout"] != LAYOUT]):
+            raise ValueError(f"A tally of layout {foreign[0]} is not known.")
+        return tallies
+
+
+_KINDS = ("likes", "retweets", "replies", "quotes")
+TWEET = TallyKind(0, _KINDS, (_KINDS,))
+SHOWING = TallyKind(4, ("impressions", "clicks"), (("impressions",), ("clicks",)))
+ACCOUNT = TallyKind(8, ("followers", "following", "tweets", "received"), (("received",),))
+
+
+def decayed(value: float, age_ms: float, lifetime_s: float) -> float:
+    """What is left of a decaying value after ``age_ms``; a negative age leaves it as it is."""
+    return float(value * np.exp(-max(age_ms, 0.0) / (lifetime_s * 1000)))
+
+
+def add(
+    kind: TallyKind, tallies: NDArray[np.void], which: Ints, slots: Ints, signs: Ints, moments: Ints
+) -> None:
+    """Adds changes to tallies, in place. How they are put into calls does not matter, nor their order, but
+    that something is taken back after it began.
+
+    Args:
+        tallies: [m], of ``kind.dtype``.
+        which: int64 [n], the tally that a change belongs to.
+        slots: int64 [n], numbers of ``kind``.
+        signs: int64 [n]: 1 where something begins to stand, -1 where that is taken back, 0 where a change
+            only makes the tally newer.
+        moments: int64 [n], event time of what began to stand, ms UTC.
+    """
+    before = tallies["version"].copy()
+    np.maximum.at(tallies["version"], which, moments)
+    passed = np.minimum((before - tallies["version"])[:, None] / _LIFETIMES_MS, 0.0)
+    tallies["recent"] *= np.exp(passed)[:, None, :]
+    np.add.at(tallies["counts"], (which, slots - kind.first), signs)
+    ages = (moments - tallies["version"][which])[:, None] / _LIFETIMES_MS
+    weights = signs[:, None] * np.exp(ages)
+    for number, group in enumerate(kind.groups):
+        places = [kind.slots.index(name) for name in group]
+        inside = np.isin(slots - kind.first, places)
+        np.add.at(tallies["recent"][:, number], which[inside], weights[inside])
+        # What is left of rounding when all is taken back is not an engagement.
+        gone = tallies["counts"][:, places].sum(axis=1) == 0
+        tallies["recent"][gone, number] = 0.0
+    np.maximum(tallies["recent"], 0.0, out=tallies["recent"])
+
+
+def smoothed_rate(
+    successes: NDArray[np.number[Any]],
+    trials: NDArray[np.number[Any]],
+    prior_rate: float,
+    prior_weight: float,
+) -> NDArray[np.float64]:
+    """``(successes + prior_weight * prior_rate) / (trials + prior_weight)``, each [n].
+
+    Raises:
+        ValueError: neither trials nor a prior to go by, or a negative number of them.
+    """
+    if np.any(trials < 0) or prior_weight < 0 or np.any(trials + prior_weight == 0):
+        raise ValueError(f"No rate from {np.min(trials)} trials with a prior of weight {prior_weight}.")
+    return np.asarray((successes + prior_weight * prior_rate) / (trials + prior_weight), dtype=np.float64)
 
 
 @dataclass
 class EngagementFold:
-    """The definition in full, for one tweet: edges, last writer wins, and what they add up to."""
+    """The definition in full, for one tweet or account: its edges, last writer wins, and their tally.
 
-    edges: dict[tuple[Kind, Hashable], tuple[int, str, bool]] = field(default_factory=dict)
+    An edge is whatever may stand once: a user's like of this tweet, a reply to it, one page's impression.
+    """
 
-    def apply(self, kind: Kind, actor: Hashable, ts_ms: int, event_id: str, active: bool) -> None:
+    kind: TallyKind
+    edges: dict[tuple[str, Hashable], tuple[int, str, bool]] = field(default_factory=dict)
+
+    def apply(self, slot: str, edge: Hashable, ts_ms: int, event_id: str, active: bool) -> None:
         """One change of one edge; older or repeated changes have no effect."""
         change = (ts_ms, event_id, active)
-        if change[:2] >= self.edges.get((kind, actor), (-1, "", False))[:2]:
-            self.edges[kind, actor] = change
+        if change[:2] >= self.edges.get((slot, edge), (-1, "", False))[:2]:
+            self.edges[slot, edge] = change
 
-    def apply_all(self, changes: Iterable[tuple[Kind, Hashable, int, str, bool]]) -> EngagementFold:
+    def apply_all(self, changes: Iterable[tuple[str, Hashable, int, str, bool]]) -> EngagementFold:
         for change in changes:
             self.apply(*change)
         return self
 
-    def engagement(self) -> TweetEngagement:
-        """The tweet's panes, as of the newest change."""
-        tweet = TweetEngagement()
-        for (kind, _), (ts_ms, _, active) in self.edges.items():
-            tweet.advance(ts_ms)
+    def tally(self) -> NDArray[np.void]:
+        """The tally [1] as of the newest change."""
+        tally = self.kind.empty(1)
+        tally["version"] = max((ts_ms for ts_ms, _, _ in self.edges.values()), default=0)
+        for (slot, _), (ts_ms, _, active) in self.edges.items():
             if active:
-                one = Engagements(*(int(slot == SLOTS[kind]) for slot in range(len(SLOTS))))
-                pane = pane_of(ts_ms)
-                tweet.panes[pane] = tweet.panes.get(pane, Engagements()).plus(one)
-        return tweet
+                tally["counts"][0, self.kind.slots.index(slot)] += 1
+                age_ms = int(tally["version"][0]) - ts_ms
+                for number, group in enumerate(self.kind.groups):
+                    if slot in group:
+                        tally["recent"][0, number] += [
+                            decayed(1.0, age_ms, lifetime) for lifetime in WINDOWS.values()
+                        ]
+        return tally

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from features.names import CONTEXT_FEATURES, FEATURE_SERVICE, MODEL_INPUT, VIEWS, View
+from features.names import CONTEXT_FEATURES, FEATURE_SERVICE, MODEL_INPUT, ONLINE_VIEWS, VIEWS, View
 
 INTRODUCTION = f"""\
 # Features
@@ -11,7 +11,9 @@ Written by `python -m features.catalogue > docs/features.md` from [features/name
 a test compares. The model of feature service `{FEATURE_SERVICE}` takes {len(MODEL_INPUT)} columns, in the
 order of this page.
 
-A row is stamped at a moment and covers what happened strictly before it. Every value is a float32; NaN is a
+An offline row is stamped at a moment and covers what happened strictly before it; a row of the stream is
+stamped with the newest event it covers. A value that weighs by age holds at that moment, and decays further
+until it is read, by the same formula online and in the point-in-time join. Every value is a float32; NaN is a
 missing one. A row older than the view's ttl is stale: its values read as missing, and its age is told. Rates
 are smoothed: (hits + weight * prior) / (showings + weight).
 
@@ -36,10 +38,17 @@ are smoothed: (hits + weight * prior) / (showings + weight).
 each may be repeated at any time.
 """
 
+ONLINE = """\
+# Online only
+
+Views that the stream writes and nothing computes offline: for display and rules, and in no model's input.
+"""
+
 
 def render() -> str:
     """The page, as Markdown."""
-    parts = [INTRODUCTION, *(_view(view) for view in VIEWS), _context()]
+    parts = [INTRODUCTION, *(_view(view) for view in VIEWS), _context(), ONLINE]
+    parts += [_view(view) for view in ONLINE_VIEWS]
     return "\n".join(parts)
 
 

@@ -14,7 +14,7 @@ from feast.infra.offline_stores.contrib.spark_offline_store.spark_source import 
 from feast.types import Float32, Int64
 from feast.value_type import ValueType
 
-from features.names import FEATURE_SERVICE, VIEWS, View
+from features.names import FEATURE_SERVICE, ONLINE_VIEWS, VIEWS, View
 
 EVENT_TIMESTAMP = "event_timestamp"
 CREATED = "created"
@@ -27,7 +27,10 @@ _MEANINGS = {
 
 
 def feature_objects(offline: Path) -> list[Entity | FeatureView | FeatureService]:
-    """Entities, one feature view per view of the vocabulary over ``offline``/<view name>, and the service."""
+    """Entities, one feature view per view of the vocabulary over ``offline``/<view name>, and the service.
+
+    A view without an offline twin names a folder that nobody fills: it is read online only.
+    """
     entities = {
         name: Entity(name=name, join_keys=[name], value_type=ValueType.INT64, description=meaning)
         for name, meaning in _MEANINGS.items()
@@ -38,7 +41,8 @@ def feature_objects(offline: Path) -> list[Entity | FeatureView | FeatureService
         features=views,
         description="The model's input, without the columns computed from the request itself.",
     )
-    return [*entities.values(), *views, service]
+    online = [_feature_view(view, entities, offline) for view in ONLINE_VIEWS]
+    return [*entities.values(), *views, *online, service]
 
 
 def _feature_view(view: View, entities: dict[str, Entity], offline: Path) -> FeatureView:

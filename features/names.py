@@ -1,7 +1,8 @@
 """The feature vocabulary: views, their columns in stored order, and the order of the model's input.
 
-Imported by Flink workers and by serving, so it imports nothing but the standard library. Counts are over
-events strictly before the moment of the row. A missing value is NaN, never zero.
+Imported by Flink workers and by serving, so it imports nothing but the standard library. Offline counts are
+over events strictly before the moment of the row; a row of the stream is stamped with the newest event it
+covers. A missing value is NaN, never zero.
 """
 
 from __future__ import annotations
@@ -11,20 +12,31 @@ from typing import Literal
 
 Entity = Literal["user", "author", "tweet"]
 
+WINDOWS: dict[str, float] = {"10m": 600.0, "1h": 3_600.0, "24h": 86_400.0}
+"""Lifetimes in seconds of the decaying windows."""
+AFFINITY_S = 14 * 86_400.0
+"""Lifetime in seconds of what a reader did with an author."""
+
 
 @dataclass(frozen=True)
 class Feature:
-    """One float32 column of a view."""
+    """One float32 column of a view.
+
+    With a ``decay_s`` the value holds at the row's moment, and whoever reads it at an age takes what is left:
+    value * exp(-age / decay_s).
+    """
 
     name: str
     meaning: str
+    decay_s: float | None = None
 
 
 @dataclass(frozen=True)
 class View:
     """A feature view: ``entities`` are its join keys in order, ``engine`` says who computes it.
 
-    A row older than ``ttl_days`` counts as missing.
+    A row older than ``ttl_days`` counts as missing. Without an ``offline`` twin of its rows there is nothing
+    to train on, so no model takes the view: it is none of ``VIEWS``.
     """
 
     name: str
@@ -32,10 +44,18 @@ class View:
     engine: Literal["spark", "flink"]
     ttl_days: int
     features: tuple[Feature, ...]
+    offline: bool = True
 
     @property
     def columns(self) -> tuple[str, ...]:
         return tuple(feature.name for feature in self.features)
+
+
+def _windows(name: str, meaning: str) -> tuple[Feature, ...]:
+    return tuple(
+        Feature(f"{name}_{window}", f"{meaning}, each weighing exp(-age / {window})", seconds)
+        for window, seconds in WINDOWS.items()
+    )
 
 
 USER_ACTIVITY = View(
@@ -100,11 +120,59 @@ TWEET_ENGAGEMENT = View(
         Feature("tweet_retweets", "retweets so far"),
         Feature("tweet_replies", "replies so far"),
         Feature("tweet_quotes", "quotes so far"),
-        Feature("tweet_engagements_1h", "likes, retweets, replies and quotes of the last hour"),
+        *_windows("tweet_engagements", "likes, retweets, replies and quotes"),
     ),
 )
+USER_AUTHOR_RECENT = View(
+    "user_author_recent",
+    ("user", "author"),
+    "flink",
+    30,
+    (
+        Feature(
+            "pair_affinity",
+            "likes, retweets, replies and quotes of the reader on the author, each weighing exp(-age / 14d)",
+            AFFINITY_S,
+        ),
+    ),
+)
+TWEET_SHOWINGS = View(
+    "tweet_showings",
+    ("tweet",),
+    "flink",
+    30,
+    (
+        Feature("tweet_impressions", "pages that showed the tweet"),
+        Feature("tweet_clicks", "pages on which it was opened"),
+        Feature("tweet_click_rate", "smoothed share of the pages that showed it on which it was opened"),
+        *_windows("tweet_impressions", "pages that showed the tweet"),
+        *_windows("tweet_clicks", "pages on which it was opened"),
+    ),
+    offline=False,
+)
+AUTHOR_ENGAGEMENT = View(
+    "author_engagement",
+    ("author",),
+    "flink",
+    30,
+    (
+        Feature("author_engagements", "likes, retweets, replies and quotes of the author's tweets"),
+        *_windows("author_engagements", "likes, retweets, replies and quotes of the author's tweets"),
+    ),
+    offline=False,
+)
 
-VIEWS = (USER_ACTIVITY, AUTHOR_POPULARITY, USER_AUTHOR_AFFINITY, TWEET_CONTENT, TWEET_ENGAGEMENT)
+VIEWS = (
+    USER_ACTIVITY,
+    AUTHOR_POPULARITY,
+    USER_AUTHOR_AFFINITY,
+    TWEET_CONTENT,
+    TWEET_ENGAGEMENT,
+    USER_AUTHOR_RECENT,
+)
+"""The views of the model's input: each has an offline twin."""
+ONLINE_VIEWS = (TWEET_SHOWINGS, AUTHOR_ENGAGEMENT)
+"""Views that only the stream computes, for display and rules."""
 
 CONTEXT_FEATURES = (
     Feature("context_age_hours", "hours from the tweet's creation to the request"),
@@ -112,7 +180,8 @@ CONTEXT_FEATURES = (
     Feature("context_is_retweet", "1 where the candidate reached the reader by a retweet"),
 )
 
-FEATURE_SERVICE = "ranking_v1"
+FEATURE_SERVICE = "ranking_v2"
+"""Changes with ``MODEL_INPUT``: a bundle made for another one is refused."""
 
 MODEL_INPUT: tuple[str, ...] = (
     *(column for view in VIEWS for column in view.columns),

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import io
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import redirect_stdout
 from datetime import timedelta
 from typing import Any
@@ -34,6 +34,9 @@ from feast.infra.registry.base_registry import BaseRegistry
 from feast.type_map import spark_schema_to_np_dtypes
 from pyspark.sql import DataFrame, SparkSession, Window
 from pyspark.sql import functions as F  # noqa: N812 - the name PySpark's own guide gives it
+
+from features.names import VIEWS
+from features.spark_session import use_this_python
 
 
 class TidelineOfflineStoreConfig(SparkOfflineStoreConfig):  # type: ignore[misc]
@@ -87,6 +90,7 @@ class TidelineOfflineStore(SparkOfflineStore):  # type: ignore[misc]
             return SparkOfflineStore.get_historical_features(
                 config, feature_views, feature_refs, None, registry, project, full_feature_names, **kwargs
             )
+        use_this_python()
         spark = get_spark_session_or_start_new_with_repoconfig(config.offline_store)
         frame = _examples(spark, entity_df)
         moment = infer_event_timestamp_from_entity_df(
@@ -99,7 +103,8 @@ class TidelineOfflineStore(SparkOfflineStore):  # type: ignore[misc]
             wanted = _wanted(view, feature_refs)
             renamed = {name: f"{view.projection.name_to_use()}__{name}" for name in wanted}
             columns = renamed if full_feature_names else {name: name for name in wanted}
-            frame = as_of(frame, moment, *_rows(spark, view, columns), ttl=view.ttl or timedelta(0))
+            ttl = view.ttl or timedelta(0)
+            frame = as_of(frame, moment, *_rows(spark, view, columns), ttl, _lifetimes(view, columns))
         return PlannedRetrieval(frame, config, full_feature_names)
 
     @staticmethod
@@ -111,13 +116,19 @@ class TidelineOfflineStore(SparkOfflineStore):  # type: ignore[misc]
 
 
 def as_of(
-    examples: DataFrame, moment: str, rows: DataFrame, keys: Sequence[str], ttl: timedelta
+    examples: DataFrame,
+    moment: str,
+    rows: DataFrame,
+    keys: Sequence[str],
+    ttl: timedelta,
+    decay_s: Mapping[str, float] | None = None,
 ) -> DataFrame:
     """``examples`` with the newest of ``rows`` at or before ``moment``, unless older than ``ttl``.
 
     Args:
         rows: ``keys``, ``event_timestamp``, ``created`` (of rows of one time the newest counts) and features.
         ttl: zero for no limit.
+        decay_s: lifetimes of the features that decay from the row's moment to the example's.
     """
     features = [name for name in rows.columns if name not in {*keys, "event_timestamp", "created"}]
     left = examples.select(
@@ -141,7 +152,11 @@ def as_of(
     fresh = F.lit(True)
     if seconds:
         fresh = F.col("row.event_timestamp") >= F.col("at") - F.make_dt_interval(secs=F.lit(seconds))
-    return joined.select("example.*", *(F.when(fresh, F.col(f"row.{name}")).alias(name) for name in features))
+    age_s = F.col("at").cast("double") - F.col("row.event_timestamp").cast("double")
+    values = {name: F.col(f"row.{name}") for name in features}
+    for name, lifetime in (decay_s or {}).items():
+        values[name] = (values[name] * F.exp(-age_s / lifetime)).cast("float")
+    return joined.select("example.*", *(F.when(fresh, values[name]).alias(name) for name in features))
 
 
 def _examples(spark: SparkSession, entity_df: pd.DataFrame | DataFrame | str) -> DataFrame:
@@ -156,6 +171,17 @@ def _wanted(view: FeatureView, feature_refs: Sequence[str]) -> list[str]:
     """The features of ``view`` that were asked for, as its schema names them."""
     name = view.projection.name_to_use()
     return [ref.split(":", 1)[1] for ref in feature_refs if ref.split(":", 1)[0] == name]
+
+
+def _lifetimes(view: FeatureView, columns: Mapping[str, str]) -> dict[str, float]:
+    """Of the decaying features, as ``columns`` rename them."""
+    return {
+        columns[feature.name]: feature.decay_s
+        for known in VIEWS
+        if known.name == view.name
+        for feature in known.features
+        if feature.decay_s is not None and feature.name in columns
+    }
 
 
 def _rows(spark: SparkSession, view: FeatureView, columns: dict[str, str]) -> tuple[DataFrame, list[str]]:

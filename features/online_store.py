@@ -171,7 +171,7 @@ def _rows(
     now_ms = config.online_store.now_ms or time.time_ns() // 1_000_000
     oldest_ms = now_ms - view.ttl_seconds * 1000 if view.ttl_seconds else 0
     rows: list[ReadRow] = []
-    for row in view.decode(blobs):
+    for row in view.decode(blobs, now_ms):
         if row is None or row[0] < oldest_ms:
             rows.append((None, None))
             continue

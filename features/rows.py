@@ -1,15 +1,17 @@
 """Feature rows in Redis: one packed row per entity and view, written versioned, read as a matrix.
 
 Layout of a row: 1 byte version, 8 bytes event time (milliseconds UTC, big-endian), one little-endian
-float32 per column in the order of ``View.columns``. NaN is a missing value. A row of another version or
-width reads as absent; a row older than the view's ``ttl_days`` is stale: its values read as missing but
-its age is told, so that stale and never-written can be counted apart.
+float32 per column in the order of ``View.columns``. NaN is a missing value. A column with a ``decay_s`` is
+read as what is left of it at the reader's moment. A row of another version or width reads as absent; a row
+older than the view's ``ttl_days`` is stale: its values read as missing but its age is told, so that stale and
+never-written can be counted apart.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from importlib import resources
 from typing import Any
 
@@ -18,6 +20,7 @@ from numpy.typing import NDArray
 
 from features.names import View
 from timelines.client import mget
+from timelines.commands import KEYS_PER_CALL
 from timelines.keys import Keyspace
 
 ROW_VERSION = 1
@@ -90,6 +93,15 @@ def unpack_rows(view: View, blobs: Sequence[bytes | None]) -> tuple[FloatMatrix,
     return matrix, ts_ms
 
 
+def at_age(view: View, values: FloatMatrix, age_ms: NDArray[np.float64]) -> FloatMatrix:
+    """``values`` [n, columns] of rows that are ``age_ms`` [n] old: decaying columns as they are by now."""
+    columns, lifetimes_ms = _decaying(view)
+    if len(columns):
+        left = np.exp(-np.maximum(age_ms, 0.0)[:, None] / lifetimes_ms)
+        values[:, columns] = values[:, columns] * left
+    return values
+
+
 def decode_rows(
     view: View, blobs: Sequence[bytes | None], now_ms: int
 ) -> tuple[FloatMatrix, NDArray[np.float64]]:
@@ -97,7 +109,7 @@ def decode_rows(
     matrix, ts_ms = unpack_rows(view, blobs)
     age = np.where(ts_ms < 0, np.nan, (now_ms - ts_ms) / 1000.0)
     matrix[~(age <= _ttl_seconds(view))] = np.nan
-    return matrix, age
+    return at_age(view, matrix, np.asarray(age * 1000, dtype=np.float64)), age
 
 
 def load_functions(client: Any) -> None:
@@ -107,19 +119,25 @@ def load_functions(client: Any) -> None:
 
 
 def put_rows(
-    pipe: Any, keys: Keyspace, view: View, ids: Iterable[Sequence[int]], rows: Iterable[bytes]
+    pipe: Any,
+    keys: Keyspace,
+    view: View,
+    ids: Iterable[Sequence[int]] | NDArray[np.int64],
+    rows: Iterable[bytes],
 ) -> None:
-    """Queue versioned upserts on a redis-py pipeline, sync or asyncio: one call per partition.
+    """Queue versioned upserts on a redis-py pipeline, sync or asyncio: calls of one partition each.
+
+    ``ids`` are [n, entities].
 
     ``load_functions`` must have run on the server. A row older than the stored one changes nothing.
     Rows are kept twice their ttl, so that a stale one can be told from an absent one.
     """
-    placed = [
-        (entity[0] % keys.partitions, (row_key(keys, view, entity), row))
-        for entity, row in zip(ids, rows, strict=True)
-    ]
-    for group in by_partition([partition for partition, _ in placed]):
-        put_encoded(pipe, [placed[index][1] for index in group], keep_seconds=2 * _ttl_seconds(view))
+    places = np.asarray(ids if isinstance(ids, np.ndarray) else list(ids), dtype=np.int64)
+    placed = list(zip(_row_keys(keys, view, places), rows, strict=True)) if len(places) else []
+    for group in by_partition((places[:, 0] % keys.partitions).tolist() if len(places) else ()):
+        for start in range(0, len(group), KEYS_PER_CALL):
+            part = [placed[index] for index in group[start : start + KEYS_PER_CALL]]
+            put_encoded(pipe, part, keep_seconds=2 * _ttl_seconds(view))
 
 
 def put_encoded(pipe: Any, rows: Sequence[tuple[str, bytes]], keep_seconds: int) -> None:
@@ -195,6 +213,16 @@ def in_order(
     return blobs
 
 
+@lru_cache
+def _decaying(view: View) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+    """The places of the decaying columns, and their lifetimes in ms."""
+    lifetimes = [(place, f.decay_s) for place, f in enumerate(view.features) if f.decay_s is not None]
+    return (
+        np.array([place for place, _ in lifetimes], dtype=np.intp),
+        np.array([seconds * 1000 for _, seconds in lifetimes]),
+    )
+
+
 def _ttl_seconds(view: View) -> int:
     return view.ttl_days * DAY_SECONDS
 
@@ -202,7 +230,7 @@ def _ttl_seconds(view: View) -> int:
 def _row_keys(keys: Keyspace, view: View, ids: NDArray[np.int64]) -> list[str]:
     if ids.shape[1] == 1:
         return keys.keys(f"feature:{view.name}", ids[:, 0].tolist())
-    return [row_key(keys, view, entity) for entity in ids.tolist()]
+    return keys.pair_keys(f"feature:{view.name}", ids.tolist())
 
 
 def _distinct(ids: Sequence[NDArray[np.int64]]) -> tuple[NDArray[np.int64], NDArray[np.intp]]:

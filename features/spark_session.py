@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path
 
 from pyspark import SparkConf
@@ -34,7 +36,16 @@ def spark_conf(settings: FeatureSettings) -> dict[str, str]:
     }
 
 
+def use_this_python() -> None:
+    """Have Spark's workers run on this process's interpreter; call it before a session starts.
+
+    They would take the first ``python3`` on PATH, and refuse to work with another version.
+    """
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+
+
 def spark_session(settings: FeatureSettings) -> SparkSession:
     """The running session, or a new one; the JVM starts once per process."""
+    use_this_python()
     builder = SparkSession.builder.config(conf=SparkConf().setAll(list(spark_conf(settings).items())))
     return builder.getOrCreate()

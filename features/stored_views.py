@@ -17,12 +17,12 @@ from feast.protos.feast.types.EntityKey_pb2 import EntityKey
 from feast.protos.feast.types.Value_pb2 import Value
 from feast.types import Float32, Int64
 
-from features.names import VIEWS, Feature, View
-from features.rows import HEADER_BYTES, encode_rows, row_key, unpack_rows
+from features.names import ONLINE_VIEWS, VIEWS, Feature, View
+from features.rows import HEADER_BYTES, at_age, encode_rows, row_key, unpack_rows
 from timelines.keys import Keyspace
 
 ENCODED_VERSION = 129
-_VOCABULARY = {view.name: view for view in VIEWS}
+_VOCABULARY = {view.name: view for view in (*VIEWS, *ONLINE_VIEWS)}
 
 WriteRow = tuple[EntityKey, Mapping[str, Value], datetime, datetime | None]
 TimedValues = tuple[int, dict[str, Value]]
@@ -44,8 +44,8 @@ class StoredView(Protocol):
         """Rows as they are stored."""
         ...
 
-    def decode(self, blobs: Sequence[bytes | None]) -> list[TimedValues | None]:
-        """Event time (ms) and values of each row; None where there is none."""
+    def decode(self, blobs: Sequence[bytes | None], now_ms: int) -> list[TimedValues | None]:
+        """Event time (ms) and values at ``now_ms`` of each row; None where there is none."""
         ...
 
 
@@ -69,8 +69,9 @@ class PackedView:
         )
         return encode_rows(self.view, times, matrix)
 
-    def decode(self, blobs: Sequence[bytes | None]) -> list[TimedValues | None]:
+    def decode(self, blobs: Sequence[bytes | None], now_ms: int) -> list[TimedValues | None]:
         matrix, times = unpack_rows(self.view, blobs)
+        matrix = at_age(self.view, matrix, (now_ms - times).astype(np.float64))
         columns = self.view.columns
         return [
             None
@@ -106,7 +107,7 @@ class EncodedView:
             for _, values, when, _ in rows
         ]
 
-    def decode(self, blobs: Sequence[bytes | None]) -> list[TimedValues | None]:
+    def decode(self, blobs: Sequence[bytes | None], now_ms: int) -> list[TimedValues | None]:
         return [None if blob is None or blob[0] != ENCODED_VERSION else _decoded(blob) for blob in blobs]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-from confluent_kafka import KafkaError, KafkaException, TopicPartition
+from confluent_kafka import ConsumerGroupTopicPartitions, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec
 
 from ingestion.publisher import LogUnavailableError
@@ -75,6 +75,30 @@ def end_offsets(
         return _ends(admin, _partitions(admin, [topic.full_name(namespace) for topic in topics]))
     except KafkaException as error:
         raise LogUnavailableError(f"Kafka does not answer: {error.args[0].str()}.") from error
+
+
+def place_group(settings: KafkaSettings, group: str, topics: Sequence[str], from_ms: int | None) -> None:
+    """Make a consumer group without members start at the first records of a moment (ms UTC), else at the
+    beginning of each of these topics (names on the broker).
+
+    Raises:
+        LogUnavailableError: the broker does not answer, or the group has members.
+    """
+    admin = _admin(settings)
+    spec = OffsetSpec.earliest() if from_ms is None else OffsetSpec.for_timestamp(from_ms)
+    try:
+        parts = _partitions(admin, topics)
+        answers = admin.list_offsets(dict.fromkeys(parts, spec), request_timeout=REQUEST_S)
+        ends = _ends(admin, parts)
+        found = {(part.topic, part.partition): answer.result().offset for part, answer in answers.items()}
+        # A partition without a record of that moment or later is read from its end.
+        places = [
+            TopicPartition(*place, offset if offset >= 0 else ends[place]) for place, offset in found.items()
+        ]
+        request = [ConsumerGroupTopicPartitions(group, places)]
+        admin.alter_consumer_group_offsets(request)[group].result(REQUEST_S)
+    except KafkaException as error:
+        raise LogUnavailableError(f"Kafka did not place the group {group}: {error.args[0].str()}.") from error
 
 
 def _partitions(admin: AdminClient, names: Sequence[str]) -> list[TopicPartition]:

@@ -11,6 +11,8 @@ from typing import Literal
 
 import msgspec
 
+Verdict = Literal["allow", "limit", "quarantine"]
+
 
 class Event(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="type"):
     """What every event carries."""
@@ -39,6 +41,29 @@ class FollowChanged(Event, frozen=True, tag="follow_changed"):
     follower_id: int
     followee_id: int
     active: bool
+
+
+class MuteChanged(Event, frozen=True, tag="mute_changed"):
+    """``user_id`` wants to see nothing of ``muted_id`` (``active``), or sees it again."""
+
+    user_id: int
+    muted_id: int
+    active: bool
+
+
+class BlockChanged(Event, frozen=True, tag="block_changed"):
+    """``user_id`` and ``blocked_id`` see nothing of each other (``active``), or may again."""
+
+    user_id: int
+    blocked_id: int
+    active: bool
+
+
+class MutedWordsChanged(Event, frozen=True, tag="muted_words_changed"):
+    """All the words and hashtags that ``user_id`` keeps out of the feed from now on."""
+
+    user_id: int
+    words: tuple[str, ...]
 
 
 class TweetCreated(Event, frozen=True, tag="tweet_created"):
@@ -113,6 +138,43 @@ class ClientReport(Event, frozen=True, tag="client_report"):
     ms: int | None = None
 
 
+Tier = Literal["push", "throttle", "pull"]
+
+
+class FanOutChanged(Event, frozen=True, tag="fan_out_changed"):
+    """From now on authors with fewer than ``push_below`` followers are pushed at once, with ``pull_above`` or
+    more pulled at read, those between pushed at ``throttled_per_second`` deliveries for all of them.
+    """
+
+    push_below: int
+    pull_above: int
+    throttled_per_second: int
+
+
+class AuthorTierChanged(Event, frozen=True, tag="author_tier_changed"):
+    """``tier`` overrides what an author's number of followers says; None takes the override back."""
+
+    author_id: int
+    tier: Tier | None
+
+
+class MarkChanged(Event, frozen=True, tag="mark_changed"):
+    """A tweet or an account is limited (no candidate for ranking), quarantined (nor counted in trends), or
+    allowed again. A person's word outranks every rule's, whenever they were said.
+    """
+
+    target: Literal["tweet", "account"]
+    target_id: int
+    verdict: Verdict
+    reason: str
+    by_person: bool = False
+
+    @property
+    def rank(self) -> tuple[bool, int, str]:
+        """Position among the marks of one target: the largest wins."""
+        return (self.by_person, *self.order)
+
+
 class ClockAdvanced(Event, frozen=True, tag="clock_advanced"):
     """Event time has reached ``ts``; written to every partition at the end of a replay."""
 
@@ -120,12 +182,18 @@ class ClockAdvanced(Event, frozen=True, tag="clock_advanced"):
 AnyEvent = (
     AccountRegistered
     | FollowChanged
+    | MuteChanged
+    | BlockChanged
+    | MutedWordsChanged
     | TweetCreated
     | TweetDeleted
     | RetweetChanged
     | LikeChanged
     | Impression
     | ClientReport
+    | FanOutChanged
+    | AuthorTierChanged
+    | MarkChanged
     | ClockAdvanced
 )
 

@@ -16,22 +16,26 @@ import msgspec
 
 from ingestion.events import (
     AccountRegistered,
+    BlockChanged,
     ClientReport,
     Event,
     FollowChanged,
     Impression,
     LikeChanged,
+    MuteChanged,
+    MutedWordsChanged,
     RetweetChanged,
     TweetCreated,
     TweetDeleted,
 )
-from ingestion.topics import ENGAGEMENTS, FOLLOWS, IMPRESSIONS, REPORTS, TWEETS, USERS, Topic
+from ingestion.topics import ENGAGEMENTS, FOLLOWS, IMPRESSIONS, REPORTS, RESTRICTIONS, TWEETS, USERS, Topic
 
 PARTITION_COLUMN = "day"
 
 TOPIC_EVENTS: dict[Topic, tuple[type[Event], ...]] = {
     USERS: (AccountRegistered,),
     FOLLOWS: (FollowChanged,),
+    RESTRICTIONS: (MuteChanged, BlockChanged, MutedWordsChanged),
     TWEETS: (TweetCreated, TweetDeleted, RetweetChanged),
     ENGAGEMENTS: (LikeChanged,),
     IMPRESSIONS: (Impression,),

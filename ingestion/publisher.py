@@ -12,7 +12,7 @@ from confluent_kafka import KafkaException, Producer
 
 from ingestion.events import ClockAdvanced, Event, encode
 from ingestion.settings import KafkaSettings
-from ingestion.topics import EVENT_TOPICS, Topic, route
+from ingestion.topics import EVENT_TOPICS, TOPICS, Topic, route
 
 QUEUE_MESSAGES = 50_000
 QUEUE_KIB = 64 * 1024
@@ -78,7 +78,7 @@ class KafkaPublisher:
     ) -> None:
         self._namespace = namespace
         self._patience_s = patience_s
-        self._topics = {topic.name: topic.full_name(namespace) for topic in EVENT_TOPICS}
+        self._topics = {topic.name: topic.full_name(namespace) for topic in TOPICS}
         self._producer = Producer(
             {
                 "bootstrap.servers": settings.bootstrap,

@@ -6,11 +6,17 @@ from dataclasses import dataclass
 
 from ingestion.events import (
     AccountRegistered,
+    AuthorTierChanged,
+    BlockChanged,
     ClientReport,
     Event,
+    FanOutChanged,
     FollowChanged,
     Impression,
     LikeChanged,
+    MarkChanged,
+    MuteChanged,
+    MutedWordsChanged,
     RetweetChanged,
     TweetCreated,
     TweetDeleted,
@@ -35,14 +41,19 @@ class Topic:
 
 USERS = Topic("users", partitions=4, retention_ms=-1, compacted=True)
 FOLLOWS = Topic("follows", partitions=4, retention_ms=-1, compacted=True)
+RESTRICTIONS = Topic("restrictions", partitions=4, retention_ms=-1, compacted=True)
 TWEETS = Topic("tweets", partitions=4, retention_ms=30 * DAY_MS)
 ENGAGEMENTS = Topic("engagements", partitions=4, retention_ms=30 * DAY_MS)
 IMPRESSIONS = Topic("impressions", partitions=4, retention_ms=30 * DAY_MS)
 REPORTS = Topic("reports", partitions=4, retention_ms=30 * DAY_MS)
+MARKS = Topic("marks", partitions=1, retention_ms=-1, compacted=True)
+SETTINGS = Topic("settings", partitions=1, retention_ms=-1, compacted=True)
 DEAD_LETTERS = Topic("dead_letters", partitions=1, retention_ms=90 * DAY_MS)
+# What was done with each dead letter: the last word counts.
+REDRIVES = Topic("redrives", partitions=1, retention_ms=-1, compacted=True)
 
-EVENT_TOPICS = (USERS, FOLLOWS, TWEETS, ENGAGEMENTS, IMPRESSIONS, REPORTS)
-TOPICS = (*EVENT_TOPICS, DEAD_LETTERS)
+EVENT_TOPICS = (USERS, FOLLOWS, RESTRICTIONS, TWEETS, ENGAGEMENTS, IMPRESSIONS, REPORTS)
+TOPICS = (*EVENT_TOPICS, MARKS, SETTINGS, DEAD_LETTERS, REDRIVES)
 
 
 def route(event: Event) -> tuple[Topic, bytes]:
@@ -52,6 +63,12 @@ def route(event: Event) -> tuple[Topic, bytes]:
             return USERS, b"%d" % event.user_id
         case FollowChanged():
             return FOLLOWS, b"%d:%d" % (event.followee_id, event.follower_id)
+        case MuteChanged():
+            return RESTRICTIONS, b"%d:%d:mute" % (event.user_id, event.muted_id)
+        case BlockChanged():
+            return RESTRICTIONS, b"%d:%d:block" % (event.user_id, event.blocked_id)
+        case MutedWordsChanged():
+            return RESTRICTIONS, b"%d:words" % event.user_id
         case TweetCreated() | TweetDeleted():
             return TWEETS, b"%d" % event.author_id
         case RetweetChanged():
@@ -62,4 +79,10 @@ def route(event: Event) -> tuple[Topic, bytes]:
             return IMPRESSIONS, b"%d" % event.user_id
         case ClientReport():
             return REPORTS, b"%d" % event.user_id
+        case FanOutChanged():
+            return SETTINGS, b"fan_out"
+        case AuthorTierChanged():
+            return SETTINGS, b"author:%d" % event.author_id
+        case MarkChanged():
+            return MARKS, b"%b:%d" % (event.target.encode(), event.target_id)
     raise ValueError(f"{type(event).__name__} has no topic of its own.")

@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
-from ingestion.topics import ENGAGEMENTS, EVENT_TOPICS, FOLLOWS, TWEETS, USERS, Topic
+from ingestion.topics import (
+    ENGAGEMENTS,
+    EVENT_TOPICS,
+    FOLLOWS,
+    IMPRESSIONS,
+    REPORTS,
+    RESTRICTIONS,
+    SETTINGS,
+    TWEETS,
+    USERS,
+    Topic,
+)
 
 JOB_TOPICS: dict[str, tuple[Topic, ...]] = {
-    "timelines": (USERS, FOLLOWS, TWEETS),
-    "content": (USERS, TWEETS, ENGAGEMENTS),
-    "engagement": (FOLLOWS, TWEETS, ENGAGEMENTS),
+    "timelines": (USERS, FOLLOWS, TWEETS, SETTINGS),
+    "content": (USERS, RESTRICTIONS, TWEETS, ENGAGEMENTS),
+    "records": (USERS, FOLLOWS, TWEETS, ENGAGEMENTS),
+    "engagement": (FOLLOWS, TWEETS, ENGAGEMENTS, IMPRESSIONS, REPORTS),
+    "safety": (USERS, FOLLOWS, TWEETS, ENGAGEMENTS),
     "trends": (TWEETS,),
     "archive": EVENT_TOPICS,
 }

@@ -10,7 +10,8 @@ from fastapi import FastAPI, Request, Response
 from redis.exceptions import RedisError
 
 from ingestion.api import auth, problems
-from serving.api import feed, health, page, reads
+from serving.api import feed, health, lists, page, reads
+from serving.archive import ArchiveUnavailableError
 from serving.feed.cursor import CursorError
 from serving.feed.feed import FeedUnavailableError
 from serving.feed.snapshot import SnapshotGoneError
@@ -49,12 +50,13 @@ def install(app: FastAPI) -> None:
     metrics = ServingMetrics()
     app.state.serving_metrics = metrics
     app.add_middleware(RequestTimer, metrics=metrics)
-    for module in (feed, reads, health, page):
+    for module in (feed, reads, lists, health, page):
         app.include_router(module.router)
     app.add_exception_handler(CursorError, _bad_cursor)
     app.add_exception_handler(SnapshotGoneError, _ranking_gone)
     app.add_exception_handler(FeedUnavailableError, _redis_unavailable)
     app.add_exception_handler(RedisError, _redis_unavailable)
+    app.add_exception_handler(ArchiveUnavailableError, _records_unavailable)
 
 
 @asynccontextmanager
@@ -73,6 +75,13 @@ async def _bad_cursor(request: Request, error: Exception) -> Response:
 async def _ranking_gone(request: Request, error: Exception) -> Response:
     return problems.response(
         request, 410, "The ranking that this cursor continues is kept no longer: start again."
+    )
+
+
+async def _records_unavailable(request: Request, error: Exception) -> Response:
+    logger.warning("The records do not answer: %s", error)
+    return problems.response(
+        request, 503, "The records cannot be read at the moment.", headers={"Retry-After": "1"}
     )
 
 

@@ -5,12 +5,13 @@ Each method is one round trip: keys of one partition go in one MGET, all of them
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from serving.shapes import Trends, Tweet, TweetCounts, TweetViewer, User, rfc3339
-from timelines import bodies
+from serving.archive import Archive
+from serving.shapes import Trends, Tweet, TweetCounts, TweetViewer, User, UserViewer, rfc3339
+from timelines import bodies, marks
 from timelines.client import mget
 from timelines.keys import Keyspace
 
@@ -54,13 +55,22 @@ class Reads:
 
     redis: Any = field(repr=False)
     keys: Keyspace
+    archive: Archive | None = None
 
     async def bodies(self, tweet_ids: Sequence[int]) -> list[bodies.TweetBody | None]:
-        """One per id; None where no body has arrived; tombstones as they are."""
+        """One per id; None where no body has arrived; tombstones as they are.
+
+        What the store lacks is looked up in the records.
+        """
         batch = _Batch(self.redis, self.keys)
         places = batch.values("tweet", tweet_ids)
         answers = await batch.execute()
-        return [bodies.decode_body(answers[command][index]) for command, index in places]
+        found = [bodies.decode_body(answers[command][index]) for command, index in places]
+        missing = [tweet_id for tweet_id, body in zip(tweet_ids, found, strict=True) if body is None]
+        if self.archive is None or not missing:
+            return found
+        stored = await self.archive.bodies(missing)
+        return [body or stored.get(tweet_id) for tweet_id, body in zip(tweet_ids, found, strict=True)]
 
     async def tweet_counts(self, tweet_ids: Sequence[int]) -> list[TweetCounts]:
         batch = _Batch(self.redis, self.keys)
@@ -81,13 +91,43 @@ class Reads:
             for like, retweet in zip(likes, retweets, strict=True)
         ]
 
+    async def marked(self, tweet_ids: Iterable[int], account_ids: Iterable[int]) -> tuple[set[int], set[int]]:
+        """Which of these tweets and accounts are limited or quarantined."""
+        asked = {"tweet": sorted(tweet_ids), "account": sorted(account_ids)}
+        if not all(asked.values()):
+            return set(), set()
+        pipe = self.redis.pipeline(transaction=False)
+        marks.queue_severities(pipe, self.keys, asked)
+        tweets, accounts = (
+            {member for member, severity in zip(ids, marks.severities(scores), strict=True) if severity}
+            for ids, scores in zip(asked.values(), await pipe.execute(), strict=True)
+        )
+        return tweets, accounts
+
+    async def restrictions(self, reader: int) -> tuple[frozenset[int], tuple[str, ...]]:
+        """The accounts a reader mutes, blocks or is blocked by, and the words the reader mutes."""
+        pipe = self.redis.pipeline(transaction=False)
+        for key in (self.keys.muted(reader), self.keys.blocked(reader), self.keys.blocked_by(reader)):
+            pipe.zrange(key, 0, -1, withscores=True)
+        pipe.get(self.keys.muted_words(reader))
+        *sets, words = await pipe.execute()
+        return _members(sets), bodies.decode_words(words)
+
+    async def blocked(self, reader: int) -> frozenset[int]:
+        """The accounts that a reader blocks or is blocked by."""
+        pipe = self.redis.pipeline(transaction=False)
+        for key in (self.keys.blocked(reader), self.keys.blocked_by(reader)):
+            pipe.zrange(key, 0, -1, withscores=True)
+        return _members(await pipe.execute())
+
     async def users(self, reader: int, user_ids: Sequence[int]) -> dict[int, User]:
         """The accounts with a card, as ``reader`` sees them."""
         ids = list(dict.fromkeys(user_ids))
         if not ids:
             return {}
         batch = _Batch(self.redis, self.keys)
-        batch.command().zmscore(self.keys.followees(reader), ids)
+        for key in (self.keys.followees(reader), self.keys.muted(reader), self.keys.blocked(reader)):
+            batch.command().zmscore(key, ids)
         for user in ids:
             batch.command().zscore(self.keys.followees(user), reader)
         cards = batch.values("account", ids)
@@ -98,14 +138,21 @@ class Reads:
             card = bodies.decode_card(answers[cards[place][0]][cards[place][1]])
             if card is not None:
                 count = bodies.decode_account_counts(answers[counts[place][0]][counts[place][1]])
-                follows, followed_by = _active(answers[0][place]), _active(answers[1 + place])
-                users[user] = _user(card, count, follows, followed_by)
+                viewer: UserViewer = {
+                    "follows": _active(answers[0][place]),
+                    "followed_by": _active(answers[3 + place]),
+                    "muted": _active(answers[1][place]),
+                    "blocked": _active(answers[2][place]),
+                }
+                users[user] = _user(card, count, viewer)
         return users
 
     async def tweet(self, reader: int, tweet_id: int) -> Tweet | None:
         """The tweet as ``reader`` sees it; None where there is none, or none for this reader."""
         body = (await self.bodies([tweet_id]))[0]
         if body is None or body.deleted:
+            return None
+        if _active(await self.redis.zscore(self.keys.blocked_by(reader), body.author_id)):
             return None
         users = await self.users(reader, [body.author_id])
         author = users.get(body.author_id) or nameless(body.author_id)
@@ -190,6 +237,10 @@ def tweet_shape(
     return shape
 
 
+def _members(sets: Sequence[Sequence[tuple[bytes, float]]]) -> frozenset[int]:
+    return frozenset(int(member) for members in sets for member, score in members if _active(score))
+
+
 def _active(score: float | None) -> bool:
     return score is not None and bool(int(score) & 1)
 
@@ -204,7 +255,7 @@ def _tweet_counts(stored: bytes | None) -> TweetCounts:
     }
 
 
-def _user(card: bodies.AccountCard, counts: bodies.AccountCounts, follows: bool, followed_by: bool) -> User:
+def _user(card: bodies.AccountCard, counts: bodies.AccountCounts, viewer: UserViewer) -> User:
     user: User = {
         "id": str(card.user_id),
         "handle": card.handle,
@@ -215,7 +266,7 @@ def _user(card: bodies.AccountCard, counts: bodies.AccountCounts, follows: bool,
             "following": counts.following,
             "tweets": counts.tweets,
         },
-        "viewer": {"follows": follows, "followed_by": followed_by, "muted": False, "blocked": False},
+        "viewer": viewer,
     }
     if card.place is not None:
         user["place"] = card.place

@@ -16,11 +16,14 @@ from typing import Any, Literal
 from redis.exceptions import RedisError
 
 from ingestion.publisher import KafkaPublisher, LogUnavailableError
+from records.connections import open_engine
+from serving.archive import Archive
 from serving.feed.cursor import CursorSigner, load_key
 from serving.feed.feed import OPERATIONAL, Clock, Feed, FeedLimits, Models
 from serving.feed.pipelines import Stores
 from serving.feed.side_effects import Impressions
 from serving.feed.snapshot import Snapshots
+from serving.lists import ListPages
 from serving.metrics import ServingMetrics
 from serving.model_store import MlflowRegistry, ModelStore
 from serving.pipeline.runner import Runner
@@ -41,6 +44,7 @@ class Service:
 
     feed: Feed
     reads: Reads
+    lists: ListPages
     models: ModelStore
     metrics: ServingMetrics
     impressions: Impressions
@@ -50,16 +54,17 @@ class Service:
         return self.feed.runner.clock()
 
     async def readiness(self) -> Readiness:
-        """Without Redis nothing can be answered; without a model the feed is chronological."""
+        """Without the store the records answer, without both nothing; without a model it is chronological."""
         dependencies = {"redis": "ok", "model": self.models.problem or "ok"}
         try:
             await self.reads.redis.ping()
         except (RedisError, OSError) as error:
             dependencies["redis"] = str(error) or type(error).__name__
+        dependencies["records"] = await self.lists.archive.problem() or "ok"
         dependencies["kafka"] = self.impressions.problem or "ok"
         model = self.models.current
         status: Literal["ready", "degraded", "unavailable"] = "ready"
-        if dependencies["redis"] != "ok":
+        if dependencies["redis"] != "ok" and dependencies["records"] != "ok":
             status = "unavailable"
         elif any(state != "ok" for state in dependencies.values()):
             status = "degraded"
@@ -77,12 +82,13 @@ def build_feed(
     impressions: Impressions,
     clock: Clock,
     metrics: ServingMetrics,
+    archive: Archive | None = None,
 ) -> Feed:
     """The feed over an asyncio redis-py client that does not decode, or its in-memory twin."""
     section = settings.serving
     keys = Keyspace(settings.namespace, settings.redis.partitions)
     return Feed(
-        Stores(redis, keys, HomeReader(redis, keys, settings.timelines)),
+        Stores(redis, keys, HomeReader(redis, keys, settings.timelines), archive),
         models,
         Runner(clock.seconds, OPERATIONAL, lambda name, _: metrics.side_effect_errors.labels(name).inc()),
         Snapshots(redis, keys, section.snapshot_seconds),
@@ -113,15 +119,20 @@ async def open_service(settings: ServingSettings, metrics: ServingMetrics) -> As
         publisher, metrics.impressions.inc, metrics.impressions_dropped.inc, (LogUnavailableError,)
     )
     clock = Clock(lambda: time.time_ns() // 1_000_000, lambda: secrets.token_hex(16), time.perf_counter)
-    feed = build_feed(settings, redis, models, impressions, clock, metrics)
+    engine = open_engine(settings.records, settings.namespace)
+    archive = Archive.of(engine, section.records_ms / 1000)
+    feed = build_feed(settings, redis, models, impressions, clock, metrics, archive)
+    lists = ListPages(feed.stores.reads, archive, feed.signer)
     models.start()
     # What was made until here lives as long as the process: collections need not go through it again.
     gc.freeze()
     try:
-        yield Service(feed, feed.stores.reads, models, metrics, impressions, settings.security.dev_login)
+        dev_login = settings.security.dev_login
+        yield Service(feed, feed.stores.reads, lists, models, metrics, impressions, dev_login)
     finally:
         models.stop()
         await feed.runner.drain()
         with contextlib.suppress(LogUnavailableError):
             await asyncio.to_thread(publisher.close)
+        await engine.dispose()
         await redis.aclose()

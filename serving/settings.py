@@ -8,6 +8,7 @@ from pydantic import Field
 
 from features.settings import FeatureSettings
 from ingestion.settings import Section, TidelineSettings
+from records.settings import RecordsSettings
 from timelines.settings import RedisSettings, TimelineSettings
 from training.settings import MlflowSettings
 
@@ -16,8 +17,8 @@ class ServingSection(Section):
     """``deadline_ms`` is what ranking may take before the feed turns chronological.
 
     ``candidates``: how many of the newest collapsed tweets are ranked. ``snapshot_seconds``: how long a
-    ranking can be scrolled. ``cursor_key``: file with the key that signs cursors; made on the first start,
-    and to be the same on every host of a deployment.
+    ranking can be scrolled. ``records_ms``: how long PostgreSQL is waited for. ``cursor_key``: file with the
+    key that signs cursors; made on the first start, and to be the same on every host of a deployment.
     """
 
     deadline_ms: int = Field(default=200, ge=1)
@@ -27,6 +28,7 @@ class ServingSection(Section):
     redis_timeout_ms: int = Field(default=1000, ge=1)
     redis_connections: int = Field(default=64, ge=1)
     redis_wait_ms: int = Field(default=200, ge=1)
+    records_ms: int = Field(default=500, ge=1)
     cursor_key: Path = Path(".tideline/keys/cursor.key")
 
 
@@ -34,6 +36,7 @@ class ServingSettings(TidelineSettings):
     """What the ranking service reads from the environment and the TOML files."""
 
     redis: RedisSettings = Field(default_factory=RedisSettings)
+    records: RecordsSettings = Field(default_factory=RecordsSettings)
     timelines: TimelineSettings = Field(default_factory=TimelineSettings)
     mlflow: MlflowSettings = Field(default_factory=MlflowSettings)
     features: FeatureSettings = Field(default_factory=FeatureSettings)

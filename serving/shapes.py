@@ -154,6 +154,18 @@ class FeedDelta(TypedDict):
     items: list[FeedItem]
 
 
+class TweetPage(TypedDict):
+    items: list[Tweet]
+    next_cursor: str | None
+    has_more: bool
+
+
+class UserPage(TypedDict):
+    items: list[User]
+    next_cursor: str | None
+    has_more: bool
+
+
 class Trend(TypedDict):
     term: str
     rank: int

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from stack.layout import Layout
 from stack.plan import Plan
 from stack.ports import LOOPBACK
+from stack.servers import postgres
 from timelines.settings import TimelineSettings
 
 
@@ -19,6 +20,7 @@ class Choices:
     namespace: str = ""
     dev_login: bool = False
     push_below: int = TimelineSettings().push_below
+    pull_above: int = TimelineSettings().pull_above
 
 
 def sections(plan: Plan, choices: Choices) -> dict[str, dict[str, str | bool | int]]:
@@ -27,9 +29,11 @@ def sections(plan: Plan, choices: Choices) -> dict[str, dict[str, str | bool | i
     return {
         "kafka": {"bootstrap": f"{LOOPBACK}:{plan.ports['kafka']}"},
         "redis": {"url": f"redis://{LOOPBACK}:{plan.ports['valkey']}/0"},
+        "records": {"dsn": postgres.dsn(plan)},
         "flink": {
             "rest": f"{LOOPBACK}:{plan.ports['flink']}",
             "checkpoint_dir": str(home / "flink" / "checkpoints"),
+            "savepoint_dir": str(home / "flink" / "savepoints"),
         },
         "mlflow": {
             "tracking_uri": plan.address("mlflow"),
@@ -37,7 +41,7 @@ def sections(plan: Plan, choices: Choices) -> dict[str, dict[str, str | bool | i
         },
         "api": {"url": plan.address("api")},
         "serving": {"cursor_key": str(home / "keys" / "cursor.key")},
-        "timelines": {"push_below": choices.push_below},
+        "timelines": {"push_below": choices.push_below, "pull_above": choices.pull_above},
         "lake": {"path": str(home / "lake")},
         "features": {
             "offline": str(home / "offline"),

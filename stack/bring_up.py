@@ -24,6 +24,7 @@ def bring_up(
     dev_login: bool,
     echo: Echo,
     push_below: int | None = None,
+    pull_above: int | None = None,
 ) -> Plan:
     """Start what is asked for, or give a running stack other choices; those not made stay as they were.
 
@@ -35,6 +36,7 @@ def bring_up(
         settings.namespace if namespace is None else namespace,
         dev_login,
         settings.timelines.push_below if push_below is None else push_below,
+        settings.timelines.pull_above if pull_above is None else pull_above,
     )
     report = _progress(echo)
     started = lifecycle.running(layout) is None
@@ -58,12 +60,16 @@ def bring_up(
 
 
 def _fill(plan: Plan, namespace: str, echo: Echo) -> None:
-    """Topics, the store's functions, and the jobs that ran before."""
+    """Topics, tables, the store's functions, and the jobs that ran before."""
     if "kafka" in plan.servers:
         from ingestion.admin import create_topics
         from ingestion.settings import TidelineSettings
 
         create_topics(TidelineSettings(home=plan.home).kafka, namespace)
+    if "postgres" in plan.servers or "relay" in plan.servers:
+        from records.migrate import migrate
+
+        migrate(StackSettings(home=plan.home).records, namespace)
     if "valkey" in plan.servers:
         import redis
 

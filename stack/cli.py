@@ -11,12 +11,16 @@ import typer
 
 from stack.commands import (
     bench,
+    dead_letters,
     demo,
     down,
+    fan_out,
     features,
     jobs,
     logs,
+    marks,
     rebuild,
+    records,
     replay,
     status,
     token,
@@ -50,7 +54,11 @@ for command in (
 ):
     app.command()(command)
 app.add_typer(jobs.app, name="jobs")
+app.add_typer(fan_out.app, name="fan-out")
+app.add_typer(dead_letters.app, name="dead-letters")
 app.add_typer(features.app, name="features")
+app.add_typer(marks.app, name="marks")
+app.add_typer(records.app, name="records")
 
 
 def _interrupted(number: int, frame: FrameType | None) -> None:

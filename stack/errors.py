@@ -17,6 +17,7 @@ KNOWN = frozenset(
         "ingestion.world.plan.WorldError",
         "pipelines.batch.quality.DataQualityError",
         "pipelines.stream.connectors.MissingTopicsError",
+        "records.migrate.RecordsUnavailableError",
         "stack.demo.probe.ProbeError",
         "training.bundle.BundleError",
         "training.dataset.DatasetError",

@@ -1,47 +1,30 @@
-"""The Flink jobs: submitted by ``flink run -py``, watched over REST, given back their last checkpoint."""
+"""The Flink jobs of a stack: submitted, watched over REST, given back their state."""
 
 from __future__ import annotations
 
-import fcntl
-import os
-import re
-import subprocess
-import sys
 import time
 import urllib.request
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 
+from ingestion.admin import place_group
+from ingestion.settings import KafkaSettings
 from pipelines import submit
 from pipelines.jobs import JOB_TOPICS
+from stack import lifecycle, savepoints, submission
 from stack.errors import UserError
 from stack.layout import Layout
+from stack.locks import exclusive
 from stack.plan import Plan
 from stack.readiness import get_json
-from stack.servers.flink import distribution, environment
+from stack.wanted import WantedJob, WantedJobs
 
-SUBMITTED = re.compile(r"JobID ([0-9a-f]{32})")
 ENDED = ("FINISHED", "FAILED", "CANCELED")
-
-
-class WantedJob(msgspec.Struct, frozen=True):
-    """A job that should run: ``file`` submits it when called with ``name`` or ``name=<checkpoint URI>``.
-
-    ``name`` is also its checkpoint folder's.
-    """
-
-    namespace: str
-    name: str
-    file: str
-
-    @property
-    def title(self) -> str:
-        """The name on the cluster, as ``pipelines.stream.connectors.job_name`` gives it."""
-        return f"{self.namespace or 'main'}-{self.name}"
+POLL_SECONDS = 0.2
 
 
 @dataclass(frozen=True)
@@ -66,6 +49,7 @@ class JobControl:
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
         self._rest = plan.address("flink")
+        self._wanted = WantedJobs(plan.layout)
 
     @property
     def layout(self) -> Layout:
@@ -85,108 +69,143 @@ class JobControl:
         return {job.title: job for job in reversed(self.jobs()) if job.state not in ENDED}
 
     def submit(self, wanted: Sequence[WantedJob]) -> list[str]:
-        """Submit those that do not run, each from its last retained checkpoint; return their titles.
+        """Submit those that do not run, each from its newest checkpoint or savepoint; return their titles.
 
         ``UserError`` says which were refused; the others run.
         """
         with self._lock():
-            active = self.active()
-            missing = [job for job in wanted if job.title not in active]
-            self._remember([*self.wanted(), *(job for job in wanted if job not in self.wanted())])
-            failures = [failure for batch in _batches(missing) if (failure := self._run(batch))]
-        if failures:
-            raise UserError(" ".join(failures))
-        return [job.title for job in missing]
+            return self._submit(wanted, self.active())
 
     def resume(self, namespace: str | None = None) -> list[str]:
-        """Submit every wanted job (of one namespace) that does not run."""
-        return self.submit([job for job in self.wanted() if namespace in (None, job.namespace)])
+        """Submit every wanted job (of one namespace) that does not run.
+
+        While the cluster does not answer none runs: a client takes longer to start than a JobManager, and
+        tries to reach it for a minute.
+        """
+        with self._lock():
+            try:
+                active = self.active()
+            except UserError:
+                active = {}
+            wanted = [job for job in self.wanted() if namespace in (None, job.namespace)]
+            return self._submit(wanted, active)
 
     def cancel(self, titles: Sequence[str], patience: float = 60.0) -> list[str]:
-        """Cancel these jobs, wait until they have ended and forget them; their checkpoints are kept."""
+        """Cancel these jobs and wait until they have ended; their checkpoints are kept."""
         with self._lock():
-            self._remember([job for job in self.wanted() if job.title not in titles])
-            found = [job for title, job in self.active().items() if title in titles]
-            for job in found:
-                request = urllib.request.Request(  # noqa: S310 - loopback
-                    f"{self._rest}/jobs/{job.job_id}?mode=cancel", method="PATCH"
-                )
-                urllib.request.urlopen(request, timeout=10).close()  # noqa: S310
-            deadline = time.monotonic() + patience
-            while waiting := [job.title for job in found if job.title in self.active()]:
-                if time.monotonic() > deadline:
-                    raise UserError(f"These jobs did not end within {patience:.0f} s: {', '.join(waiting)}.")
-                time.sleep(0.2)
-        return [job.title for job in found]
+            self._wanted.change(titles, lambda job: msgspec.structs.replace(job, cancelled=True))
+            return self._cancel(titles, patience)
+
+    def savepoint(self, job: WantedJob, folder: Path, patience: float = 300.0) -> Path:
+        """Write a savepoint of a running job below ``folder``, and return where it is; the job goes on."""
+        return savepoints.take(
+            self._rest, self._running(job).job_id, _below(folder, job), stop=False, patience=patience
+        )
+
+    def restore(self, job: WantedJob, savepoint: Path, patience: float = 60.0) -> None:
+        """Start a job from a savepoint; one that runs is cancelled first and does again what it did since.
+
+        ``UserError`` when there is no complete savepoint, or the job does not take it.
+        """
+        found = savepoints.newest(savepoint)
+        if found is None:
+            raise UserError(f"There is no complete savepoint in {savepoint}.")
+        with self._lock():
+            self._cancel([job.title], patience)
+            chosen = msgspec.structs.replace(job, savepoint=str(found), restored_ns=time.time_ns())
+            self._wanted.remember([chosen])
+            self._submit([chosen], self.active())
+
+    def start_over(
+        self,
+        jobs: Sequence[WantedJob],
+        kafka: KafkaSettings,
+        from_ms: int | None = None,
+        patience: float = 60.0,
+    ) -> list[str]:
+        """Start jobs without state from the beginning of the log, or from that moment (ms UTC).
+
+        Those that run are cancelled first.
+
+        What they write is written again over what is there: every write may be repeated. Only the archive's
+        rows come twice, which its readers drop by event id.
+        """
+        with self._lock():
+            self._cancel([job.title for job in jobs], patience)
+            now = time.time_ns()
+            fresh = [msgspec.structs.replace(job, savepoint="", restored_ns=now) for job in jobs]
+            self._wanted.remember(fresh)
+            for job in jobs:
+                topics = [topic.full_name(job.namespace) for topic in JOB_TOPICS[job.name]]
+                place_group(kafka, job.title, topics, from_ms)
+            return self._submit(fresh, self.active())
+
+    def upgrade(self, jobs: Sequence[WantedJob], folder: Path, patience: float = 300.0) -> list[Path]:
+        """Stop jobs with a savepoint, give the TaskManager the code as it is now, start them from there.
+
+        The folder of each savepoint is remembered before it is asked for: whatever dies on the way, the job
+        comes back from the newest state there is. Other jobs go on from their checkpoints.
+        """
+        with self._lock():
+            active = self.active()
+            taken = []
+            for job in jobs:
+                if job.title not in active:
+                    raise UserError(f"The job {job.title} does not run.")
+                target = _below(folder, job)
+                known = self._wanted.known(job)
+                self._wanted.remember([msgspec.structs.replace(known, savepoint=str(target), restored_ns=0)])
+                job_id = active[job.title].job_id
+                taken.append(savepoints.take(self._rest, job_id, target, stop=True, patience=patience))
+                self._await_end([job.title], patience)
+            lifecycle.restart(self.layout, "taskmanager", patience)
+            self._submit(jobs, self.active())
+        return taken
 
     def wanted(self) -> list[WantedJob]:
         """The jobs that were submitted and not cancelled."""
-        try:
-            return msgspec.json.decode(self.layout.jobs.read_bytes(), type=list[WantedJob])
-        except (FileNotFoundError, msgspec.DecodeError):
-            return []
+        return self._wanted.running()
 
     def last_checkpoint(self, job: WantedJob) -> Path | None:
         """The newest complete checkpoint of any run of this job."""
-        folder = self.layout.data("flink") / "checkpoints" / (job.namespace or "main") / job.name
-        complete = list(folder.glob("*/chk-*/_metadata"))
-        return max(complete, key=lambda path: path.stat().st_mtime_ns).parent if complete else None
+        return self._wanted.last_checkpoint(job)
 
-    def _run(self, jobs: Sequence[WantedJob]) -> str | None:
-        """Submit jobs of one entry file by one client; the sentence of its failure, if it fails."""
-        command = ["bash", str(distribution() / "bin" / "flink"), "run", "--detached"]
-        command += ["--jobmanager", self._rest.removeprefix("http://")]
-        command += ["--pyClientExecutable", sys.executable, "--python", jobs[0].file]
-        command += [f"{job.name}{self._restore(job)}" for job in jobs]
-        env = {"TIDELINE_HOME": str(self.layout.home), "TIDELINE_NAMESPACE": jobs[0].namespace}
-        outcome = subprocess.run(  # noqa: S603
-            command,
-            env={**os.environ, **environment(self._plan), **env},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        titles = ", ".join(job.title for job in jobs)
-        log = self.layout.log(f"submit-{jobs[0].namespace or 'main'}")
-        log.write_text(outcome.stdout + outcome.stderr)
-        if outcome.returncode == 0 and len(set(SUBMITTED.findall(outcome.stdout))) == len(jobs):
-            return None
-        return f"Of {titles} not all were taken: {reason(outcome.stdout + outcome.stderr)} (log: {log})."
+    def _submit(self, wanted: Sequence[WantedJob], active: Mapping[str, RunningJob]) -> list[str]:
+        jobs = [self._wanted.known(job) for job in wanted]
+        self._wanted.remember(jobs)
+        missing = {job: self._wanted.start_point(job) for job in jobs if job.title not in active}
+        if failures := submission.submit(self._plan, missing):
+            raise UserError(" ".join(failures))
+        return [job.title for job in missing]
 
-    def _restore(self, job: WantedJob) -> str:
-        checkpoint = self.last_checkpoint(job)
-        return f"={checkpoint.as_uri()}" if checkpoint else ""
+    def _cancel(self, titles: Sequence[str], patience: float) -> list[str]:
+        found = [job for title, job in self.active().items() if title in titles]
+        for job in found:
+            request = urllib.request.Request(  # noqa: S310 - loopback
+                f"{self._rest}/jobs/{job.job_id}?mode=cancel", method="PATCH"
+            )
+            urllib.request.urlopen(request, timeout=10).close()  # noqa: S310
+        self._await_end([job.title for job in found], patience)
+        return [job.title for job in found]
 
-    def _remember(self, jobs: list[WantedJob]) -> None:
-        self.layout.jobs.parent.mkdir(parents=True, exist_ok=True)
-        part = self.layout.jobs.with_suffix(".part")
-        part.write_bytes(msgspec.json.encode(jobs))
-        part.replace(self.layout.jobs)
+    def _await_end(self, titles: Sequence[str], patience: float) -> None:
+        deadline = time.monotonic() + patience
+        while waiting := [title for title in titles if title in self.active()]:
+            if time.monotonic() > deadline:
+                raise UserError(f"These jobs did not end within {patience:.0f} s: {', '.join(waiting)}.")
+            time.sleep(POLL_SECONDS)
 
-    @contextmanager
-    def _lock(self) -> Iterator[None]:
+    def _running(self, job: WantedJob) -> RunningJob:
+        running = self.active().get(job.title)
+        if running is None:
+            raise UserError(f"The job {job.title} does not run.")
+        return running
+
+    def _lock(self) -> AbstractContextManager[None]:
         """One submission at a time: a supervisor that resumes and a person who submits may meet."""
-        self.layout.run.mkdir(parents=True, exist_ok=True)
-        with (self.layout.run / "jobs.lock").open("w") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            yield
+        return exclusive(self.layout.run / "jobs.lock")
 
 
-def _batches(jobs: Sequence[WantedJob]) -> list[list[WantedJob]]:
-    """A client is a JVM and a Python, which cost more than what they submit: one for each entry file."""
-    batches: dict[tuple[str, str], list[WantedJob]] = {}
-    for job in jobs:
-        batches.setdefault((job.namespace, job.file), []).append(job)
-    return list(batches.values())
-
-
-def reason(output: str) -> str:
-    """The line of a failed submission that says why: Python's exception, else the last Java cause."""
-    lines = [line.strip() for line in output.splitlines() if line.strip()]
-    python = [line for line in lines if re.match(r"^[\w.]+(Error|Exception): \S", line)]
-    causes = [line.removeprefix("Caused by: ") for line in lines if line.startswith("Caused by: ")]
-    for found in (python[-1:], causes[-1:], lines[-1:]):
-        if found:
-            return found[0].rstrip(".")
-    return "it said nothing"
+def _below(folder: Path, job: WantedJob) -> Path:
+    """A folder of its own for each savepoint."""
+    return folder.absolute() / (job.namespace or "main") / job.name / time.strftime("%Y%m%dT%H%M%S")

@@ -18,7 +18,7 @@ from stack.plan import INNER_PORTS, SERVERS, Plan
 from stack.ports import choose_ports
 from stack.processes import launch, stop_groups
 from stack.settings import DEFAULT_PORTS, StackSettings
-from stack.state import StackState, read_state
+from stack.state import ServerState, StackState, read_state
 
 POLL_SECONDS = 0.1
 Report = Callable[[StackState], None]
@@ -50,9 +50,9 @@ def make_plan(settings: StackSettings, servers: tuple[str, ...], report: Callabl
     if "kafka" in servers or "flink" in servers:
         java, jars = require_java(), require_jars(report)
     configured = settings.stack.ports.model_dump()
-    ports: dict[str, int | None] = {name: configured[name] for name in servers}
+    ports: dict[str, int | None] = {name: configured[name] for name in servers if name in configured}
     ports |= {INNER_PORTS[name]: 0 for name in servers if name in INNER_PORTS}
-    chosen = {name: configured[name] or DEFAULT_PORTS[name] for name in SERVERS}
+    chosen = {name: configured[name] or default for name, default in DEFAULT_PORTS.items()}
     chosen |= choose_ports(ports, DEFAULT_PORTS)
     return Plan(home=layout.home, java=java, jars=jars, ports=chosen, servers=servers, stack=settings.stack)
 
@@ -129,6 +129,30 @@ def reload(plan: Plan, choices: Choices, report: Report) -> StackState:
     return state
 
 
+def restart(layout: Layout, name: str, patience: float) -> None:
+    """End a server's process and wait until the supervisor's next one of it answers.
+
+    Raises:
+        UserError: no such server runs, or it did not come back within ``patience`` seconds.
+    """
+    before = _server(layout, name)
+    known = before.process if before else None
+    process = known.process() if known else None
+    if process is None:
+        raise UserError(f"The server {name} does not run here.")
+    process.terminate()
+    deadline = time.monotonic() + patience
+    while (now := _server(layout, name)) is None or now.condition != "ready" or now.process == known:
+        if time.monotonic() > deadline:
+            raise UserError(f"{name} did not come back in {patience:.0f} s; its log is {layout.log(name)}.")
+        time.sleep(POLL_SECONDS)
+
+
+def _server(layout: Layout, name: str) -> ServerState | None:
+    state = running(layout)
+    return next((server for server in state.servers if server.name == name), None) if state else None
+
+
 def stop(layout: Layout, patience: float) -> bool:
     """Stop everything of this stack, a supervisor's orphans included; whether there was anything to stop."""
     state = read_state(layout.state)
@@ -144,5 +168,5 @@ def stop(layout: Layout, patience: float) -> bool:
             left.kill()
         state = read_state(layout.state) or state
     orphans = {server.process.pid for server in state.servers if server.process and server.process.process()}
-    stop_groups(orphans, patience)
+    stop_groups(dict.fromkeys(orphans, signal.SIGTERM), patience)
     return supervisor is not None or bool(orphans)

@@ -10,7 +10,7 @@ from stack.layout import Layout
 from stack.ports import LOOPBACK
 from stack.settings import StackSection
 
-SERVERS = ("kafka", "valkey", "flink", "mlflow", "api")
+SERVERS = ("kafka", "valkey", "postgres", "flink", "mlflow", "relay", "api")
 # Ports that only the servers themselves use.
 INNER_PORTS = {"kafka": "kafka_controller", "flink": "flink_rpc"}
 

@@ -46,12 +46,12 @@ def group_members(groups: set[int]) -> list[psutil.Process]:
     return members
 
 
-def stop_groups(groups: set[int], patience: float) -> None:
-    """TERM, then after ``patience`` seconds KILL; returns when no process of the groups is left."""
-    for group in groups:
-        signal_group(group, signal.SIGTERM)
+def stop_groups(groups: Mapping[int, signal.Signals], patience: float) -> None:
+    """Each group gets its signal, then after ``patience`` seconds KILL; returns when no process is left."""
+    for group, number in groups.items():
+        signal_group(group, number)
     deadline = time.monotonic() + patience
-    while remaining := group_members(groups):
+    while remaining := group_members(set(groups)):
         if time.monotonic() > deadline:
             for process in remaining:
                 try:

@@ -15,6 +15,7 @@ from stack.ports import LOOPBACK
 Check = Callable[[], bool]
 TIMEOUT = 1.0
 API_VERSIONS = 18
+POSTGRES_PROTOCOL = 3 << 16
 
 
 def _ask(port: int, question: bytes, expected: int) -> bytes:
@@ -43,6 +44,20 @@ def redis_answers(port: int) -> Check:
     def check() -> bool:
         try:
             return _ask(port, b"PING\r\n", 5) == b"+PONG"
+        except OSError:
+            return False
+
+    return check
+
+
+def postgres_answers(port: int) -> Check:
+    """A request to authenticate, which a server that is still starting refuses with an error."""
+    body = struct.pack(">i", POSTGRES_PROTOCOL) + b"user\0tideline\0database\0postgres\0\0"
+    question = struct.pack(">i", len(body) + 4) + body
+
+    def check() -> bool:
+        try:
+            return _ask(port, question, 1) == b"R"
         except OSError:
             return False
 

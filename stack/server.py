@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
@@ -13,8 +14,9 @@ class Server:
     """One process (with its children, in a process group of its own) and how to tell that it answers.
 
     ``prepare`` writes its configuration before each start; ``after`` names servers that must answer first;
-    ``recover`` is a command run after each restart of this server until it succeeds. ``reloads``: it starts
-    again when the stack is pointed at another namespace.
+    ``recover`` is a command run beside each restart of this server, for which it waits, until it succeeds.
+    ``reloads``: it starts again when the stack is pointed at another namespace. ``stop_signal`` asks it to
+    end.
     """
 
     name: str
@@ -26,3 +28,4 @@ class Server:
     prepare: Callable[[], None] = lambda: None
     recover: tuple[str, ...] = ()
     reloads: bool = False
+    stop_signal: signal.Signals = signal.SIGTERM

@@ -5,10 +5,11 @@ from __future__ import annotations
 from pydantic import Field
 
 from ingestion.settings import Section, TidelineSettings
+from records.settings import RecordsSettings
 from timelines.settings import TimelineSettings
 from training.settings import MlflowSettings
 
-DEFAULT_PORTS = {"kafka": 9092, "valkey": 6379, "flink": 8081, "mlflow": 5000, "api": 8080}
+DEFAULT_PORTS = {"kafka": 9092, "valkey": 6379, "postgres": 5432, "flink": 8081, "mlflow": 5000, "api": 8080}
 
 
 class Ports(Section):
@@ -16,6 +17,7 @@ class Ports(Section):
 
     kafka: int | None = None
     valkey: int | None = None
+    postgres: int | None = None
     flink: int | None = None
     mlflow: int | None = None
     api: int | None = None
@@ -30,6 +32,7 @@ class StackSection(Section):
     ports: Ports = Field(default_factory=Ports)
     kafka_heap_mb: int = 320
     valkey_mb: int = 1024
+    postgres_mb: int = 128
     jobmanager_mb: int = 704
     taskmanager_mb: int = 2304
     slots: int = 10
@@ -51,4 +54,5 @@ class StackSettings(TidelineSettings):
     stack: StackSection = Field(default_factory=StackSection)
     api: ApiSection = Field(default_factory=ApiSection)
     mlflow: MlflowSettings = Field(default_factory=MlflowSettings)
+    records: RecordsSettings = Field(default_factory=RecordsSettings)
     timelines: TimelineSettings = Field(default_factory=TimelineSettings)

@@ -36,7 +36,7 @@ class Supervisor:
         self._stop_seconds = stop_seconds
         self._watches = [Watch(server, self._launch, self._ask, self._end, start_seconds) for server in fleet]
         self._asking = ThreadPoolExecutor(len(fleet) or 1)
-        self._groups: set[int] = set()
+        self._groups: dict[int, signal.Signals] = {}
         self._recoveries: dict[str, Recovery] = {}
         self._written: StackState | None = None
         self._failure: str | None = None
@@ -73,9 +73,10 @@ class Supervisor:
                     watch.again(now)
         ready = {watch.server.name for watch in self._watches if watch.condition == "ready"}
         for watch in self._watches:
-            before = watch.condition
+            before = watch.popen
             watch.tick(now, ready)
-            if before == "restarting" and watch.condition == "ready" and watch.server.recover:
+            started_again = watch.popen not in (None, before) and watch.condition == "restarting"
+            if started_again and watch.server.recover:
                 self._recoveries[watch.server.name] = Recovery(watch.server.recover, self._launch_recovery)
         for name in [name for name, recovery in self._recoveries.items() if recovery.tick(now)]:
             del self._recoveries[name]
@@ -84,21 +85,20 @@ class Supervisor:
     def _launch(self, server: Server) -> subprocess.Popen[bytes]:
         env = {"TIDELINE_HOME": str(self._layout.home), **server.env}
         process = launch(server.command, env, self._layout.log(server.name))
-        self._groups.add(process.pid)
+        self._groups[process.pid] = server.stop_signal
         return process
 
     def _ask(self, check: Check) -> Future[bool]:
         return self._asking.submit(check)
 
     def _end(self, process: subprocess.Popen[bytes]) -> None:
-        stop_groups({process.pid}, self._stop_seconds)
+        stop_groups({process.pid: self._groups.pop(process.pid, signal.SIGTERM)}, self._stop_seconds)
         process.wait()
-        self._groups.discard(process.pid)
 
     def _launch_recovery(self, command: tuple[str, ...]) -> subprocess.Popen[bytes]:
         env = {"TIDELINE_HOME": str(self._layout.home)}
         process = launch(command, env, self._layout.log("recovery"))
-        self._groups.add(process.pid)
+        self._groups[process.pid] = signal.SIGTERM
         return process
 
     def _write(self) -> None:

@@ -71,7 +71,13 @@ def resident_mb(groups: set[int]) -> dict[int, float]:
     memory = dict.fromkeys(groups, 0.0)
     for process in group_members(groups):
         try:
-            memory[os.getpgid(process.pid)] += process.memory_info().rss / MIB
+            group = os.getpgid(process.pid)
+            memory[group] += process.memory_info().rss / MIB
+            # PostgreSQL's processes leave the group; most of what they have resident is their parent's too.
+            for child in process.children():
+                if os.getpgid(child.pid) not in groups:
+                    held = child.memory_info()
+                    memory[group] += (held.rss - held.shared) / MIB
         except (psutil.NoSuchProcess, ProcessLookupError):
             continue
     return memory

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -15,8 +16,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import settings
 
 from features.names import MODEL_INPUT
+
+# How long an example takes says more of the machine than of the code.
+settings.register_profile("tideline", deadline=None)
+settings.load_profile("tideline")
 
 
 def free_port() -> int:
@@ -108,6 +114,31 @@ def await_condition(holds: Callable[[], bool], what: str, seconds: float = 30) -
     while not holds():
         assert time.monotonic() < deadline, f"{what} within {seconds} s"
         time.sleep(0.02)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[str]:
+    """The DSN of a real PostgreSQL server that trusts its clients; nothing is kept on disk."""
+    from stack.readiness import postgres_answers
+    from stack.servers.postgres import ROLE, command, initialise
+
+    folder = Path(tempfile.mkdtemp(prefix="tideline-postgres-"))
+    port = free_port()
+    initialise(folder, None)
+    log = (folder / "postgres.log").open("wb")
+    # Without fsync: no test here cuts the power.
+    server = subprocess.Popen([*command(folder, port, 64), "--fsync=off"], stdout=log, stderr=log)
+    try:
+        ready = postgres_answers(port)
+        while not ready():
+            assert server.poll() is None, (folder / "postgres.log").read_text()
+            time.sleep(0.02)
+        yield f"postgresql://{ROLE}@127.0.0.1:{port}/postgres"
+    finally:
+        server.send_signal(signal.SIGINT)
+        server.wait()
+        log.close()
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")

@@ -7,8 +7,11 @@ big-endian int64 values; a lower version never overwrites a higher one.
 from __future__ import annotations
 
 import struct
+from collections.abc import Sequence
 
 import msgspec
+import numpy as np
+from numpy.typing import NDArray
 
 
 class TweetBody(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -73,6 +76,7 @@ class TrendList(msgspec.Struct, frozen=True):
 _encoder = msgspec.json.Encoder()
 _bodies = msgspec.json.Decoder(TweetBody)
 _cards = msgspec.json.Decoder(AccountCard)
+_words = msgspec.json.Decoder(tuple[str, ...])
 _trends = msgspec.json.Decoder(TrendList)
 _TWEET_COUNTS = struct.Struct(">Qqqqq")
 _ACCOUNT_COUNTS = struct.Struct(">Qqqq")
@@ -105,6 +109,15 @@ def decode_card(stored: bytes | None) -> AccountCard | None:
     return None if stored is None else _cards.decode(memoryview(stored)[8:])
 
 
+def encode_words(words: Sequence[str], version: int) -> bytes:
+    return _versioned(version, _encoder.encode(list(words)))
+
+
+def decode_words(stored: bytes | None) -> tuple[str, ...]:
+    """Nothing where nothing is stored."""
+    return () if stored is None else _words.decode(memoryview(stored)[8:])
+
+
 def encode_trends(trends: TrendList) -> bytes:
     """Versioned by ``as_of``."""
     return _versioned(trends.as_of, _encoder.encode(trends))
@@ -119,6 +132,11 @@ def encode_tweet_counts(counts: TweetCounts, version: int) -> bytes:
     return _TWEET_COUNTS.pack(version, counts.likes, counts.retweets, counts.replies, counts.quotes)
 
 
+def pack_tweet_counts(versions: NDArray[np.int64], counts: NDArray[np.int64]) -> list[bytes]:
+    """Many at once: versions [n], and counts [n, 4] in the order of :class:`TweetCounts`."""
+    return _packed(versions, counts, _TWEET_COUNTS)
+
+
 def decode_tweet_counts(stored: bytes | None) -> TweetCounts:
     """Zeros where nothing is stored."""
     return TweetCounts() if stored is None else TweetCounts(*_TWEET_COUNTS.unpack(stored)[1:])
@@ -128,6 +146,16 @@ def encode_account_counts(counts: AccountCounts, version: int) -> bytes:
     return _ACCOUNT_COUNTS.pack(version, counts.followers, counts.following, counts.tweets)
 
 
+def pack_account_counts(versions: NDArray[np.int64], counts: NDArray[np.int64]) -> list[bytes]:
+    """Many at once: versions [n], and counts [n, 3] in the order of :class:`AccountCounts`."""
+    return _packed(versions, counts, _ACCOUNT_COUNTS)
+
+
 def decode_account_counts(stored: bytes | None) -> AccountCounts:
     """Zeros where nothing is stored."""
     return AccountCounts() if stored is None else AccountCounts(*_ACCOUNT_COUNTS.unpack(stored)[1:])
+
+
+def _packed(versions: NDArray[np.int64], counts: NDArray[np.int64], form: struct.Struct) -> list[bytes]:
+    values = np.concatenate([versions[:, None], counts], axis=1).astype(">i8").tobytes()
+    return [values[start : start + form.size] for start in range(0, len(values), form.size)]

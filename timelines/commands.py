@@ -7,6 +7,7 @@ executes one checks its errors. Everything is idempotent: repeated commands lead
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import Any
@@ -120,9 +121,17 @@ def drop_home(pipe: Any, keys: Keyspace, reader: int) -> None:
 
 
 def mark_pulled(pipe: Any, keys: Keyspace, authors: Sequence[int]) -> None:
-    """Have these authors' outboxes merged at read from now on, for ever."""
+    """Have these authors' outboxes merged at read from now on."""
     if authors:
         pipe.sadd(keys.pulled(), *authors)
+        pipe.set(keys.pulled_stamp(), uuid.uuid4().hex)
+
+
+def unmark_pulled(pipe: Any, keys: Keyspace, authors: Sequence[int]) -> None:
+    """Read these authors from home timelines again; deliver what their outboxes hold before."""
+    if authors:
+        pipe.srem(keys.pulled(), *authors)
+        pipe.set(keys.pulled_stamp(), uuid.uuid4().hex)
 
 
 def edge_score(ts_ms: int, active: bool) -> int:
@@ -133,6 +142,23 @@ def edge_score(ts_ms: int, active: bool) -> int:
 def set_followee(pipe: Any, keys: Keyspace, follower: int, followee: int, ts_ms: int, active: bool) -> None:
     """Record that ``follower`` follows ``followee`` (or no longer) as of ``ts_ms``."""
     pipe.zadd(keys.followees(follower), {str(followee): edge_score(ts_ms, active)}, gt=True)
+
+
+def set_muted(pipe: Any, keys: Keyspace, user: int, muted: int, ts_ms: int, active: bool) -> None:
+    """Record that ``user`` mutes ``muted`` (or no longer) as of ``ts_ms``."""
+    pipe.zadd(keys.muted(user), {str(muted): edge_score(ts_ms, active)}, gt=True)
+
+
+def set_blocked(pipe: Any, keys: Keyspace, user: int, blocked: int, ts_ms: int, active: bool) -> None:
+    """Record for both of them that ``user`` blocks ``blocked`` (or no longer) as of ``ts_ms``."""
+    score = edge_score(ts_ms, active)
+    pipe.zadd(keys.blocked(user), {str(blocked): score}, gt=True)
+    pipe.zadd(keys.blocked_by(blocked), {str(user): score}, gt=True)
+
+
+def put_muted_words(pipe: Any, keys: Keyspace, user: int, words: Sequence[str], version: int) -> None:
+    """Store the words a reader mutes unless a higher version is there (version: event time in ms)."""
+    _put_versioned(pipe, keys.muted_words(user), bodies.encode_words(words, version))
 
 
 def set_like(pipe: Any, keys: Keyspace, user: int, tweet_id: int, ts_ms: int, active: bool) -> None:
@@ -167,6 +193,22 @@ def set_account_counts(
 ) -> None:
     """Store an account's absolute counts unless a higher version is there."""
     _put_versioned(pipe, keys.account_counts(user), bodies.encode_account_counts(counts, version))
+
+
+def put_counts(pipe: Any, keys: Keyspace, kind: str, owners: Ids, values: Sequence[bytes]) -> None:
+    """Store many packed counts (``bodies.pack_tweet_counts``) of ``kind`` counts or account_counts.
+
+    As :func:`set_tweet_counts` and :func:`set_account_counts`, with many keys of a partition in one call.
+    """
+    names = keys.keys(kind, owners.tolist())
+    partitions = owners % keys.partitions
+    for partition in np.unique(partitions).tolist():
+        places = np.flatnonzero(partitions == partition).tolist()
+        for start in range(0, len(places), KEYS_PER_CALL):
+            part = places[start : start + KEYS_PER_CALL]
+            pipe.fcall(
+                "put_versioned", len(part), *map(names.__getitem__, part), *map(values.__getitem__, part)
+            )
 
 
 def put_trends(pipe: Any, keys: Keyspace, place: str, window: str, trends: bodies.TrendList) -> None:

@@ -35,13 +35,15 @@ class HomeTimeline:
     """``entries``: ENTRY_DTYPE, newest first, nothing twice, nothing withdrawn.
 
     ``followees`` are the accounts followed at the read, int64 ascending; ``rebuilt`` says that the stored
-    timeline was missing or too short and was completed from outboxes.
+    timeline was missing or too short and was completed from outboxes. ``beyond``: the id below which there
+    may be more than a timeline keeps, 0 where this is all.
     """
 
     reader: int
     entries: Entries
     followees: Ids
     rebuilt: bool
+    beyond: int
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,7 @@ class HomeReader:
         self._settings = settings
         self._new_token = new_token
         self._outboxes = PulledOutboxes(redis, keys, settings, seconds)
-        self._pulled: Ids = np.empty(0, dtype=np.int64)
+        self._pulled: tuple[bytes | None, Ids] = (None, np.empty(0, dtype=np.int64))
         self._rebuilding: dict[int, asyncio.Task[HomeTimeline]] = {}
 
     async def read(self, reader: int, limit: int | None = None) -> HomeTimeline:
@@ -113,21 +115,22 @@ class HomeReader:
         home = decode_home(*seen.home)
         entries = None if home is None else await self._complete_answer(reader, home, seen)
         generation = -1 if home is None else home.generation
-        if entries is None:
-            return None, generation
-        return HomeTimeline(reader, shown(entries), seen.followees, rebuilt=False), generation
+        return None if entries is None else self._home(reader, entries, seen, rebuilt=False), generation
 
     async def _look(self, reader: int) -> _Seen:
+        # Who is pulled is known before the timeline is read: an author who ceases to be was delivered before.
+        known, pulled = self._pulled
         pipe = self._redis.pipeline(transaction=False)
+        pipe.get(self._keys.pulled_stamp())
         for key in (self._keys.home(reader), self._keys.home_tail(reader)):
             pipe.getex(key, px=expiry_ms(self._settings))
         pipe.zrange(self._keys.followees(reader), 0, -1, withscores=True)
-        pipe.scard(self._keys.pulled())
         pipe.get(self._keys.withdrawals())
-        settled, tail, members, pulled_count, withdrawals = await pipe.execute()
-        if pulled_count != len(self._pulled):  # the set only grows, so an equal count is the same set
+        stamp, settled, tail, members, withdrawals = await pipe.execute()
+        if stamp != known:
             found = await self._redis.smembers(self._keys.pulled())
-            self._pulled = np.sort(np.fromiter((int(author) for author in found), dtype=np.int64))
+            self._pulled = stamp, np.sort(np.fromiter((int(author) for author in found), dtype=np.int64))
+            return await self._look(reader)
         followees = active_members(members)
         at = int(np.searchsorted(followees, reader))
         itself = at < len(followees) and followees[at] == reader
@@ -136,7 +139,7 @@ class HomeReader:
             home=(settled, tail),
             followees=followees,
             authors=authors,
-            pulled=_common(authors, self._pulled),
+            pulled=_common(authors, pulled),
             withdrawals=int(withdrawals or 0),
         )
 
@@ -205,7 +208,12 @@ class HomeReader:
             pack_cells(pushed[::-1])[0],
             token,
         )
-        return HomeTimeline(reader, shown(merge([pushed, pulled], length)), seen.followees, rebuilt=True)
+        return self._home(reader, merge([pushed, pulled], length), seen, rebuilt=True)
+
+    def _home(self, reader: int, answer: Entries, seen: _Seen, *, rebuilt: bool) -> HomeTimeline:
+        full = len(answer) == self._settings.length
+        beyond = int(answer["appearance"][-1]) if full else 0
+        return HomeTimeline(reader, shown(answer), seen.followees, rebuilt, beyond)
 
 
 def _common(some: Ids, others: Ids) -> Ids:

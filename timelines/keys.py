@@ -7,7 +7,7 @@ anywhere else.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 TAIL = "+"
@@ -37,6 +37,11 @@ class Keyspace:
         prefix, partitions = f"{self.prefix}:{kind}:{{", self.partitions
         return [f"{prefix}{entity % partitions}}}:{entity}{ending}" for entity in entities]
 
+    def pair_keys(self, kind: str, pairs: Iterable[Sequence[int]]) -> list[str]:
+        """The keys of many pairs of one kind, each in the partition of its first id."""
+        prefix, partitions = f"{self.prefix}:{kind}:{{", self.partitions
+        return [f"{prefix}{first % partitions}}}:{first}:{second}" for first, second in pairs]
+
     def home(self, user: int) -> str:
         """STRING: the packed home timeline of a reader, as it was last settled."""
         return self.key("home", user)
@@ -60,6 +65,22 @@ class Keyspace:
     def followees(self, user: int) -> str:
         """ZSET of followee ids, score = ts_ms * 2 + active."""
         return self.key("followees", user)
+
+    def muted(self, user: int) -> str:
+        """ZSET of the accounts a reader mutes, score = ts_ms * 2 + active."""
+        return self.key("muted", user)
+
+    def blocked(self, user: int) -> str:
+        """ZSET of the accounts a reader blocks, score = ts_ms * 2 + active."""
+        return self.key("blocked", user)
+
+    def blocked_by(self, user: int) -> str:
+        """ZSET of the accounts that block a reader, score = ts_ms * 2 + active."""
+        return self.key("blocked_by", user)
+
+    def muted_words(self, user: int) -> str:
+        """STRING: the versioned words a reader mutes."""
+        return self.key("muted_words", user)
 
     def likes(self, user: int) -> str:
         """ZSET of tweet ids, score = ts_ms * 2 + active."""
@@ -86,12 +107,20 @@ class Keyspace:
         return self.key("account_counts", user)
 
     def pulled(self) -> str:
-        """SET of the authors that are pulled at read; it only grows."""
+        """SET of the authors that are pulled at read."""
         return f"{self.prefix}:pulled:{{pulled}}"
+
+    def pulled_stamp(self) -> str:
+        """STRING: another value after each change of ``pulled``."""
+        return f"{self.prefix}:pulled_stamp:{{pulled}}"
 
     def withdrawals(self) -> str:
         """STRING: a number that changes whenever a retweet is taken back."""
         return f"{self.prefix}:withdrawals:{{pulled}}"
+
+    def marked(self, target: str) -> str:
+        """ZSET of marked ids of ``target`` (tweet or account), scored by ``marks.score``."""
+        return f"{self.prefix}:marked:{{marks}}:{target}"
 
     def trends(self, place: str, window: str) -> str:
         """STRING: the versioned trend list of a place (``world`` for all) over a window (``1h``)."""

@@ -187,6 +187,12 @@ class MemoryStore:
         known |= new
         return len(new)
 
+    def srem(self, key: str | bytes, *members: str | int | bytes) -> int:
+        known = self._members(_bytes(key))
+        gone = {_bytes(member) for member in members} & known
+        known -= gone
+        return len(gone)
+
     def scard(self, key: str) -> int:
         return len(self._members(_bytes(key)))
 

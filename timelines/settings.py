@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 
 class RedisSettings(BaseModel):
@@ -19,7 +21,9 @@ class RedisSettings(BaseModel):
 
 
 class TimelineSettings(BaseModel):
-    """``push_below``: authors with fewer followers are pushed, the others pulled at read.
+    """Authors with fewer than ``push_below`` followers are pushed at once; from there to ``pull_above``
+    slowly, ``throttled_per_second`` deliveries for all of them; from ``pull_above`` on they are pulled at
+    read. These three are where a job begins: ``tideline fan-out`` changes them while it runs.
 
     A timeline keeps its newest ``length`` entries and is trimmed when it has about ``slack`` more.
 
@@ -30,10 +34,18 @@ class TimelineSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    push_below: int = 1000
+    push_below: int = Field(default=1000, ge=0)
+    pull_above: int = Field(default=10_000, ge=0)
+    throttled_per_second: int = Field(default=50_000, gt=0)
     length: int = Field(default=800, ge=1, le=60_000)
     slack: int = 400
     expire_days: int = 7
     rebuild_lease_ms: int = Field(default=2000, ge=1)
     pull_cache_ms: int = Field(default=1000, ge=0)
     pull_cache_readers: int = Field(default=1000, ge=1)
+
+    @model_validator(mode="after")
+    def _tiers_in_order(self) -> Self:
+        if self.pull_above < self.push_below:
+            raise ValueError(f"pull_above ({self.pull_above}) is below push_below ({self.push_below}).")
+        return self

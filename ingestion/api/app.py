@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 
-from ingestion.api import auth, engagements, problems, reports, sign_in, tweets
+from ingestion.api import auth, engagements, problems, relations, reports, sign_in, tweets
 from ingestion.api.service import open_service
 from ingestion.api.settings import WriteSettings
 
@@ -43,7 +43,7 @@ def install(app: FastAPI, settings: WriteSettings) -> None:
         SigningKeyError: the key files cannot be read or written.
     """
     auth.install(app, settings.security)
-    for module in (tweets, engagements, reports):
+    for module in (tweets, engagements, relations, reports):
         app.include_router(module.router)
     if settings.security.dev_login:
         app.include_router(sign_in.router)

@@ -26,3 +26,11 @@ async def standing_tweet(service: WriteService, tweet_id: int) -> TweetBody:
     if body is None or body.deleted:
         raise ProblemError(404, f"There is no tweet {tweet_id}.")
     return body
+
+
+async def visible_tweet(service: WriteService, user: int, tweet_id: int) -> TweetBody:
+    """The tweet's body; 404 where it does not stand, or its author and ``user`` block each other."""
+    body = await standing_tweet(service, tweet_id)
+    if await service.look(service.targets.blocked(user, body.author_id)):
+        raise ProblemError(404, f"There is no tweet {tweet_id}.")
+    return body

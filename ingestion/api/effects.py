@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from ingestion.events import FollowChanged, LikeChanged, RetweetChanged, TweetCreated, TweetDeleted
+from ingestion.events import LikeChanged, RetweetChanged, TweetCreated, TweetDeleted
 from ingestion.stored import EntryRow, body_of, retweet_row, tweet_row
+from records.changes import EdgeChange, WordsChange
 from timelines import commands, entry
 from timelines.bodies import tombstone
 from timelines.keys import Keyspace
@@ -39,9 +40,17 @@ def like_changed(pipe: Any, keys: Keyspace, event: LikeChanged) -> None:
     commands.set_like(pipe, keys, event.user_id, event.tweet_id, event.ts, event.active)
 
 
-def follow_changed(pipe: Any, keys: Keyspace, event: FollowChanged) -> None:
-    """The follower's set of followees."""
-    commands.set_followee(pipe, keys, event.follower_id, event.followee_id, event.ts, event.active)
+def relation_changed(pipe: Any, keys: Keyspace, change: EdgeChange | WordsChange) -> None:
+    """The sets of followees, muted and blocked accounts, and the muted words."""
+    match change:
+        case EdgeChange(kind="follow"):
+            commands.set_followee(pipe, keys, change.user, change.target, change.ts, change.active)
+        case EdgeChange(kind="mute"):
+            commands.set_muted(pipe, keys, change.user, change.target, change.ts, change.active)
+        case EdgeChange(kind="block"):
+            commands.set_blocked(pipe, keys, change.user, change.target, change.ts, change.active)
+        case WordsChange():
+            commands.put_muted_words(pipe, keys, change.user, change.words, change.ts)
 
 
 def _appear(pipe: Any, keys: Keyspace, settings: TimelineSettings, row: EntryRow) -> None:

@@ -1,4 +1,4 @@
-"""Likes, retweets and follows: each can be set and taken back any number of times."""
+"""Likes and retweets: each can be set and taken back any number of times."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from fastapi import APIRouter
 
 from ingestion.api import effects
 from ingestion.api.auth import CurrentUser
-from ingestion.api.dependencies import Writes, standing_tweet
-from ingestion.api.problems import FieldError, ProblemError
+from ingestion.api.dependencies import Writes, standing_tweet, visible_tweet
+from ingestion.api.problems import ProblemError
 from ingestion.api.service import WriteService
-from ingestion.api.shapes import TweetId, UserId
-from ingestion.events import FollowChanged, LikeChanged, RetweetChanged
+from ingestion.api.shapes import TweetId
+from ingestion.events import LikeChanged, RetweetChanged
 from ingestion.snowflake import time_of
 
 router = APIRouter(tags=["engagements"])
@@ -33,7 +33,7 @@ async def unlike(tweet_id: TweetId, user: CurrentUser, service: Writes) -> None:
 @router.put("/v1/tweets/{tweet_id}/retweet", status_code=204)
 async def retweet(tweet_id: TweetId, user: CurrentUser, service: Writes) -> None:
     """Retweet a tweet; a second time changes nothing."""
-    body = await standing_tweet(service, tweet_id)
+    body = await visible_tweet(service, user, tweet_id)
     if body.visibility == "followers":
         raise ProblemError(403, "A tweet for followers only cannot be retweeted.")
     if await service.look(service.targets.has_retweeted(user, tweet_id)):
@@ -74,33 +74,8 @@ async def take_retweet_back(tweet_id: TweetId, user: CurrentUser, service: Write
     await _retweet(service, event)
 
 
-@router.put("/v1/users/{user_id}/follow", status_code=204)
-async def follow(user_id: UserId, user: CurrentUser, service: Writes) -> None:
-    """Follow an account."""
-    if user_id == user:
-        raise ProblemError(
-            422, "Nobody follows themselves.", [FieldError("/path/user_id", "This is your own account.")]
-        )
-    if not await service.look(service.targets.account_exists(user_id)):
-        raise ProblemError(404, f"There is no user {user_id}.")
-    if await service.look(service.targets.follows(user, user_id)):
-        return
-    most = service.settings.writes.follows
-    if await service.look(service.targets.follow_count(user, most)) >= most:
-        raise ProblemError(409, f"A user follows at most {most} accounts.")
-    await _follow(service, user, user_id, active=True)
-    await service.backfill(user, user_id)
-
-
-@router.delete("/v1/users/{user_id}/follow", status_code=204)
-async def unfollow(user_id: UserId, user: CurrentUser, service: Writes) -> None:
-    """Follow an account no longer: its tweets leave the feed at once."""
-    if await service.look(service.targets.follows(user, user_id)):
-        await _follow(service, user, user_id, active=False)
-
-
 async def _like(service: WriteService, user: int, tweet_id: int, *, active: bool) -> None:
-    body = await standing_tweet(service, tweet_id)
+    body = await (visible_tweet(service, user, tweet_id) if active else standing_tweet(service, tweet_id))
     event = LikeChanged(
         event_id=str(uuid.uuid4()),
         ts=service.clock(),
@@ -118,15 +93,3 @@ async def _retweet(service: WriteService, event: RetweetChanged) -> None:
     await service.apply(
         lambda pipe: effects.retweet_changed(pipe, service.keys, service.settings.timelines, event)
     )
-
-
-async def _follow(service: WriteService, follower: int, followee: int, *, active: bool) -> None:
-    event = FollowChanged(
-        event_id=str(uuid.uuid4()),
-        ts=service.clock(),
-        follower_id=follower,
-        followee_id=followee,
-        active=active,
-    )
-    await service.publish(event)
-    await service.apply(lambda pipe: effects.follow_changed(pipe, service.keys, event))

@@ -6,12 +6,14 @@ import asyncio
 import contextlib
 import logging
 import time
+import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from redis.exceptions import RedisError
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from ingestion.api.idempotency import Idempotency, RedisIdempotency
 from ingestion.api.limits import RedisTweetLimit, TweetLimit
@@ -20,8 +22,11 @@ from ingestion.api.settings import WriteSettings
 from ingestion.api.targets import Targets
 from ingestion.events import Event
 from ingestion.machine import claim_machine
+from ingestion.outbox import message_of
 from ingestion.publisher import KafkaPublisher, LogUnavailableError, Publisher
 from ingestion.snowflake import SnowflakeSequence
+from records.connections import UNAVAILABLE, is_unavailable, open_engine
+from records.relations import Relations
 from timelines import functions
 from timelines.client import open_async_client
 from timelines.home import HomeReader
@@ -41,6 +46,7 @@ class WriteService:
     redis: Any
     keys: Keyspace
     targets: Targets
+    relations: Relations
     idempotency: Idempotency
     tweet_limit: TweetLimit
     ids: SnowflakeSequence
@@ -65,6 +71,19 @@ class WriteService:
         except (RedisError, OSError) as error:
             logger.warning("The store does not answer: %s", error)
             raise ProblemError(503, "The store does not answer at the moment.", headers=RETRY) from error
+
+    async def record(self, work: Awaitable[Answer]) -> Answer:
+        """The outcome of a transaction of the records; 503 where PostgreSQL does not answer.
+
+        It is awaited to its end even when the client hangs up: what is committed takes effect.
+        """
+        try:
+            return await asyncio.shield(work)
+        except UNAVAILABLE as error:
+            if not is_unavailable(error):
+                raise
+            logger.warning("The records do not answer: %s", error)
+            raise ProblemError(503, "The records do not answer at the moment.", headers=RETRY) from error
 
     async def apply(self, put: Callable[[Any], None]) -> None:
         """Put the effects of an acknowledged write into the store.
@@ -92,10 +111,11 @@ def build_service(
     settings: WriteSettings,
     publisher: Publisher,
     redis: Any,
+    engine: AsyncEngine,
     machine: int,
     clock: Callable[[], int],
 ) -> WriteService:
-    """The service over an asyncio redis-py client that does not decode."""
+    """The service over an asyncio redis-py client that does not decode, and the engine of the records."""
     keys = Keyspace(settings.namespace, settings.redis.partitions)
     section = settings.writes
     return WriteService(
@@ -104,6 +124,7 @@ def build_service(
         redis=redis,
         keys=keys,
         targets=Targets(redis, keys, settings.timelines.length),
+        relations=Relations(engine, message_of, lambda: str(uuid.uuid4())),
         idempotency=RedisIdempotency(redis, keys, section.idempotency_seconds),
         tweet_limit=RedisTweetLimit(redis, keys, section.tweets_per_window, section.window_seconds),
         ids=SnowflakeSequence(machine, clock),
@@ -113,7 +134,7 @@ def build_service(
 
 @asynccontextmanager
 async def open_service(settings: WriteSettings) -> AsyncIterator[WriteService]:
-    """Opens the clients and closes them again. Kafka and Redis may be away: writes then answer 503.
+    """Opens the clients and closes them again. Any server may be away: writes that need it then answer 503.
 
     Raises:
         NoMachineNumberError: more workers on this host than machine numbers.
@@ -127,9 +148,12 @@ async def open_service(settings: WriteSettings) -> AsyncIterator[WriteService]:
     except (RedisError, OSError) as error:
         logger.warning("The timeline store's functions could not be loaded: %s", error)
     publisher = KafkaPublisher(settings.kafka, settings.namespace)
+    engine = open_engine(settings.records, settings.namespace)
+    clock = lambda: time.time_ns() // 1_000_000  # noqa: E731
     try:
-        yield build_service(settings, publisher, redis, machine.number, lambda: time.time_ns() // 1_000_000)
+        yield build_service(settings, publisher, redis, engine, machine.number, clock)
     finally:
+        await engine.dispose()
         with contextlib.suppress(LogUnavailableError):
             await asyncio.to_thread(publisher.close)
         await redis.aclose()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from ingestion.settings import Section, TidelineSettings
+from records.settings import RecordsSettings
 from timelines.settings import RedisSettings, TimelineSettings
 
 
@@ -28,5 +29,6 @@ class WriteSettings(TidelineSettings):
     """What the write API reads from the environment and the TOML files."""
 
     redis: RedisSettings = Field(default_factory=RedisSettings)
+    records: RecordsSettings = Field(default_factory=RecordsSettings)
     timelines: TimelineSettings = Field(default_factory=TimelineSettings)
     writes: WriteSection = Field(default_factory=WriteSection)

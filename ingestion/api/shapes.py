@@ -33,10 +33,17 @@ def _not_blank(value: str) -> str:
     return value
 
 
+def _trimmed(value: str) -> str:
+    return _not_blank(value).strip()
+
+
 TweetId = Annotated[
     int, BeforeValidator(_decimal), WithJsonSchema({"type": "string", "pattern": "^[0-9]{1,19}$"})
 ]
 UserId = Annotated[TweetId, AfterValidator(_user)]
+
+
+MutedWord = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(_trimmed)]
 
 
 class Request(BaseModel):
@@ -58,6 +65,10 @@ class PostedTweet(BaseModel):
     id: str
     created_at: str
     fan_out_status: Literal["queued"] = "queued"
+
+
+class MutedWords(Request):
+    words: Annotated[list[MutedWord], Field(max_length=200)]
 
 
 class Report(Request):

@@ -29,13 +29,12 @@ class Targets:
     async def follows(self, user: int, followee: int) -> bool:
         return _active(await self.redis.zscore(self.keys.followees(user), followee))
 
-    async def follow_count(self, user: int, at_least: int) -> int:
-        """How many accounts the user follows; only looked at closely from ``at_least`` on."""
-        known = int(await self.redis.zcard(self.keys.followees(user)))
-        if known < at_least:
-            return known
-        members = await self.redis.zrange(self.keys.followees(user), 0, -1, withscores=True)
-        return sum(_active(score) for _, score in members)
+    async def blocked(self, user: int, other: int) -> bool:
+        """Whether one of the two blocks the other."""
+        pipe = self.redis.pipeline(transaction=False)
+        pipe.zscore(self.keys.blocked(user), other)
+        pipe.zscore(self.keys.blocked_by(user), other)
+        return any(map(_active, await pipe.execute()))
 
     async def has_retweeted(self, user: int, tweet_id: int) -> bool:
         return _active(await self.redis.zscore(self.keys.retweets(user), tweet_id))

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Header, Response
 
 from ingestion.api import effects
 from ingestion.api.auth import CurrentUser
-from ingestion.api.dependencies import Writes
+from ingestion.api.dependencies import Writes, visible_tweet
 from ingestion.api.limits import Allowance
 from ingestion.api.problems import FieldError, ProblemError
 from ingestion.api.service import WriteService
@@ -75,8 +75,8 @@ async def _post(
     service: WriteService, user: int, new: NewTweet, tweet_id: int
 ) -> tuple[bytes, dict[str, str]]:
     """The answer's body and headers, once the log has the tweet."""
-    replied = await _referred(service, new.in_reply_to, "in_reply_to")
-    await _referred(service, new.quote_of, "quote_of")
+    replied = await _referred(service, user, new.in_reply_to, "in_reply_to")
+    await _referred(service, user, new.quote_of, "quote_of")
     allowance: Allowance = await service.look(service.tweet_limit.take(user, tweet_id, service.clock()))
     if not allowance.allowed:
         raise ProblemError(
@@ -109,17 +109,20 @@ async def _post(
     return posted.model_dump_json().encode(), allowance.headers
 
 
-async def _referred(service: WriteService, tweet_id: int | None, name: str) -> int | None:
+async def _referred(service: WriteService, user: int, tweet_id: int | None, name: str) -> int | None:
     """The author of the tweet that a field refers to."""
     if tweet_id is None:
         return None
-    body = await service.look(service.targets.tweet(tweet_id))
-    if body is None or body.deleted:
+    try:
+        body = await visible_tweet(service, user, tweet_id)
+    except ProblemError as error:
+        if error.status != 404:
+            raise
         raise ProblemError(
             422,
             "The request has fields that are not right.",
-            [FieldError(f"#/{name}", f"There is no tweet {tweet_id}.")],
-        )
+            [FieldError(f"#/{name}", error.detail)],
+        ) from error
     return body.author_id
 
 

@@ -19,6 +19,7 @@ from ingestion.events import (
     TweetCreated,
     TweetDeleted,
 )
+from ingestion.topics import DAY_MS
 from ingestion.world.schema import EVENT_FILES, FILES
 
 
@@ -69,6 +70,7 @@ class Synthetic:
         return (ends["min"] or 0, ends["max"] or 0)
 
     def _accounts(self, shift: int) -> Iterator[Event]:
+        began = min(recording.first_ms for recording in self.recordings)
         for user, ts, handle, display_name, place in rows(self._path("accounts"), FILES["accounts"].names):
             yield AccountRegistered(
                 event_id=f"sy:account:{user}",
@@ -77,7 +79,8 @@ class Synthetic:
                 handle=handle,
                 display_name=display_name,
                 place=place,
-                created_at=ts + shift,
+                # Those who were there before the world began are of all ages.
+                created_at=ts + shift - (DAY_MS * (30 + user % 1000) if ts < began else 0),
             )
 
     def _follows(self, shift: int) -> Iterator[Event]:

@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ingestion.world.attack import plant
 from ingestion.world.days import Burst, Originals, ids_of, make_bursts, make_deletes, make_originals
 from ingestion.world.people import Follows, Ints, People, make_follows, make_people
 from ingestion.world.plan import HOUR_MS, PLACES, WorldError, WorldPlan
@@ -38,7 +39,7 @@ class World:
 
 def generate(plan: WorldPlan) -> World:
     """The world that follows from the plan; the same plan gives the same tables."""
-    streams = np.random.SeedSequence(plan.seed).spawn(7)
+    streams = np.random.SeedSequence(plan.seed).spawn(8)
     rng = [np.random.default_rng(stream) for stream in streams]
     people = make_people(plan, rng[0])
     follows = make_follows(plan, people, rng[1])
@@ -59,8 +60,10 @@ def generate(plan: WorldPlan) -> World:
         "truth_impressions": _truth(originals, log),
         "truth_bursts": _bursts(bursts, vocabulary, originals),
         "truth_users": _users(people, follows),
+        "truth_attacks": {"role": [], "user_id": [], "tweet_id": []},
     }
-    return World(plan, {stem: _table(stem, values) for stem, values in columns.items()})
+    tables = {stem: _table(stem, values) for stem, values in columns.items()}
+    return World(plan, plant(plan, tables, rng[7]) if plan.attackers else tables)
 
 
 def write(world: World, directory: Path) -> None:

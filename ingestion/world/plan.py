@@ -41,6 +41,7 @@ class WorldPlan:
         tweets_per_day: mean originals per user and day, before bursts.
         sessions_per_day: mean pages that a user is shown per day.
         bursts_per_day: planted hashtags, each in one place for some hours; one of them ends with the world.
+        attackers: accounts of a planted attack (``attack.py``), beside the users.
         start_ms: the world's first moment, milliseconds UTC.
     """
 
@@ -54,11 +55,14 @@ class WorldPlan:
     page: int = 20
     topics: int = 12
     bursts_per_day: int = 3
+    attackers: int = 0
     engagement: Engagement = Engagement()
 
     def __post_init__(self) -> None:
         if self.users < 20:
             raise WorldError(f"A world needs at least 20 users, not {self.users}.")
+        if not 0 <= self.attackers <= 5000:
+            raise WorldError(f"A world takes 0 to 5000 attackers, not {self.attackers}.")
         if self.days < 1:
             raise WorldError(f"A world needs at least one day, not {self.days}.")
         if self.users > 200_000:

@@ -103,6 +103,8 @@ TRUTH_USERS = pa.schema(
     ]
 )
 
+TRUTH_ATTACKS = pa.schema([("role", pa.string()), ("user_id", pa.int64()), ("tweet_id", pa.int64())])
+
 FILES: dict[str, Any] = {
     "accounts": ACCOUNTS,
     "follows": FOLLOWS,
@@ -114,6 +116,7 @@ FILES: dict[str, Any] = {
     "truth_impressions": TRUTH_IMPRESSIONS,
     "truth_bursts": TRUTH_BURSTS,
     "truth_users": TRUTH_USERS,
+    "truth_attacks": TRUTH_ATTACKS,
 }
 """File stem -> schema. The ``truth_`` files are what the world was drawn from; no replay reads them."""
 

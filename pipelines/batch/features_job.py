@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F  # noqa: N812 - the name PySpark's own guide gives it
 
 from features.names import (
     AUTHOR_POPULARITY,
@@ -21,6 +22,7 @@ from features.names import (
     TWEET_ENGAGEMENT,
     USER_ACTIVITY,
     USER_AUTHOR_AFFINITY,
+    USER_AUTHOR_RECENT,
     View,
 )
 from pipelines.batch import (
@@ -32,6 +34,7 @@ from pipelines.batch import (
     tweet_engagement,
     user_activity,
     user_author_affinity,
+    user_author_recent,
 )
 from pipelines.batch.lake import LakeEvents, read_lake
 from pipelines.batch.showings import showing_changes, showings
@@ -66,7 +69,7 @@ def tables(events: LakeEvents, build: BuildTime) -> Iterator[Table]:
     engagements = acts.engagements(events).cache()
     follows = acts.changes(acts.follows(events)).cache()
     authored = acts.changes(acts.authored(events)).cache()
-    received = acts.changes(engagements.where("author IS NOT NULL"))
+    received = acts.changes(engagements.where("author IS NOT NULL").withColumn("born", F.col("ts")))
     shown = showings(events.impressions, engagements, acts.mentions(events)).cache()
     outcomes = showing_changes(shown)
     yield _view(USER_ACTIVITY, user_activity.transform(outcomes, follows, authored, build))
@@ -74,6 +77,7 @@ def tables(events: LakeEvents, build: BuildTime) -> Iterator[Table]:
     yield _view(USER_AUTHOR_AFFINITY, user_author_affinity.transform(outcomes, received, build))
     yield _view(TWEET_CONTENT, tweet_content.transform(events.tweets, build))
     yield _view(TWEET_ENGAGEMENT, tweet_engagement.transform(engagements, build))
+    yield _view(USER_AUTHOR_RECENT, user_author_recent.transform(received, build))
     examples = training_examples.transform(shown, events.tweets, follows)
     yield Table(TRAINING_EXAMPLES, examples, ("request_id",), quality.examples_suite)
 

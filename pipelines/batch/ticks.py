@@ -6,7 +6,8 @@ point-in-time join takes the newest row at or before its moment.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -14,6 +15,8 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F  # noqa: N812 - the name PySpark's own guide gives it
 
 HOUR_MS = 3600 * 1000
+# Lifetimes in one block of time of ``decayed_totals``: exp(256) and its sums are doubles.
+_BLOCK = 256
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,37 @@ def running_totals(
     )
 
 
+def decayed_totals(
+    changes: DataFrame, keys: Sequence[str], lifetimes: Mapping[str, float], every_ms: int, build: BuildTime
+) -> DataFrame:
+    """``keys``, ``tick`` (ms) and per lifetime the sum of delta * exp(-(tick - born) / lifetime) until then.
+
+    The twin of ``features.aggregates.add``. Weights are taken relative to the start of a block of the tick's
+    time, which ``exp`` of a double can span; what happened before the block before this one weighs nothing.
+
+    Args:
+        changes: rows with ``keys``, ``ts`` and ``born`` in milliseconds and ``delta``.
+        lifetimes: in seconds, by the name of the column that they make.
+    """
+    ticked = changes.withColumn("tick", next_tick(F.col("ts"), every_ms, build))
+    per_tick = ticked.groupBy(*keys, "tick").agg(
+        *(
+            F.sum(F.col("delta") * F.exp(_since_block("born", lifetime))).alias(name)
+            for name, lifetime in lifetimes.items()
+        )
+    )
+    values = []
+    for name, lifetime in lifetimes.items():
+        block = _block(lifetime)
+        inside = Window.partitionBy(*keys, block).orderBy("tick").rowsBetween(Window.unboundedPreceding, 0)
+        before = Window.partitionBy(*keys).orderBy(block).rangeBetween(-1, -1)
+        carried = F.coalesce(F.sum(name).over(before), F.lit(0.0)) * math.exp(-_BLOCK)
+        value = (F.sum(name).over(inside) + carried) * F.exp(-_since_block("tick", lifetime))
+        # What is left of rounding when all is taken back may be less than nothing.
+        values.append(F.greatest(value, F.lit(0.0)).alias(name))
+    return per_tick.select(*keys, "tick", *values)
+
+
 def feature_rows(
     rows: DataFrame, keys: Sequence[str], features: Sequence[str], build: BuildTime
 ) -> DataFrame:
@@ -73,3 +107,12 @@ def feature_rows(
         F.timestamp_millis("tick").alias("event_timestamp"),
         F.lit(build.created).cast("timestamp").alias("created"),
     )
+
+
+def _block(lifetime_s: float) -> Column:
+    return F.floor(F.col("tick") / (_BLOCK * 1000 * lifetime_s))
+
+
+def _since_block(moment: str, lifetime_s: float) -> Column:
+    """Lifetimes from the start of the tick's block to ``moment``."""
+    return F.col(moment) / (1000 * lifetime_s) - _block(lifetime_s) * _BLOCK

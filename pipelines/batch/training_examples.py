@@ -8,7 +8,7 @@ from __future__ import annotations
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F  # noqa: N812 - the name PySpark's own guide gives it
 
-from features.names import MODEL_INPUT
+from features.names import FEATURE_SERVICE, MODEL_INPUT
 from pipelines.batch.ticks import HOUR_MS
 
 DAY_HOURS = 24
@@ -35,7 +35,10 @@ def transform(shown: DataFrame, tweets: DataFrame, follows: DataFrame) -> DataFr
     age_ms = F.greatest(F.col("ts") - F.col("created_ts"), F.lit(0))
     # `greatest` passes over nulls: a tweet of unknown age would be new.
     age_hours = F.when(F.col("created_ts").isNotNull(), age_ms / HOUR_MS)
-    logged_retweet = F.get("logged_features", F.lit(_IS_RETWEET))
+    # The places of another service's vector mean other things.
+    logged_retweet = F.when(
+        F.col("feature_service") == FEATURE_SERVICE, F.get("logged_features", F.lit(_IS_RETWEET))
+    )
     own = F.col("user") == F.col("author")
     stranger = (F.coalesce("following", F.lit(0)) <= 0) & ~own
     return examples.select(

@@ -5,44 +5,38 @@ from __future__ import annotations
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F  # noqa: N812 - the name PySpark's own guide gives it
 
-from features.aggregates import HOUR_MS, PANE_MS
-from features.names import TWEET_ENGAGEMENT
+from features.names import TWEET_ENGAGEMENT, WINDOWS
 from pipelines.batch.acts import KINDS, changes
-from pipelines.batch.ticks import BuildTime, feature_rows, running_totals
+from pipelines.batch.ticks import BuildTime, decayed_totals, feature_rows, running_totals
 
 TICK_MS = 10 * 60 * 1000
 
 
 def transform(engagements: DataFrame, build: BuildTime) -> DataFrame:
-    """Rows every ten minutes while a value changes, the decay of the last hour's engagements included.
+    """Rows every ten minutes while something changes; whoever reads one lets its windows decay.
 
     Args:
         engagements: ``acts.engagements``.
         build: up to when, and when, the rows are built.
     """
-    pane = F.col("ts") - F.col("ts") % PANE_MS
-    # A pane is out of the last hour at the moment an hour after its start, so a change just before that
-    # moment is the first that its row covers.
-    outlived = pane + HOUR_MS - 1
-    recent = engagements.withColumn("ended_at", F.least("ended_at", outlived)).select(
-        "tweet", "ts", "ended_at"
+    states = engagements.select("tweet", "kind", "ts", "ended_at", F.col("ts").alias("born"))
+    moments = changes(states)
+    by_kind = moments.select(
+        "tweet",
+        "ts",
+        "born",
+        *(F.when(F.col("kind") == kind, F.col("delta")).otherwise(0).alias(kind) for kind in KINDS),
     )
-    counted = changes(engagements.select("tweet", "kind", "ts", "ended_at"))
-    by_kind = counted.select(
-        "tweet", "ts", *(F.when(F.col("kind") == kind, F.col("delta")).alias(kind) for kind in KINDS)
-    )
-    moments = by_kind.unionByName(
-        changes(recent).withColumnRenamed("delta", "recent"), allowMissingColumns=True
-    ).where(F.col("ts") < build.until_ms)
-    names = (*KINDS, "recent")
-    totals = running_totals(moments.fillna(0, subset=list(names)), ["tweet"], names, TICK_MS, build)
-    rows = totals.withColumns(
+    # A like that is given anew changes no total, and is recent all the same: `born` keeps its row.
+    totals = running_totals(by_kind, ["tweet"], KINDS, TICK_MS, build, latest=["born"])
+    windows = {f"tweet_engagements_{window}": seconds for window, seconds in WINDOWS.items()}
+    recent = decayed_totals(moments, ["tweet"], windows, TICK_MS, build)
+    rows = totals.join(recent, on=["tweet", "tick"], how="inner").withColumns(
         {
             "tweet_likes": F.col("like"),
             "tweet_retweets": F.col("retweet"),
             "tweet_replies": F.col("reply"),
             "tweet_quotes": F.col("quote"),
-            "tweet_engagements_1h": F.col("recent"),
         }
     )
     return feature_rows(rows, ["tweet"], TWEET_ENGAGEMENT.columns, build)

@@ -11,7 +11,7 @@ from pyflink.table import StatementSet, StreamTableEnvironment
 
 from ingestion.events import Event
 from ingestion.lake import PARTITION_COLUMN, TOPIC_EVENTS, columns, event_folder, type_name
-from ingestion.topics import EVENT_TOPICS
+from pipelines.jobs import JOB_TOPICS
 from pipelines.settings import StreamSettings
 from pipelines.stream import connectors, sql_tables
 from pipelines.stream.sql_tables import is_event, sql_type
@@ -70,11 +70,11 @@ def _insert(table: str, event_type: type[Event]) -> str:
 def main() -> None:
     settings = StreamSettings()
     env = connectors.environment(settings, JOB)
-    connectors.require_topics(settings, EVENT_TOPICS)
+    connectors.require_topics(settings, JOB_TOPICS[JOB])
     t_env = StreamTableEnvironment.create(env)
     group = connectors.job_name(settings, JOB)
-    t_env.get_config().set("pipeline.name", group)
     for topic in TOPIC_EVENTS:
         source = sql_tables.kafka_source(topic, settings.namespace, settings.kafka.bootstrap, group)
         sql_tables.create_event_table(t_env, topic, source)
-    build(t_env, settings.lake.path, settings.namespace).execute()
+    build(t_env, settings.lake.path, settings.namespace).attach_as_datastream()
+    env.execute(group)

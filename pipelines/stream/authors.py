@@ -1,7 +1,7 @@
 """What fan-out knows of each author: follower edges, newest own entries, whether pulled; its stored form.
 
 Edges are stored as blocks of an append-only log, so that one change of a large author writes one block.
-Layout version 1; the version is in the names of the Flink states.
+The version of a layout is in the name of its Flink state.
 """
 
 from __future__ import annotations
@@ -13,13 +13,15 @@ from typing import NamedTuple, Protocol, TypeVar
 
 import numpy as np
 
-from ingestion.events import FollowChanged
+from ingestion.events import FollowChanged, Tier
+from pipelines.stream.tiers import FanOutTiers
 from timelines.entry import ENTRY_BYTES, Entries, Ids, pack, unpack
 from timelines.timeline import newest
 
 EDGES_PER_BLOCK = 256
 _EDGE = struct.Struct(">qq?H")
-_HEAD = struct.Struct(">I?")
+_HEAD = struct.Struct(">I??BI")
+_TIERS: tuple[Tier | None, ...] = (None, "push", "throttle", "pull")
 
 
 class Edge(NamedTuple):
@@ -38,12 +40,16 @@ class Edge(NamedTuple):
 class Author:
     """``recents`` holds packed entries in order of arrival, at least the newest ``length`` of them.
 
+    A ``pulled`` author's entries go to nobody. One who is ``returning`` is pushed again, and stays marked as
+    pulled in the store until the followers have got what they were not given meanwhile.
     ``logged`` edge changes are stored in blocks, the last of which is ``tail``.
     """
 
     edges: dict[int, Edge] = field(default_factory=dict)
     recents: bytearray = field(default_factory=bytearray)
     pulled: bool = False
+    returning: bool = False
+    override: Tier | None = None
     active: int = 0
     logged: int = 0
     tail: bytes = b""
@@ -66,11 +72,25 @@ class Author:
         return edge is not None and edge.active
 
     def followers(self) -> Ids:
-        """The accounts that follow now, int64 in no order."""
+        """The accounts that follow now, int64 ascending."""
         if self._followers is None:
             ids = (follower for follower, edge in self.edges.items() if edge.active)
-            self._followers = np.fromiter(ids, dtype=np.int64, count=self.active)
+            self._followers = np.sort(np.fromiter(ids, dtype=np.int64, count=self.active))
         return self._followers
+
+    def cross(self, tiers: FanOutTiers) -> Tier:
+        """The author's tier now; ``pulled`` and ``returning`` follow it."""
+        tier = tiers.tier(self.active, self.override, self.pulled)
+        if tier == "pull":
+            self.pulled, self.returning = True, False
+        elif self.pulled:
+            self.pulled, self.returning = False, True
+        return tier
+
+    def head(self) -> bytes:
+        """What is known without the edges: how many blocks they take, the standing, how many are active."""
+        override = _TIERS.index(self.override)
+        return _HEAD.pack(_blocks(self.logged), self.pulled, self.returning, override, self.active)
 
     def newest_entries(self, length: int) -> Entries:
         """The newest entries by appearance id, each once."""
@@ -111,11 +131,17 @@ class Table(Protocol[Key]):
     def __delitem__(self, key: Key, /) -> None: ...
 
 
+class ListedTable(Table[int], Protocol):
+    """A table whose rows can be listed."""
+
+    def items(self) -> Iterable[tuple[int, bytes]]: ...
+
+
 @dataclass(frozen=True)
 class AuthorTables:
     """``heads`` and ``recents`` by author, ``edges`` by "author:block"."""
 
-    heads: Table[int]
+    heads: ListedTable
     recents: Table[int]
     edges: Table[str]
 
@@ -146,7 +172,8 @@ class Authors:
         author = Author(recents=bytearray(self._tables.recents.get(author_id) or b""))
         head = self._tables.heads.get(author_id)
         if head is not None:
-            blocks, author.pulled = _HEAD.unpack(head)
+            blocks, author.pulled, author.returning, override, _ = _HEAD.unpack(head)
+            author.override = _TIERS[override]
             for number in range(blocks):
                 author.tail = self._tables.edges.get(f"{author_id}:{number}") or b""
                 for follower, edge in decode_edges(author.tail):
@@ -154,26 +181,36 @@ class Authors:
                     author.change_edge(follower, edge)
         return author
 
+    def pulled(self) -> list[int]:
+        """The authors merged at read, by their heads alone."""
+        return [author_id for author_id, head in self._tables.heads.items() if _HEAD.unpack(head)[1]]
+
+    def due_to_cross(self, tiers: FanOutTiers) -> list[int]:
+        """The authors whom these thresholds move into or out of being pulled, by their heads alone."""
+        due = []
+        for author_id, head in self._tables.heads.items():
+            _, pulled, _, override, active = _HEAD.unpack(head)
+            if (tiers.tier(active, _TIERS[override], pulled) == "pull") != pulled:
+                due.append(author_id)
+        return due
+
     def save(
-        self, changed_edges: dict[int, list[int]], with_entries: Iterable[int], pulled: Iterable[int]
+        self, changed_edges: dict[int, list[int]], with_entries: Iterable[int], crossed: Iterable[int]
     ) -> None:
-        """Write what changed: followers with changed edges by author, authors with entries, newly pulled."""
-        heads = set(pulled)
+        """Write what changed: followers with changed edges by author; authors with new entries; authors with
+        a new standing."""
         for author_id, followers in changed_edges.items():
-            if self._append_edges(author_id, self._known[author_id], followers):
-                heads.add(author_id)
+            self._append_edges(author_id, self._known[author_id], followers)
             self._size += len(followers)
-        for author_id in heads:
-            author = self._known[author_id]
-            self._tables.heads[author_id] = _HEAD.pack(_blocks(author.logged), author.pulled)
+        for author_id in {*changed_edges, *crossed}:
+            self._tables.heads[author_id] = self._known[author_id].head()
         for author_id in with_entries:
             self._tables.recents[author_id] = bytes(self._known[author_id].recents)
             self._size += 1
         if self._size > self._capacity:
             self._let_go()
 
-    def _append_edges(self, author_id: int, author: Author, followers: list[int]) -> bool:
-        """Returns whether the number of blocks changed."""
+    def _append_edges(self, author_id: int, author: Author, followers: list[int]) -> None:
         before = _blocks(author.logged)
         if author.logged + len(followers) > 2 * len(author.edges) + EDGES_PER_BLOCK:
             followers = list(author.edges)
@@ -188,7 +225,6 @@ class Authors:
         self._tables.edges[f"{author_id}:{after - 1}"] = author.tail
         for number in range(after, before):
             del self._tables.edges[f"{author_id}:{number}"]
-        return after != before
 
     def _let_go(self) -> None:
         for author_id in list(self._known)[: len(self._known) // 2 + 1]:

@@ -21,7 +21,8 @@ from pyflink.datastream.connectors.kafka import KafkaRecordSerializationSchema, 
 from pyflink.table import StreamTableEnvironment
 
 from ingestion.topics import DEAD_LETTERS, Topic
-from pipelines.settings import StreamSettings
+from pipelines.settings import FlinkSettings, StreamSettings
+from pipelines.stream.operator_ids import JobEnvironment
 
 BATCH = Types.ROW_NAMED(
     ["shard", "topic", "values", "partitions", "offsets"],
@@ -65,9 +66,12 @@ def configuration(settings: StreamSettings, job: str, state: StateBackend = "has
         "execution.checkpointing.num-retained": "2",
         "execution.checkpointing.dir": f"{folder}/{settings.namespace or 'main'}/{job}",
         "execution.checkpointing.tolerable-failed-checkpoints": "100",
-        "restart-strategy.type": "fixed-delay",
-        "restart-strategy.fixed-delay.attempts": str(flink.restart_attempts),
-        "restart-strategy.fixed-delay.delay": f"{flink.restart_delay_ms} ms",
+        # Attempts are not limited: a store at its memory limit for an hour must not end a job.
+        "restart-strategy.type": "exponential-delay",
+        "restart-strategy.exponential-delay.initial-backoff": f"{flink.restart_delay_ms} ms",
+        "restart-strategy.exponential-delay.max-backoff": f"{flink.restart_delay_max_ms} ms",
+        "restart-strategy.exponential-delay.backoff-multiplier": "2.0",
+        "restart-strategy.exponential-delay.reset-backoff-threshold": "1 min",
         "pipeline.max-parallelism": "128",
         # How long a record may wait for others in a network buffer, at each of the shuffles on its way.
         "execution.buffer-timeout.interval": "5 ms",
@@ -75,16 +79,17 @@ def configuration(settings: StreamSettings, job: str, state: StateBackend = "has
         config.set_string(key, value)
     if flink.restore_from:
         config.set_string("execution.state-recovery.path", flink.restore_from)
-        config.set_string("execution.state-recovery.claim-mode", "CLAIM")
+        # A checkpoint is the job's to delete once it has a newer one; a savepoint is a person's.
+        claimed = flink.restore_from.rstrip("/").rpartition("/")[2].startswith("chk-")
+        config.set_string("execution.state-recovery.claim-mode", "CLAIM" if claimed else "NO_CLAIM")
     return config
 
 
-def environment(
-    settings: StreamSettings, job: str, state: StateBackend = "hashmap"
-) -> StreamExecutionEnvironment:
+def environment(settings: StreamSettings, job: str, state: StateBackend = "hashmap") -> JobEnvironment:
     """The environment a job is built in; start the JVMs with the Python environment's ``bin`` first on
     PATH, or its packages are not found by the interpreter inside them."""
-    env = StreamExecutionEnvironment.get_execution_environment(configuration(settings, job, state))
+    made = StreamExecutionEnvironment.get_execution_environment(configuration(settings, job, state))
+    env = JobEnvironment(made._j_stream_execution_environment)
     env.set_parallelism(settings.flink.parallelism)
     return env
 
@@ -106,20 +111,33 @@ def event_batches(
     settings: StreamSettings,
     job: str,
     topics: Sequence[Topic],
-    shard_by: int = 0,
+    shard_by: int | None = 0,
+    to_all: Sequence[Topic] = (),
+    batch_ms: int | None = None,
 ) -> DataStream:
     """The records of ``topics`` as ``BATCH`` rows, from the committed offsets, else the beginning.
 
     A record's shard is the ``shard_by``-th number of its key (``a`` or ``a:b``, decimal) modulo
-    ``flink.shards``, 0 where the key has no such number. The order of one partition is kept within a
-    shard; topics and partitions mingle. Offsets are committed with each checkpoint.
+    ``flink.shards``, 0 where the key has no such number; with None it is the partition. Records of ``to_all``
+    go to every shard. The order of one partition is kept within a shard; topics and partitions mingle.
+    Offsets are committed with each checkpoint. ``batch_ms`` in place of the setting is for jobs whose readers
+    do not wait.
     """
-    require_topics(settings, (*topics, DEAD_LETTERS))
-    flink = settings.flink
+    require_topics(settings, (*topics, *to_all, DEAD_LETTERS))
     tables = StreamTableEnvironment.create(env)
+    _raw_table(tables, "raw_records", settings, job, topics)
+    if to_all:
+        _raw_table(tables, "raw_settings", settings, job, to_all)
+    return batches_of(tables, settings.flink, shard_by, batch_ms, to_all="raw_settings" if to_all else None)
+
+
+def _raw_table(
+    tables: StreamTableEnvironment, name: str, settings: StreamSettings, job: str, topics: Sequence[Topic]
+) -> None:
+    """The records of these topics, undecoded, each with the moment of its arrival."""
     names = ";".join(topic.full_name(settings.namespace) for topic in topics)
     tables.execute_sql(f"""
-        CREATE TEMPORARY TABLE raw_records (
+        CREATE TEMPORARY TABLE {name} (
             record_key BYTES,
             record_value BYTES,
             `topic` STRING NOT NULL METADATA VIRTUAL,
@@ -138,21 +156,56 @@ def event_batches(
             'value.format' = 'raw',
             'value.fields-include' = 'EXCEPT_KEY'
         )""")
-    batches = tables.sql_query(f"""
-        SELECT shard, `topic`, ARRAY_AGG(record_value), ARRAY_AGG(`partition`), ARRAY_AGG(`offset`)
+
+
+def batches_of(
+    tables: StreamTableEnvironment,
+    flink: FlinkSettings,
+    shard_by: int | None,
+    batch_ms: int | None = None,
+    to_all: str | None = None,
+) -> DataStream:
+    """``BATCH`` rows of the table ``raw_records``: record_key, record_value, topic, partition, offset and
+    arrival, a processing-time attribute. Records of ``to_all``, another such table, go to every shard.
+    """
+    milliseconds = flink.batch_ms if batch_ms is None else batch_ms
+    shard = "`partition`"
+    if shard_by is not None:
+        number = f"TRY_CAST(SPLIT_INDEX(DECODE(record_key, 'UTF-8'), ':', {shard_by}) AS BIGINT)"
+        shard = f"CAST(MOD(COALESCE({number}, 0), {flink.shards}) AS INT)"
+    query = _batches("raw_records", shard, milliseconds)
+    if to_all:
+        every = f"ARRAY[{', '.join(map(str, range(flink.shards)))}]"
+        query += f"""
+            UNION ALL SELECT each_shard, `topic`, record_values, partitions, offsets
+            FROM ({_batches(to_all, "0", milliseconds)}) CROSS JOIN UNNEST({every}) AS s(each_shard)"""  # noqa: S608
+    return tables.to_data_stream(tables.sql_query(query))
+
+
+def _batches(table: str, shard: str, milliseconds: int) -> str:
+    """The query that collects a table's records by shard; ``shard`` is the SQL of a record's shard."""
+    window = f"INTERVAL '{milliseconds / 1000:.3f}' SECOND"
+    return f"""
+        SELECT shard, `topic`, ARRAY_AGG(record_value) AS record_values, ARRAY_AGG(`partition`) AS partitions,
+            ARRAY_AGG(`offset`) AS offsets
         FROM (
-            SELECT
-                CAST(MOD(COALESCE(TRY_CAST(SPLIT_INDEX(DECODE(record_key, 'UTF-8'), ':', {shard_by})
-                    AS BIGINT), 0), {flink.shards}) AS INT) AS shard,
-                `topic`, record_value, `partition`, `offset`, window_start, window_end
-            FROM TABLE(TUMBLE(DATA => TABLE raw_records, TIMECOL => DESCRIPTOR(arrival),
-                SIZE => INTERVAL '{flink.batch_ms / 1000:.3f}' SECOND)))
-        GROUP BY shard, `topic`, window_start, window_end""")  # noqa: S608
-    return tables.to_data_stream(batches)
+            SELECT {shard} AS shard, `topic`, record_value, `partition`, `offset`, window_start, window_end
+            FROM TABLE(TUMBLE(DATA => TABLE {table}, TIMECOL => DESCRIPTOR(arrival), SIZE => {window})))
+        GROUP BY shard, `topic`, window_start, window_end"""  # noqa: S608
+
+
+def partition_count(settings: StreamSettings, topic: Topic) -> int:
+    """How many partitions the broker has of a topic that exists."""
+    client = AdminClient({"bootstrap.servers": settings.kafka.bootstrap, "log_level": 0})
+    return len(
+        client.list_topics(topic.full_name(settings.namespace), timeout=10)
+        .topics[topic.full_name(settings.namespace)]
+        .partitions
+    )
 
 
 def dead_letter_sink(stream: DataStream, settings: StreamSettings, uid: str = "dead-letters") -> Any:
-    """Write a stream of JSON strings (``decoding.dead_letter``) to the dead-letter topic."""
+    """Write a stream of JSON strings (``ingestion.dead_letters``) to the dead-letter topic."""
     serializer = (
         KafkaRecordSerializationSchema.builder()
         .set_topic(DEAD_LETTERS.full_name(settings.namespace))

@@ -1,8 +1,8 @@
 """Flink job ``content``: what is shown with an entry and who liked or retweeted it, into the store.
 
-Tweet bodies and tombstones, account cards, each user's likes and retweets. The job keeps no state: a batch is
-written before the checkpoint that covers it completes, and every write may be repeated. Follow edges are
-written by ``timelines``, which needs them in the store before it delivers a backfill.
+Tweet bodies and tombstones, account cards, each user's likes and retweets, mutes, blocks and muted words. The
+job keeps no state: a batch is written before the checkpoint that covers it completes, and every write may be
+repeated. Follow edges are written by ``timelines``, which needs them in the store before its backfills.
 """
 
 from __future__ import annotations
@@ -16,7 +16,10 @@ from pyflink.datastream import DataStream, ProcessFunction, RuntimeContext
 from ingestion.events import (
     AccountRegistered,
     AnyEvent,
+    BlockChanged,
     LikeChanged,
+    MuteChanged,
+    MutedWordsChanged,
     RetweetChanged,
     TweetCreated,
     TweetDeleted,
@@ -52,6 +55,13 @@ def write(pipe: Any, keys: Keyspace, events: Iterable[AnyEvent]) -> None:
                 commands.put_body(pipe, keys, tombstone(event.tweet_id, event.author_id))
             case AccountRegistered():
                 commands.put_card(pipe, keys, card_of(event), event.ts)
+            case MuteChanged():
+                change(keys.muted(event.user_id), event.muted_id, event.ts, event.active)
+            case BlockChanged():
+                change(keys.blocked(event.user_id), event.blocked_id, event.ts, event.active)
+                change(keys.blocked_by(event.blocked_id), event.user_id, event.ts, event.active)
+            case MutedWordsChanged():
+                commands.put_muted_words(pipe, keys, event.user_id, event.words, event.ts)
             case LikeChanged():
                 change(keys.likes(event.user_id), event.tweet_id, event.ts, event.active)
             case RetweetChanged():
@@ -83,7 +93,7 @@ class ContentWriter(ProcessFunction):  # type: ignore[misc]
 
 
 def build(batches: DataStream, address: StoreAddress) -> DataStream:
-    """Record batches of users, tweets and engagements -> dead letters (JSON strings)."""
+    """Record batches of users, restrictions, tweets and engagements -> dead letters (JSON strings)."""
     written = batches.process(ContentWriter(address), output_type=Types.STRING()).uid("write").name("write")
     return written.get_side_output(DEAD_LETTERS)
 

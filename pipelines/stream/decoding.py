@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
 
-import msgspec
 from pyflink.common import Types
 from pyflink.datastream import OutputTag
 
+from ingestion.dead_letters import DeadLetter
 from ingestion.events import AnyEvent, MalformedEventError, decode
 
 DEAD_LETTERS = OutputTag("dead-letters", Types.STRING())
@@ -29,18 +28,6 @@ class Decoded(NamedTuple):
     letters: list[str]
 
 
-def dead_letter(reason: str, topic: str, partition: int, offset: int, value: bytes) -> str:
-    """One JSON object: why, where from, and the bytes in base64, so that it can be driven again."""
-    letter = {
-        "reason": reason,
-        "topic": topic,
-        "partition": partition,
-        "offset": offset,
-        "value": base64.b64encode(value).decode(),
-    }
-    return msgspec.json.encode(letter).decode()
-
-
 def decode_batch(batch: Batch, unfit: Callable[[AnyEvent], str | None] | None = None) -> Decoded:
     """The events of a batch in their order, and a dead letter for each record that is none.
 
@@ -58,5 +45,6 @@ def decode_batch(batch: Batch, unfit: Callable[[AnyEvent], str | None] | None = 
         if reason is None:
             events.append(event)
         else:
-            letters.append(dead_letter(reason, topic, partitions[index], offsets[index], value or b""))
+            letter = DeadLetter(reason, topic, partitions[index], offsets[index], value or b"")
+            letters.append(letter.encode())
     return Decoded(shard, events, letters)

@@ -98,8 +98,8 @@ class Pairs:
     def __init__(self, entries: Entries) -> None:
         self._tables = [entries]
         self._size = len(entries)
-        self._which: list[npt.NDArray[np.int64]] = []
-        self._readers: list[Ids] = []
+        self._which = [np.empty(0, dtype=np.int64)]
+        self._readers: list[Ids] = [np.empty(0, dtype=np.int64)]
 
     def add_entries(self, entries: Entries) -> Positions:
         """More entries; returns their positions."""

@@ -1,15 +1,14 @@
-"""Flink job ``engagement``: counts per tweet and account, and the engagement of the last hour as features.
+"""Flink job ``engagement``: what was done with tweets and accounts, and lately, as counts and features.
 
-Deduplication and counting are Flink SQL and stay in the JVM, in small batches, so that Python sees a hot
-tweet once per batch and not once per event.
+Finding what stands is Flink SQL and stays in the JVM; Python gets the changes of half a second as arrays and
+adds them up with numpy.
 """
 
 from __future__ import annotations
 
 from pyflink.common import Types
 from pyflink.datastream import DataStream
-from pyflink.table import Schema, StreamTableEnvironment
-from pyflink.table.changelog_mode import ChangelogMode
+from pyflink.table import StreamTableEnvironment
 
 from pipelines.jobs import JOB_TOPICS
 from pipelines.settings import FlinkSettings, StreamSettings
@@ -19,10 +18,25 @@ from pipelines.stream.store import StoreAddress
 
 JOB = "engagement"
 INPUTS = JOB_TOPICS[JOB]
-# The largest part of the delay between a like and its count; also how often a hot tweet reaches Python.
+# The largest part of the delay between a like and its count; also how often a hot tweet is written.
 BATCH_MS = 500
-BATCH_ROWS = 200_000
-FLUSH_MS = 100
+
+
+def create_views(t_env: StreamTableEnvironment, partitions: int, shards: int) -> None:
+    """From the tables of ``INPUTS`` to the views ``marks`` and ``arriving_pairs``."""
+    _view(t_env, "edges", engagement_queries.edges())
+    _view(t_env, "posts", engagement_queries.posts())
+    _view(t_env, "answers", engagement_queries.answers("posts"))
+    _view(t_env, "shown", engagement_queries.shown())
+    _view(t_env, "showings", engagement_queries.showings("shown"))
+    for changelog in ("edges", "posts", "answers", "showings"):
+        _view(t_env, f"{changelog}_rows", engagement_queries.as_rows(changelog))
+    _view(t_env, "changes", engagement_queries.changes("edges_rows", "posts_rows"))
+    marks = engagement_queries.marks("changes", "answers_rows", "showings_rows", partitions, shards)
+    _view(t_env, "marks", marks)
+    _view(t_env, "pairs", engagement_queries.pairs("changes", "answers_rows"))
+    _view(t_env, "pairs_rows", engagement_queries.as_rows("pairs"))
+    _view(t_env, "arriving_pairs", engagement_queries.arriving_pairs("pairs_rows", partitions, shards))
 
 
 def build(t_env: StreamTableEnvironment, address: StoreAddress, flink: FlinkSettings) -> DataStream:
@@ -30,19 +44,13 @@ def build(t_env: StreamTableEnvironment, address: StoreAddress, flink: FlinkSett
 
     The stream that comes back is empty.
     """
-    config = t_env.get_config()
-    config.set("table.exec.mini-batch.enabled", "true")
-    config.set("table.exec.mini-batch.allow-latency", f"{BATCH_MS} ms")
-    config.set("table.exec.mini-batch.size", str(BATCH_ROWS))
-    t_env.create_temporary_view("edges", t_env.sql_query(engagement_queries.edges()))
-    t_env.create_temporary_view("posts", t_env.sql_query(engagement_queries.posts()))
-    counts = t_env.sql_query(engagement_queries.counts("edges", "posts", flink.shards))
-    partitions, shards = address.redis.partitions, flink.shards
+    create_views(t_env, address.redis.partitions, flink.shards)
+    rows = t_env.sql_query(engagement_queries.batches("marks", "arriving_pairs", BATCH_MS))
     return (
-        t_env.to_changelog_stream(counts, _changelog_schema(), ChangelogMode.upsert())
-        .key_by(lambda row: row[1] % partitions % shards, key_type=Types.INT())
-        .process(EngagementWriter(address, max(FLUSH_MS, flink.flush_ms)), output_type=Types.STRING())
-        .uid("engagement-counts")
+        t_env.to_data_stream(rows)
+        .key_by(lambda row: row[0], key_type=Types.INT())
+        .process(EngagementWriter(address), output_type=Types.STRING())
+        .uid("engagement-tallies")
         .name("write counts")
     )
 
@@ -55,15 +63,11 @@ def main() -> None:
     group = connectors.job_name(settings, JOB)
     for topic in INPUTS:
         source = sql_tables.kafka_source(topic, settings.namespace, settings.kafka.bootstrap, group)
-        sql_tables.create_event_table(t_env, topic, source)
+        sql_tables.create_event_table(t_env, topic, source, used=engagement_queries.USED)
     # A stream without a sink would not run.
     build(t_env, StoreAddress.of(settings), settings.flink).print()
     env.execute(group)
 
 
-def _changelog_schema() -> Schema:
-    builder = Schema.new_builder()
-    types = ("STRING NOT NULL", "BIGINT NOT NULL", "BIGINT NOT NULL", *["BIGINT NOT NULL"] * 4, "BIGINT")
-    for name, sql_type in zip(engagement_queries.COLUMNS, types, strict=True):
-        builder.column(name, sql_type)
-    return builder.primary_key("family", "id", "pane").build()
+def _view(t_env: StreamTableEnvironment, name: str, query: str) -> None:
+    t_env.create_temporary_view(name, t_env.sql_query(query))

@@ -15,8 +15,11 @@ import numpy as np
 from ingestion.events import (
     AccountRegistered,
     AnyEvent,
+    BlockChanged,
     FollowChanged,
     LikeChanged,
+    MuteChanged,
+    MutedWordsChanged,
     RetweetChanged,
     TweetCreated,
     TweetDeleted,
@@ -24,6 +27,7 @@ from ingestion.events import (
 from ingestion.stored import retweet_row, tweet_row
 from pipelines.stream.authors import Authors, Edge
 from pipelines.stream.deliveries import Deliveries, Pairs
+from pipelines.stream.tiers import FanOutTiers
 from timelines import entry
 from timelines.entry import ENTRY_BYTES, Entries
 
@@ -47,7 +51,11 @@ def unfit(event: AnyEvent) -> str | None:
             fits = fits and 0 < event.retweet_id < ID_LIMIT and 0 < event.tweet_id < ID_LIMIT
         case FollowChanged():
             fits = 0 <= event.follower_id < USER_LIMIT and 0 <= event.followee_id < USER_LIMIT
-        case AccountRegistered():
+        case MuteChanged():
+            fits = 0 <= event.user_id < USER_LIMIT and 0 <= event.muted_id < USER_LIMIT
+        case BlockChanged():
+            fits = 0 <= event.user_id < USER_LIMIT and 0 <= event.blocked_id < USER_LIMIT
+        case AccountRegistered() | MutedWordsChanged():
             fits = 0 <= event.user_id < USER_LIMIT
     if fits:
         return None
@@ -59,13 +67,16 @@ class FanOut:
     """What a batch changes, in the order in which it has to be written.
 
     First ``edges`` (follower -> {followee: (ts in ms, active)}), ``entries`` (to their authors' outboxes) and
-    ``pulled`` (authors from now on merged at read), then ``deliveries``.
+    ``pulled`` (authors from now on merged at read), then ``deliveries``. What goes to the followers of an
+    author by and by: ``throttled`` are new entries, ``returning`` the newest entries of one pulled no longer.
     """
 
     edges: dict[int, dict[int, tuple[int, bool]]]
     entries: Entries
     pulled: list[int]
     deliveries: Deliveries
+    throttled: dict[int, Entries]
+    returning: dict[int, Entries]
 
 
 @dataclass
@@ -98,12 +109,19 @@ def _collect(events: Iterable[AnyEvent]) -> _Batch:
     return batch
 
 
-def fan_out(events: Iterable[AnyEvent], authors: Authors, push_below: int, length: int) -> FanOut:
+def fan_out(
+    events: Iterable[AnyEvent],
+    authors: Authors,
+    tiers: FanOutTiers,
+    length: int,
+    recheck: Iterable[int] = (),
+) -> FanOut:
     """Apply a batch of events to the authors' state and say what has to be written.
 
-    Authors with ``push_below`` followers or more become pulled, for ever; the others' entries are delivered
-    to their followers, and everybody's to themselves. A deletion does nothing here: a deleted tweet keeps its
-    place and its tombstone hides it at read. A retweet taken back is sent again, withdrawn.
+    A pulled author's entries go to the author alone; the others' to their followers too, at once or
+    throttled. ``recheck`` are authors whose tier may have changed without an event of theirs. A deletion does
+    nothing here: a deleted tweet keeps its place and its tombstone hides it at read. A retweet taken back is
+    sent again, withdrawn.
     """
     batch = _collect(events)
     entries = entry.entries(batch.rows) if batch.rows else entry.empty()
@@ -112,8 +130,11 @@ def fan_out(events: Iterable[AnyEvent], authors: Authors, push_below: int, lengt
     pairs.add(np.arange(len(entries)), entries["author"])
     edges: dict[int, dict[int, tuple[int, bool]]] = {}
     changed: dict[int, list[int]] = {}
-    pulled: list[int] = []
-    for author_id in batch.follows.keys() | batch.own.keys():
+    crossed: list[int] = []
+    throttled: dict[int, Entries] = {}
+    returning: dict[int, Entries] = {}
+    recheck = tuple(recheck)
+    for author_id in {*batch.follows, *batch.own, *recheck}:
         author = authors.get(author_id)
         gained: list[int] = []
         if follows := batch.follows.get(author_id):
@@ -126,16 +147,22 @@ def fan_out(events: Iterable[AnyEvent], authors: Authors, push_below: int, lengt
                 edges.setdefault(follower, {})[author_id] = (edge.ts, edge.active)
                 if edge.active and follower not in before:
                     gained.append(follower)
-            if not author.pulled and author.active >= push_below:
-                author.pulled = True
-                pulled.append(author_id)
+        was_pulled = author.pulled
+        tier = author.cross(tiers)
+        if author.pulled != was_pulled:
+            crossed.append(author_id)
+            if author.returning:
+                returning[author_id] = author.newest_entries(length)
         if gained and not author.pulled and author.recents:
             known = author.newest_entries(length)
             pairs.cross(pairs.add_entries(known), np.array(gained, dtype=np.int64))
         if positions := batch.own.get(author_id):
-            if author.active and not author.pulled:
+            if author.active and tier == "push":
                 pairs.cross(np.array(positions), author.followers())
+            elif author.active and tier == "throttle":
+                throttled[author_id] = entries[positions]
             for at in positions:
                 author.remember(packed[at * ENTRY_BYTES : (at + 1) * ENTRY_BYTES], length)
-    authors.save(changed, batch.own, pulled)
-    return FanOut(edges, entries, pulled, pairs.deliveries(batch.readers))
+    authors.save(changed, batch.own, {*crossed, *recheck})
+    pulled = [author_id for author_id in crossed if author_id not in returning]
+    return FanOut(edges, entries, pulled, pairs.deliveries(batch.readers), throttled, returning)

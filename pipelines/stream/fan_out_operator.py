@@ -1,26 +1,42 @@
-"""The keyed operator of fan-out: authors in Flink state, edges, outboxes and pulled marks into the store."""
+"""The keyed operator of fan-out: authors in Flink state, edges, outboxes and pulled marks into the store.
+
+What the followers of large authors get slowly waits in a backlog; a timer drains it as a token bucket allows.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
+import msgspec
+import numpy as np
+import numpy.typing as npt
 from pyflink.common import Row, Types
 from pyflink.datastream import KeyedProcessFunction, RuntimeContext
-from pyflink.datastream.state import MapState, MapStateDescriptor
+from pyflink.datastream.state import MapState, MapStateDescriptor, ValueState, ValueStateDescriptor
 
+from ingestion.events import AnyEvent, AuthorTierChanged, FanOutChanged
 from pipelines.stream.authors import Authors, AuthorTables
+from pipelines.stream.backlog import Backlog
 from pipelines.stream.decoding import DEAD_LETTERS, decode_batch
+from pipelines.stream.deliveries import Deliveries
+from pipelines.stream.delivery import END_OF_INPUT
 from pipelines.stream.fan_out import FanOut, fan_out, unfit
 from pipelines.stream.store import Store, StoreAddress
+from pipelines.stream.tiers import FanOutTiers, TokenBucket
 from timelines import commands
+from timelines.entry import Ids
 
 PAIRS_PER_RECORD = 50_000
+TURN_MS = 50
+WITHOUT_LIMIT = 1 << 62
 # Edges and entries that an operator keeps in memory beside their state, at some 300 bytes each.
 KEPT_IN_MEMORY = 1_500_000
 PAYLOAD = Types.ROW_NAMED(["shard", "payload"], [Types.INT(), Types.PRIMITIVE_ARRAY(Types.BYTE())])
 # Primitive byte arrays in state would be converted byte by byte in Python; pickled ones are copied.
 _BYTES = Types.PICKLED_BYTE_ARRAY()
+_tiers = msgspec.json.Decoder(FanOutTiers)
 
 
 class _StateTable:
@@ -38,6 +54,9 @@ class _StateTable:
     def __delitem__(self, key: int | str, /) -> None:
         self._state.remove(key)
 
+    def items(self) -> Iterator[tuple[Any, bytes]]:
+        return iter(self._state.items())
+
 
 class FanOutOperator(KeyedProcessFunction):  # type: ignore[misc]
     """Record batches keyed by author shard -> packed deliveries keyed by store shard; dead letters aside."""
@@ -50,12 +69,18 @@ class FanOutOperator(KeyedProcessFunction):  # type: ignore[misc]
     def open(self, runtime_context: RuntimeContext) -> None:
         self._store = Store(self._address)
         self._tables = AuthorTables(
-            heads=_table(runtime_context, "author_heads_v1", Types.LONG()),
+            heads=_table(runtime_context, "author_heads_v2", Types.LONG()),
             recents=_table(runtime_context, "author_recents_v1", Types.LONG()),
             edges=_table(runtime_context, "author_edges_v1", Types.STRING()),
         )
-        self._authors: dict[int, Authors] = {}
+        self._backlog_table = _table(runtime_context, "backlog_v1", Types.LONG())
+        self._tiers_state: ValueState = runtime_context.get_state(
+            ValueStateDescriptor("tiers_v1", Types.PICKLED_BYTE_ARRAY())
+        )
+        self._shards: dict[int, _Shard] = {}
+        self._bucket = TokenBucket()
         metrics = runtime_context.get_metrics_group()
+        metrics.gauge("waiting", lambda: sum(len(shard.backlog) for shard in self._shards.values()))
         self._events = metrics.counter("events")
         self._rejected = metrics.counter("dead_letters")
 
@@ -63,20 +88,65 @@ class FanOutOperator(KeyedProcessFunction):  # type: ignore[misc]
         self._store.close()
 
     def process_element(self, batch: Row, ctx: KeyedProcessFunction.Context) -> Iterator[Any]:
-        shard, events, letters = decode_batch(batch, unfit)
+        number, events, letters = decode_batch(batch, unfit)
         for letter in letters:
             yield DEAD_LETTERS, letter
-        authors = self._authors.get(shard)
-        if authors is None:
-            authors = self._authors[shard] = Authors(self._tables, KEPT_IN_MEMORY // self._author_shards)
-        settings = self._address.timelines
-        result = fan_out(events, authors, settings.push_below, settings.length)
+        shard = self._shard(number)
+        recheck = self._change_settings(number, shard, events)
+        length = self._address.timelines.length
+        result = fan_out(events, shard.authors, shard.tiers, length, recheck)
         self._write(result)
-        partitions = self._address.redis.partitions
-        for target, part in result.deliveries.by_shard(partitions, self._store_shards, PAIRS_PER_RECORD):
-            yield Row(target, part.encode())
+        yield from self._parts(result.deliveries)
+        shard.queue(result, ctx.timer_service().current_processing_time())
+        if shard.backlog and not shard.timer:
+            timers = ctx.timer_service()
+            timers.register_processing_time_timer(timers.current_processing_time() + TURN_MS)
+            timers.register_event_time_timer(END_OF_INPUT)
+            shard.timer = True
         self._events.inc(len(events))
         self._rejected.inc(len(letters))
+
+    def on_timer(self, timestamp: int, ctx: KeyedProcessFunction.OnTimerContext) -> Iterator[Any]:
+        shard = self._shard(ctx.get_current_key())
+        timers = ctx.timer_service()
+        now = timers.current_processing_time()
+        ending = timestamp == END_OF_INPUT
+        tokens = WITHOUT_LIMIT if ending else self._bucket.take(now, shard.tiers.throttled_per_second)
+        turn = shard.backlog.take(shard.authors, tokens, lambda readers: self._last_read(readers, now))
+        if not ending:
+            self._bucket.give_back(tokens - len(turn))
+        yield from self._parts(turn.pushed)
+        self._bring_back(shard.authors, turn.returning, turn.returned)
+        shard.timer = bool(shard.backlog)
+        if shard.timer:
+            timers.register_processing_time_timer(now + TURN_MS)
+
+    def _shard(self, number: int) -> _Shard:
+        shard = self._shards.get(number)
+        if shard is None:
+            stored = self._tiers_state.value()
+            tiers = FanOutTiers.of(self._address.timelines) if stored is None else _tiers.decode(stored)
+            authors = Authors(self._tables, KEPT_IN_MEMORY // self._author_shards)
+            # After a restart the store may be ahead of the state: an author that came back, and in the
+            # repeated run never leaves, is pulled here and has no mark there.
+            with self._store.pipeline() as pipe:
+                commands.mark_pulled(pipe, self._store.keys, authors.pulled())
+            shard = self._shards[number] = _Shard(authors, Backlog(self._backlog_table), tiers)
+        return shard
+
+    def _change_settings(self, number: int, shard: _Shard, events: Iterable[AnyEvent]) -> list[int]:
+        """The authors whose tier has to be looked at again."""
+        recheck: list[int] = []
+        for event in events:
+            match event:
+                case FanOutChanged():
+                    shard.tiers = shard.tiers.changed(event)
+                    self._tiers_state.update(msgspec.json.encode(shard.tiers))
+                    recheck += shard.authors.due_to_cross(shard.tiers)
+                case AuthorTierChanged() if event.author_id % self._author_shards == number:
+                    shard.authors.get(event.author_id).override = event.tier
+                    recheck.append(event.author_id)
+        return recheck
 
     def _write(self, result: FanOut) -> None:
         keys = self._store.keys
@@ -86,6 +156,58 @@ class FanOutOperator(KeyedProcessFunction):  # type: ignore[misc]
                 pipe.zadd(keys.followees(follower), scores, gt=True)
             commands.append_outbox(pipe, keys, self._store.settings, result.entries)
             commands.mark_pulled(pipe, keys, result.pulled)
+
+    def _bring_back(self, authors: Authors, missed: Deliveries, returned: list[int]) -> None:
+        """Write what followers of returning authors were not given; only then take the pulled marks."""
+        keys, settings = self._store.keys, self._store.settings
+        if len(missed):
+            with self._store.pipeline() as pipe:
+                commands.activate(pipe, keys, settings, np.unique(missed.readers).tolist())
+                commands.deliver(pipe, keys, settings, missed.readers, missed.entries[missed.which])
+        if returned:
+            with self._store.pipeline() as pipe:
+                commands.unmark_pulled(pipe, keys, returned)
+            for author_id in returned:
+                authors.get(author_id).returning = False
+            authors.save({}, (), returned)
+
+    def _last_read(self, readers: Ids, now_ms: int) -> npt.NDArray[np.int64]:
+        """By when their timelines will expire: only reading puts that off.
+
+        The delivery operator may not have met them yet; a timeline made later would lack what is skipped now.
+        """
+        keys, settings = self._store.keys, self._store.settings
+        if not len(readers):
+            return np.empty(0, dtype=np.int64)
+        with self._store.pipeline() as pipe:
+            activated = commands.activate(pipe, keys, settings, readers.tolist())
+            for key in keys.keys("home", readers.tolist()):
+                pipe.pttl(key)
+            left = np.array(pipe.execute()[activated:], dtype=np.int64)
+        return np.where(left < 0, -1, now_ms - commands.expiry_ms(settings) + left)
+
+    def _parts(self, deliveries: Deliveries) -> Iterator[Row]:
+        partitions = self._address.redis.partitions
+        for target, part in deliveries.by_shard(partitions, self._store_shards, PAIRS_PER_RECORD):
+            yield Row(target, part.encode())
+
+
+@dataclass
+class _Shard:
+    """What the operator keeps of one key; ``timer`` says that the backlog's next turn is set."""
+
+    authors: Authors
+    backlog: Backlog
+    tiers: FanOutTiers
+    timer: bool = False
+
+    def queue(self, result: FanOut, now_ms: int) -> None:
+        for author_id in result.pulled:
+            self.backlog.discard(author_id)
+        for author_id, entries in result.returning.items():
+            self.backlog.add(author_id, entries, now_ms, returning=True)
+        for author_id, entries in result.throttled.items():
+            self.backlog.add(author_id, entries, now_ms)
 
 
 def _table(context: RuntimeContext, name: str, key_type: Any) -> _StateTable:

@@ -6,7 +6,7 @@ as a null, so :func:`is_event` keeps the rows that are events of a type this bui
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from pyflink.table import StreamTableEnvironment
 
@@ -42,14 +42,18 @@ def create_event_table(
     connector: Mapping[str, str],
     *,
     late_seconds: int | None = None,
+    used: Collection[str] | None = None,
 ) -> str:
     """Registers the topic as a table named after it, and returns that name.
+
+    ``used`` leaves out all other columns but ``v``: the JSON decoder then steps over them.
 
     With ``late_seconds`` the table has a watermark: events may be that much older than the newest one, and
     ClockAdvanced moves it to the next full hour, so that windows that slide by an hour or less close.
     ``event_time`` of a row without a usable ``ts`` is 1970, which holds no watermark back.
     """
-    lines = ["`type` STRING", *(f"`{column.name}` {sql_type(column)}" for column in topic_columns(topic))]
+    kept = [c for c in topic_columns(topic) if used is None or c.name in used or c.name == "v"]
+    lines = ["`type` STRING", *(f"`{column.name}` {sql_type(column)}" for column in kept)]
     moment = "ts"
     if late_seconds is not None:
         next_hour = f"ts - MOD(ts, {HOUR_MS}) + {HOUR_MS + late_seconds * 1000}"

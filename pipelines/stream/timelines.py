@@ -1,8 +1,9 @@
 """Flink job ``timelines``: tweets and follows into home timelines and outboxes.
 
 batches -> fan-out (keyed by author shard; writes edges, outboxes, pulled marks) -> delivery (keyed by store
-shard; writes home timelines). An outbox is written before its entry is delivered, and an edge before
-its backfill, so that a rebuild that runs meanwhile misses nothing. All writes may be repeated.
+shard; writes home timelines). Large authors' entries wait between the two in a backlog. An outbox is written
+before its entry is delivered, and an edge before its backfill, so that a rebuild that runs meanwhile misses
+nothing. All writes may be repeated.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 from pyflink.common import Types
 from pyflink.datastream import DataStream
 
+from ingestion.topics import SETTINGS
 from pipelines.jobs import JOB_TOPICS
 from pipelines.settings import FlinkSettings, StreamSettings
 from pipelines.stream import connectors, decoding
@@ -21,7 +23,7 @@ JOB = "timelines"
 
 
 def build(batches: DataStream, address: StoreAddress, flink: FlinkSettings) -> DataStream:
-    """Record batches of users, follows and tweets, sharded by author -> dead letters (JSON strings)."""
+    """Record batches (users, follows, tweets by author shard; settings in every shard) -> dead letters."""
     fanned = (
         batches.key_by(lambda batch: batch[0], key_type=Types.INT())
         .process(FanOutOperator(address, flink.shards), output_type=PAYLOAD)
@@ -40,6 +42,7 @@ def build(batches: DataStream, address: StoreAddress, flink: FlinkSettings) -> D
 def main() -> None:
     settings = StreamSettings()
     env = connectors.environment(settings, JOB)
-    batches = connectors.event_batches(env, settings, JOB, JOB_TOPICS[JOB])
+    topics = [topic for topic in JOB_TOPICS[JOB] if topic != SETTINGS]
+    batches = connectors.event_batches(env, settings, JOB, topics, to_all=(SETTINGS,))
     connectors.dead_letter_sink(build(batches, StoreAddress.of(settings), settings.flink), settings)
     env.execute(connectors.job_name(settings, JOB))

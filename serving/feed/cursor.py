@@ -15,7 +15,7 @@ import secrets
 import struct
 from dataclasses import dataclass
 from pathlib import Path
-from typing import get_args
+from typing import Literal, get_args
 
 from serving.shapes import Reason
 
@@ -23,7 +23,10 @@ KEY_BYTES = 32
 MAC_BYTES = 16
 _CHRONOLOGICAL = struct.Struct(">BQQIB")
 _RANKED = struct.Struct(">B16sI")
-_CHRONOLOGICAL_KIND, _RANKED_KIND = 1, 2
+_LIST = struct.Struct(">BBQQQ")
+_CHRONOLOGICAL_KIND, _RANKED_KIND, _LIST_KIND = 1, 2, 3
+ListName = Literal["followers", "following", "tweets", "replies"]
+LIST_NAMES: tuple[ListName, ...] = get_args(ListName)
 REASONS: tuple[Reason, ...] = get_args(Reason)
 
 
@@ -57,7 +60,17 @@ class RankedCursor:
     offset: int
 
 
-Cursor = ChronologicalCursor | RankedCursor
+@dataclass(frozen=True, slots=True)
+class ListCursor:
+    """The list ``name`` of a user or tweet continues after the place (``first``, ``second``) of its order."""
+
+    name: ListName
+    subject: int
+    first: int
+    second: int
+
+
+Cursor = ChronologicalCursor | RankedCursor | ListCursor
 
 
 @dataclass(frozen=True)
@@ -70,6 +83,10 @@ class CursorSigner:
         if isinstance(cursor, ChronologicalCursor):
             record = _CHRONOLOGICAL.pack(
                 _CHRONOLOGICAL_KIND, cursor.top, cursor.last, cursor.shown, REASONS.index(cursor.reason)
+            )
+        elif isinstance(cursor, ListCursor):
+            record = _LIST.pack(
+                _LIST_KIND, LIST_NAMES.index(cursor.name), cursor.subject, cursor.first, cursor.second
             )
         else:
             record = _RANKED.pack(_RANKED_KIND, bytes.fromhex(cursor.request_id), cursor.offset)
@@ -90,6 +107,9 @@ class CursorSigner:
         if record[0] == _CHRONOLOGICAL_KIND:
             _, top, last, shown, reason = _CHRONOLOGICAL.unpack(record)
             return ChronologicalCursor(top, last, shown, REASONS[reason])
+        if record[0] == _LIST_KIND:
+            _, name, subject, first, second = _LIST.unpack(record)
+            return ListCursor(LIST_NAMES[name], subject, first, second)
         _, request, offset = _RANKED.unpack(record)
         return RankedCursor(request.hex(), offset)
 

@@ -5,14 +5,34 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 from redis.exceptions import RedisError
 
+from serving.archive import Archive, ArchiveReads, ArchiveUnavailableError
 from serving.feed.answer import Answer
-from serving.feed.cursor import ChronologicalCursor, Cursor, CursorError, CursorSigner, RankedCursor
+from serving.feed.cursor import (
+    ChronologicalCursor,
+    Cursor,
+    CursorError,
+    CursorSigner,
+    ListCursor,
+    RankedCursor,
+)
+from serving.feed.deeper import page_below
 from serving.feed.features import FeaturesMissingError
-from serving.feed.pipelines import Stores, chronological, newer, ranked, ranked_scroll
+from serving.feed.hydrators import Restrictions
+from serving.feed.pipelines import (
+    FeedPipeline,
+    Stores,
+    chronological,
+    from_records,
+    last_rung,
+    newer,
+    ranked,
+    ranked_scroll,
+)
 from serving.feed.query import Algorithm, Candidate, FeedQuery
 from serving.feed.side_effects import Impressions, LogImpressions
 from serving.feed.snapshot import Snapshots, snapshot_of
@@ -28,7 +48,12 @@ from serving.pipeline.runner import Runner
 from serving.pipeline.stages import Selection
 from serving.shapes import Reason, Rung
 
-OPERATIONAL: tuple[type[Exception], ...] = (RedisError, OSError, FeaturesMissingError)
+OPERATIONAL: tuple[type[Exception], ...] = (
+    RedisError,
+    OSError,
+    FeaturesMissingError,
+    ArchiveUnavailableError,
+)
 """What a stage of the feed may fail with; anything else is a programmer's error."""
 
 FeedRun = Run[FeedQuery, Candidate]
@@ -98,7 +123,8 @@ class Feed:
             FeedUnavailableError: the timelines cannot be read.
         """
         cursor = None if request.cursor is None else self.signer.read(request.cursor, request.reader)
-        if isinstance(cursor, RankedCursor) and request.algorithm == "chronological":
+        scrolls_ranking = isinstance(cursor, RankedCursor) and request.algorithm == "chronological"
+        if scrolls_ranking or isinstance(cursor, ListCursor):
             raise CursorError
         query = FeedQuery(request.reader, request.limit, self.clock.now_ms(), self.clock.request_id())
         answer, model = await self._answer(query, request.algorithm, cursor)
@@ -181,14 +207,52 @@ class Feed:
         try:
             run = await self.runner.run(chronological(self.stores), query)
         except PipelineError as error:
-            raise FeedUnavailableError(str(error)) from error
+            return await self._last_rung(query, error)
         cursor = None
         if run.rest:
-            first, last = run.selected[0].appearance_id, run.selected[-1].appearance_id
-            top = query.top if query.offset else first
-            cursor = ChronologicalCursor(top, last, query.offset + len(run.selected), reason)
+            cursor = _continued(run, run.selected[-1].appearance_id, reason)
+        elif self.stores.archive is not None:
+            home = await self.stores.home.read(query.reader)
+            if home.beyond and not run.selected:
+                query = dataclasses.replace(query, below=min(query.below, home.beyond))
+                query = await Restrictions(self.stores.reads).hydrate(query)
+                followees, below_home = home.followees.tolist(), partial(from_records, self.stores)
+                return await self._from_records(self.stores.archive, query, followees, reason, below_home)
+            if home.beyond:
+                cursor = _continued(run, min(query.below, home.beyond), reason)
         answer = self._finish(run, "chronological", reason, None, cursor)
         return dataclasses.replace(answer, reports=(*earlier, *answer.reports))
+
+    async def _last_rung(self, query: FeedQuery, error: PipelineError) -> Answer:
+        """A page from the records, where the store does not answer.
+
+        Raises:
+            FeedUnavailableError: the records do not answer either.
+        """
+        archive = self.stores.archive
+        if archive is None:
+            raise FeedUnavailableError(str(error)) from error
+        try:
+            known = await archive.ask(archive.lists.standing(query.reader))
+            query = dataclasses.replace(query, hidden=known.hidden, muted_words=known.muted_words)
+            compose = partial(last_rung, ArchiveReads(archive, known.followees))
+            return await self._from_records(
+                archive, query, sorted(known.followees), "redis_unavailable", compose
+            )
+        except (ArchiveUnavailableError, PipelineError) as unavailable:
+            raise FeedUnavailableError(f"{error} {unavailable}") from unavailable
+
+    async def _from_records(
+        self,
+        archive: Archive,
+        query: FeedQuery,
+        followees: Sequence[int],
+        reason: Reason,
+        compose: Callable[[Sequence[Candidate]], FeedPipeline],
+    ) -> Answer:
+        run, reached = await page_below(self.runner, archive, query, followees, compose)
+        cursor = _continued(run, reached, reason) if reached else None
+        return self._finish(run, "records", reason, None, cursor)
 
     def _finish(
         self, run: FeedRun, rung: Rung, reason: Reason | None, model: str | None, cursor: Cursor | None
@@ -207,6 +271,13 @@ class Feed:
             reports=run.reports,
             removed=run.removed,
         )
+
+
+def _continued(run: FeedRun, last: int, reason: Reason) -> ChronologicalCursor:
+    """The cursor of a chronological page that goes on below ``last``."""
+    query = run.query
+    top = query.top if query.offset else run.selected[0].appearance_id
+    return ChronologicalCursor(top, last, query.offset + len(run.selected), reason)
 
 
 def _places_by_time(appearances: Sequence[int]) -> dict[int, int]:

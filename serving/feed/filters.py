@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from ingestion.muting import mutes
 from serving.feed.query import Candidate, FeedQuery
 from serving.pipeline.stages import Partition
+from timelines.bodies import TweetBody
 
 
 def _split(candidates: Sequence[Candidate], keep: Callable[[Candidate], bool]) -> Partition[Candidate]:
@@ -25,6 +27,17 @@ class AfterTop:
 
     def split(self, query: FeedQuery, candidates: Sequence[Candidate]) -> Partition[Candidate]:
         return _split(candidates, lambda c: c.appearance_id <= query.top)
+
+
+@dataclass(frozen=True)
+class HiddenAccounts:
+    """What was written or retweeted by accounts that the reader mutes or blocks, or that block the reader."""
+
+    name: str = "muted_or_blocked"
+
+    def split(self, query: FeedQuery, candidates: Sequence[Candidate]) -> Partition[Candidate]:
+        hidden = query.hidden
+        return _split(candidates, lambda c: c.author not in hidden and c.original_author not in hidden)
 
 
 @dataclass(frozen=True)
@@ -101,6 +114,31 @@ class Deleted:
 
     def split(self, query: FeedQuery, candidates: Sequence[Candidate]) -> Partition[Candidate]:
         return _split(candidates, lambda c: c.body is None or not c.body.deleted)
+
+
+@dataclass(frozen=True)
+class MutedWords:
+    """Others' tweets with a word that the reader mutes."""
+
+    name: str = "muted_words"
+
+    def split(self, query: FeedQuery, candidates: Sequence[Candidate]) -> Partition[Candidate]:
+        return _split(candidates, lambda c: c.body is None or not has_muted_word(query, c.body))
+
+
+def has_muted_word(query: FeedQuery, body: TweetBody) -> bool:
+    """Whether the reader keeps this tweet out by its words; one's own are never kept out."""
+    return body.author_id != query.reader and mutes(query.muted_words, body.text)
+
+
+@dataclass(frozen=True)
+class Marked:
+    """What was taken for spam or fake engagement: it is not recommended."""
+
+    name: str = "marked"
+
+    def split(self, query: FeedQuery, candidates: Sequence[Candidate]) -> Partition[Candidate]:
+        return _split(candidates, lambda c: not c.marked)
 
 
 @dataclass(frozen=True)

@@ -2,18 +2,45 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import msgspec
 
+from serving.feed.filters import has_muted_word
 from serving.feed.query import Candidate, FeedQuery
 from serving.reads import Reads, nameless
 from serving.shapes import TweetCounts, TweetViewer, User
 from timelines.bodies import TweetBody
 
 RETWEETERS_SHOWN = 5
+
+
+class BodyReads(Protocol):
+    async def bodies(self, tweet_ids: Sequence[int]) -> Sequence[TweetBody | None]:
+        """One per id; None where there is none."""
+        ...
+
+
+class AccountReads(Protocol):
+    async def users(self, reader: int, user_ids: Sequence[int]) -> dict[int, User]:
+        """The accounts that are known, as ``reader`` sees them."""
+        ...
+
+
+@dataclass(frozen=True)
+class Restrictions:
+    """Whom and which words the reader keeps out."""
+
+    reads: Reads
+    required: bool = True
+    name: str = "restrictions"
+
+    async def hydrate(self, query: FeedQuery) -> FeedQuery:
+        hidden, words = await self.reads.restrictions(query.reader)
+        return dataclasses.replace(query, hidden=hidden, muted_words=words)
 
 
 class BodyRead(NamedTuple):
@@ -27,7 +54,7 @@ class BodyRead(NamedTuple):
 class Bodies:
     """Bodies of all candidates."""
 
-    reads: Reads
+    reads: BodyReads
     required: bool = True
     name: str = "bodies"
 
@@ -37,6 +64,27 @@ class Bodies:
 
     def apply(self, candidate: Candidate, patch: BodyRead) -> Candidate:
         return msgspec.structs.replace(candidate, body=patch.body, body_read=patch.read)
+
+
+@dataclass(frozen=True)
+class Marks:
+    """Whether a tweet or one of the accounts behind its appearance is marked; without an answer none is."""
+
+    reads: Reads
+    required: bool = False
+    name: str = "marks"
+
+    async def hydrate(self, query: FeedQuery, candidates: Sequence[Candidate]) -> Sequence[bool]:
+        tweets = {c.original_id for c in candidates}
+        accounts = {account for c in candidates for account in (c.author, c.original_author)}
+        marked_tweets, marked_accounts = await self.reads.marked(tweets, accounts)
+        return [
+            c.original_id in marked_tweets or not marked_accounts.isdisjoint((c.author, c.original_author))
+            for c in candidates
+        ]
+
+    def apply(self, candidate: Candidate, patch: bool) -> Candidate:
+        return msgspec.structs.replace(candidate, marked=True) if patch else candidate
 
 
 @dataclass(frozen=True)
@@ -54,7 +102,9 @@ class BodiesForPage:
             block = candidates[len(read) : len(read) + query.limit + 1]
             found = await self.reads.bodies([c.original_id for c in block])
             read.extend(BodyRead(True, body) for body in found)
-            visible += sum(body is not None and not body.deleted for body in found)
+            visible += sum(
+                body is not None and not body.deleted and not has_muted_word(query, body) for body in found
+            )
         return [*read, *(BodyRead(False, None) for _ in range(len(candidates) - len(read)))]
 
     def apply(self, candidate: Candidate, patch: BodyRead) -> Candidate:
@@ -74,7 +124,7 @@ class Cast(NamedTuple):
 class People:
     """Cards of authors and retweeters, each account looked up once."""
 
-    reads: Reads
+    reads: AccountReads
     required: bool = True
     name: str = "people"
 

@@ -3,20 +3,24 @@
 | filter | removes |
 |---|---|
 | newer_than_first_page | what arrived since this scrolling began |
+| muted_or_blocked | tweets and retweets of accounts the reader mutes or blocks, or that block the reader |
 | duplicates | older appearances of an original that appears more than once |
 | earlier_pages | what this scrolling has shown |
 | own_tweets | the reader's own tweets and retweets (ranked only) |
 | beyond_candidate_limit | all but the newest candidates (ranked only) |
+| marked | what the `safety` job or a person limited or quarantined (ranked only) |
 | deleted | tombstones |
 | body_not_here | tweets whose body has not arrived yet |
+| muted_words | others' tweets with a word the reader mutes |
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from serving.archive import Archive, ArchiveReads
 from serving.feed.features import Features
 from serving.feed.filters import (
     AfterTop,
@@ -24,15 +28,18 @@ from serving.feed.filters import (
     Deleted,
     Duplicates,
     EarlierPages,
+    HiddenAccounts,
+    Marked,
+    MutedWords,
     NotNewer,
     Oldest,
     OwnTweets,
 )
-from serving.feed.hydrators import Bodies, BodiesForPage, Counts, People, Viewer
+from serving.feed.hydrators import Bodies, BodiesForPage, Counts, Marks, People, Restrictions, Viewer
 from serving.feed.query import Candidate, FeedQuery
 from serving.feed.scoring import AsRanked, BestFirst, Heads, NewestFirst
 from serving.feed.snapshot import KeptRanking, Snapshot
-from serving.feed.sources import Home
+from serving.feed.sources import Given, Home
 from serving.pipeline.stages import Pipeline, Together
 from serving.reads import Reads
 from timelines.home import HomeReader
@@ -49,10 +56,11 @@ class Stores:
     redis: Any
     keys: Keyspace
     home: HomeReader
+    archive: Archive | None = None
 
     @property
     def reads(self) -> Reads:
-        return Reads(self.redis, self.keys)
+        return Reads(self.redis, self.keys, self.archive)
 
 
 def chronological(stores: Stores) -> FeedPipeline:
@@ -60,16 +68,47 @@ def chronological(stores: Stores) -> FeedPipeline:
     return Pipeline(
         "chronological",
         sources=(Home(stores.home),),
+        query_hydrators=(Restrictions(stores.reads),),
         steps=(
             AfterTop(),
+            HiddenAccounts(),
             Duplicates(),
             EarlierPages(),
             Together((BodiesForPage(stores.reads),)),
             Deleted(),
             BodyNotHere(),
+            MutedWords(),
         ),
         selector=NewestFirst(),
         page_steps=_page(stores),
+    )
+
+
+def from_records(stores: Stores, candidates: Sequence[Candidate]) -> FeedPipeline:
+    """A page below the home timeline, of candidates each at its newest appearance; the query is hydrated."""
+    return Pipeline(
+        "records",
+        sources=(Given(candidates),),
+        steps=(
+            HiddenAccounts(),
+            Together((BodiesForPage(stores.reads),)),
+            Deleted(),
+            BodyNotHere(),
+            MutedWords(),
+        ),
+        selector=NewestFirst(),
+        page_steps=_page(stores),
+    )
+
+
+def last_rung(reads: ArchiveReads, candidates: Sequence[Candidate]) -> FeedPipeline:
+    """A page from the records alone: without counts; the query is hydrated."""
+    return Pipeline(
+        "last_rung",
+        sources=(Given(candidates),),
+        steps=(HiddenAccounts(), Together((Bodies(reads),)), Deleted(), BodyNotHere(), MutedWords()),
+        selector=NewestFirst(),
+        page_steps=(Together((People(reads),)),),
     )
 
 
@@ -78,7 +117,16 @@ def newer(stores: Stores) -> FeedPipeline:
     return Pipeline(
         "newer",
         sources=(Home(stores.home),),
-        steps=(Duplicates(), NotNewer(), Together((Bodies(stores.reads),)), Deleted(), BodyNotHere()),
+        query_hydrators=(Restrictions(stores.reads),),
+        steps=(
+            HiddenAccounts(),
+            Duplicates(),
+            NotNewer(),
+            Together((Bodies(stores.reads),)),
+            Deleted(),
+            BodyNotHere(),
+            MutedWords(),
+        ),
         selector=NewestFirst(),
         page_steps=_page(stores),
     )
@@ -91,13 +139,17 @@ def ranked(
     return Pipeline(
         "ranked",
         sources=(Home(stores.home),),
+        query_hydrators=(Restrictions(stores.reads),),
         steps=(
+            HiddenAccounts(),
             Duplicates(),
             OwnTweets(),
             Oldest(candidates),
-            Together((Bodies(stores.reads),)),
+            Together((Bodies(stores.reads), Marks(stores.reads))),
+            Marked(),
             Deleted(),
             BodyNotHere(),
+            MutedWords(),
             Together((Features(stores.redis, stores.keys, count_missing),)),
         ),
         scorers=(Heads(bundle),),
@@ -111,7 +163,15 @@ def ranked_scroll(stores: Stores, snapshot: Snapshot) -> FeedPipeline:
     return Pipeline(
         "ranked_scroll",
         sources=(KeptRanking(snapshot),),
-        steps=(Together((BodiesForPage(stores.reads),)), Deleted(), BodyNotHere()),
+        query_hydrators=(Restrictions(stores.reads),),
+        steps=(
+            HiddenAccounts(),
+            Together((BodiesForPage(stores.reads), Marks(stores.reads))),
+            Marked(),
+            Deleted(),
+            BodyNotHere(),
+            MutedWords(),
+        ),
         selector=AsRanked(),
         page_steps=_page(stores),
     )

@@ -26,7 +26,8 @@ class FeedQuery:
 
     ``now_ms`` is the moment of the request, milliseconds UTC; ``offset`` how many items earlier pages of the
     same scrolling showed. Chronological pages take appearances above ``since``, of at most ``top`` and below
-    ``below``; ranked ones continue at ``offset`` of the ranking kept under ``snapshot``.
+    ``below``; ranked ones continue at ``offset`` of the ranking kept under ``snapshot``. Nothing is shown of
+    the accounts in ``hidden`` (muted, blocked, or blocking the reader) nor what has one of ``muted_words``.
     """
 
     reader: int
@@ -38,6 +39,8 @@ class FeedQuery:
     since: int = 0
     offset: int = 0
     snapshot: str = ""
+    hidden: frozenset[int] = frozenset()
+    muted_words: tuple[str, ...] = ()
 
 
 class Candidate(msgspec.Struct, frozen=True):
@@ -45,7 +48,8 @@ class Candidate(msgspec.Struct, frozen=True):
 
     ``appearance_id`` is the tweet's or the retweet's id and ``author`` who made it appear; ``retweeters``
     newest first; ``rank`` is its place in a kept ranking. ``body`` None with ``body_read`` means that there
-    is none yet. ``features`` is one row of model input; a ``score`` of NaN means unscored.
+    is none yet. ``marked``: the tweet, its author or who retweeted it is limited or
+    quarantined. ``features`` is one row of model input; a ``score`` of NaN means unscored.
     """
 
     appearance_id: int
@@ -64,4 +68,5 @@ class Candidate(msgspec.Struct, frozen=True):
     counts: TweetCounts | None = None
     viewer: TweetViewer | None = None
     author_user: User | None = None
+    marked: bool = False
     retweeted_by: tuple[User, ...] = ()

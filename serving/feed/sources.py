@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from serving.feed.query import Candidate, FeedQuery
 from timelines.entry import RETWEET
 from timelines.home import HomeReader
@@ -24,7 +26,8 @@ class Home:
     async def fetch(self, query: FeedQuery) -> Sequence[Candidate]:
         home = await self.reader.read(query.reader)
         entries = home.entries[home.entries["appearance"] <= query.top]
-        retweeters = {a.original_id: a.retweeters for a in collapse(entries)}
+        shown = entries[~np.isin(entries["author"], list(query.hidden))] if query.hidden else entries
+        retweeters = {a.original_id: a.retweeters for a in collapse(shown)}
         return [
             Candidate(
                 appearance,
@@ -33,7 +36,18 @@ class Home:
                 original_author,
                 bool(flags & RETWEET),
                 "celebrity" if pulled else "following",
-                retweeters[original],
+                retweeters.get(original, ()),
             )
             for appearance, author, original, original_author, flags, pulled in entries.tolist()
         ]
+
+
+@dataclass(frozen=True)
+class Given:
+    """Source: candidates found before the pipeline runs."""
+
+    candidates: Sequence[Candidate]
+    name: str = "records"
+
+    async def fetch(self, query: FeedQuery) -> Sequence[Candidate]:
+        return self.candidates

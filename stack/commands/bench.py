@@ -9,7 +9,7 @@ import typer
 
 
 def bench(
-    name: Annotated[str, typer.Argument(help="Which benchmark, such as fanout or timeline-read.")],
+    name: Annotated[str, typer.Argument(help="Which benchmark; a wrong name lists them.")],
     repeats: Annotated[int, typer.Option(min=1, help="Repetitions after the warm-up.")] = 5,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object after the table.")] = False,
 ) -> None:

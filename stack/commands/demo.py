@@ -14,7 +14,8 @@ def demo(
     users: Annotated[int, typer.Option(help="People of the synthetic world.")] = 2000,
     days: Annotated[int, typer.Option(help="Days of the synthetic world.")] = 4,
     seed: Annotated[int, typer.Option(help="Seed of the synthetic world.")] = 1,
-    push_below: Annotated[int, typer.Option(min=1, help="Authors with fewer followers are pushed.")] = 50,
+    push_below: Annotated[int, typer.Option(min=1, help="Authors with fewer followers are pushed.")] = 25,
+    pull_above: Annotated[int, typer.Option(min=1, help="Authors with so many followers are pulled.")] = 50,
 ) -> None:
     """Run the whole path on a dataset, print what was measured, and stay up until Ctrl-C."""
     from rich.console import Console
@@ -26,7 +27,7 @@ def demo(
     from stack.settings import StackSettings
 
     console = Console()
-    options = DemoOptions(dataset, speed, users, days, seed, push_below)
+    options = DemoOptions(dataset, speed, users, days, seed, push_below, pull_above)
     options.check()
     found_running = running(layout_of(StackSettings())) is not None
     try:

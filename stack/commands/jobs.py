@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 app = typer.Typer(help="The Flink jobs.", no_args_is_help=True)
 Names = Annotated[list[str] | None, typer.Argument(help="Jobs by name; all of them without it.")]
+Folder = Annotated[
+    Path | None, typer.Option("--dir", help="Where savepoints go; TIDELINE_FLINK__SAVEPOINT_DIR without it.")
+]
 
 
 @app.command()
@@ -50,6 +54,96 @@ def cancel(names: Names = None) -> None:
     titles = [job.title for job in stream_jobs(settings.namespace, names or ())]
     cancelled = job_control(settings).cancel(titles)
     typer.echo(f"Cancelled: {', '.join(cancelled)}." if cancelled else "None of them runs.")
+
+
+@app.command()
+def savepoint(
+    name: Annotated[str, typer.Argument(help="The job.")],
+    folder: Folder = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+) -> None:
+    """Write a savepoint of a running job and print where it is; the job goes on."""
+    from stack.context import job_control
+    from stack.jobs import stream_jobs
+    from stack.settings import StackSettings
+
+    settings = StackSettings()
+    (job,) = stream_jobs(settings.namespace, [name])
+    taken = job_control(settings).savepoint(job, folder or _savepoints())
+    typer.echo(json.dumps({"job": job.title, "savepoint": str(taken)}) if as_json else str(taken))
+
+
+@app.command()
+def restore(
+    name: Annotated[str, typer.Argument(help="The job.")],
+    savepoint: Annotated[
+        Path | None, typer.Option(help="A savepoint; the job's newest of the usual folder without it.")
+    ] = None,
+) -> None:
+    """Start a job from a savepoint. One that runs is cancelled first, and what it did since is done again.
+
+    Its parallelism is the setting's now (``TIDELINE_FLINK__PARALLELISM``), whatever it was.
+    """
+    from stack.context import job_control
+    from stack.jobs import stream_jobs
+    from stack.settings import StackSettings
+
+    settings = StackSettings()
+    (job,) = stream_jobs(settings.namespace, [name])
+    usual = _savepoints() / (job.namespace or "main") / job.name
+    job_control(settings).restore(job, savepoint or usual)
+    typer.echo(f"{job.title} restored")
+
+
+@app.command("start-over")
+def start_over(
+    names: Names = None,
+    moment: Annotated[
+        str | None, typer.Option("--from", help="Read the log from this moment: 2026-11-21T14:00, 2h, 7d.")
+    ] = None,
+) -> None:
+    """Start jobs without state, from the beginning of the log: what they wrote is written again.
+
+    This is what brings back a store that was emptied.
+    """
+    import time
+
+    from stack.context import job_control
+    from stack.jobs import stream_jobs
+    from stack.moments import moment_ms
+    from stack.settings import StackSettings
+
+    settings = StackSettings()
+    from_ms = None if moment is None else moment_ms(moment, int(time.time() * 1000))
+    control = job_control(settings)
+    jobs = stream_jobs(settings.namespace, names or ())
+    for title in control.start_over(jobs, settings.kafka, from_ms):
+        typer.echo(f"{title} reads the log again")
+
+
+@app.command()
+def upgrade(names: Names = None, folder: Folder = None) -> None:
+    """Give running jobs the code as it is now, with their state: stop with a savepoint, start from it.
+
+    The TaskManager starts again in between, because Python modules once loaded stay loaded.
+    """
+    from stack.context import job_control
+    from stack.jobs import stream_jobs
+    from stack.settings import StackSettings
+
+    settings = StackSettings()
+    control = job_control(settings)
+    jobs = stream_jobs(settings.namespace, names or ())
+    if not names:
+        jobs = [job for job in jobs if job.title in control.active()]
+    for taken in control.upgrade(jobs, folder or _savepoints()):
+        typer.echo(str(taken))
+
+
+def _savepoints() -> Path:
+    from pipelines.settings import StreamSettings
+
+    return StreamSettings().flink.savepoint_dir
 
 
 @app.command()

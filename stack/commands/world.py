@@ -21,6 +21,7 @@ def world(
     ] = 28.0,
     tweets_per_day: Annotated[float, typer.Option(help="Mean tweets per user and day.")] = 3.0,
     sessions_per_day: Annotated[float, typer.Option(help="Mean pages read per user and day.")] = 0.65,
+    attackers: Annotated[int, typer.Option(help="Accounts of a planted attack, beside the people.")] = 0,
 ) -> None:
     """Write a seeded synthetic world with its planted truth."""
     from rich.console import Console
@@ -40,6 +41,7 @@ def world(
                 followees=followees,
                 tweets_per_day=tweets_per_day,
                 sessions_per_day=sessions_per_day,
+                attackers=attackers,
             )
         )
         write(made, out)

@@ -13,6 +13,7 @@ from pipelines.settings import StreamSettings
 from stack.demo.lag import Lag, LagReader
 from stack.errors import UserError
 from stack.readiness import get_json
+from stack.waiting_entries import entries_waiting
 
 POLL_SECONDS = 0.5
 STALLED_SECONDS = 120
@@ -26,7 +27,7 @@ def lag(settings: StreamSettings) -> Lag:
 
 
 def wait(settings: StreamSettings, console: Console) -> float:
-    """Seconds until no job had any lag and each had completed another checkpoint after that.
+    """Seconds until no job had any lag, no delivery waited and each had completed another checkpoint.
 
     Offsets are committed by checkpoints; what a batching operator still held at that checkpoint has been
     written by the next one.
@@ -50,6 +51,9 @@ def wait(settings: StreamSettings, console: Console) -> float:
             time.sleep(POLL_SECONDS)
         progress.update(task, completed=first)
     _await_checkpoint(settings)
+    # The job's metrics are as fresh as the checkpoint by now.
+    if _await_backlog(settings):
+        _await_checkpoint(settings)
     return round(time.monotonic() - started, 1)
 
 
@@ -72,6 +76,22 @@ def _await_checkpoint(settings: StreamSettings) -> None:
                 "A stream job completes no checkpoints; its log is shown by `tideline logs flink`."
             )
         time.sleep(POLL_SECONDS)
+
+
+def _await_backlog(settings: StreamSettings) -> bool:
+    """Nothing that large authors' followers get slowly waits any more; whether anything did."""
+    waited = False
+    deadline = time.monotonic() + STALLED_SECONDS
+    title = f"{settings.namespace or 'main'}-timelines"
+    while waiting := entries_waiting(f"http://{settings.flink.rest}", title):
+        waited = True
+        if time.monotonic() > deadline:
+            raise UserError(
+                f"{waiting:,} entries still wait for their followers: raise the pace by "
+                "`tideline fan-out set --per-second`."
+            )
+        time.sleep(POLL_SECONDS)
+    return waited
 
 
 def _passed(before: dict[str, int], now: dict[str, int]) -> bool:

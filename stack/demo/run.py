@@ -39,7 +39,7 @@ READY_SECONDS = 90
 
 @dataclass(frozen=True)
 class DemoOptions:
-    """``push_below`` is set low enough that pushed and pulled authors both occur in number."""
+    """The thresholds are set low enough that pushed, throttled and pulled authors all occur in number."""
 
     dataset: str
     speed: str
@@ -47,6 +47,7 @@ class DemoOptions:
     days: int
     seed: int
     push_below: int
+    pull_above: int
 
     def check(self) -> None:
         """Say what is wrong with the options before anything is started.
@@ -57,6 +58,11 @@ class DemoOptions:
             WorldError: the sizes of the world are out of range.
         """
         parse_speed(self.speed)
+        if self.pull_above < self.push_below:
+            raise UserError(
+                f"--pull-above {self.pull_above} is below --push-below {self.push_below}: raise the one or "
+                "lower the other."
+            )
         if self.dataset == "synthetic":
             WorldPlan(seed=self.seed, users=self.users, days=self.days)
         else:
@@ -73,7 +79,7 @@ def run_demo(options: DemoOptions, console: Console) -> DemoReport:
     report = DemoReport(options.dataset)
     settings = StackSettings()
     done = Done(settings.home / "demo" / f"{options.dataset}.json", asdict(options))
-    with step(report, console, "up", "Starting Kafka, Valkey, Flink, MLflow and the API"):
+    with step(report, console, "up", "Starting Kafka, Valkey, PostgreSQL, Flink, MLflow and the API"):
         bring_up(
             settings,
             options.dataset,
@@ -82,6 +88,7 @@ def run_demo(options: DemoOptions, console: Console) -> DemoReport:
             dev_login=True,
             echo=console.print,
             push_below=options.push_below,
+            pull_above=options.pull_above,
         )
     if "replay" not in done.parts:
         _fill(options, report, console)

@@ -83,6 +83,9 @@ def configuration(plan: Plan) -> dict[str, object]:
         "rest.address": LOOPBACK,
         "rest.bind-address": LOOPBACK,
         "rest.port": plan.ports["flink"],
+        # A client that brings jobs back is started beside the JobManager and waits for it.
+        "rest.retry.max-attempts": 120,
+        "rest.retry.delay": "500 ms",
         "web.submit.enable": False,
         "web.log.path": str(plan.layout.log("jobmanager")),
         "taskmanager.log.path": str(plan.layout.log("taskmanager")),
@@ -100,6 +103,8 @@ def configuration(plan: Plan) -> dict[str, object]:
         "heartbeat.interval": "2 s",
         "heartbeat.rpc-failure-threshold": 2,
         "heartbeat.timeout": "30 s",
+        # What waits in a backlog is asked for to know that a replay has settled.
+        "metrics.fetcher.update-interval": "1 s",
         "restart-strategy.type": "exponential-delay",
         "restart-strategy.exponential-delay.initial-backoff": "500 ms",
         "restart-strategy.exponential-delay.max-backoff": "10 s",

@@ -16,6 +16,8 @@ PAGE = 100
 ATTEMPTS = 6
 FIRST_WAIT_S = 0.2
 TIMEOUT_S = 30.0
+# What lies below the newest entries that a home timeline keeps, which are what is compared.
+RECORDS = "records"
 RETRIED = frozenset({429, 502, 503, 504})
 
 
@@ -101,6 +103,8 @@ class FeedPages:
         items: list[Item] = []
         while True:
             page = await self._page(query, headers)
+            if page.ranking.rung == RECORDS:
+                return reader, items
             for found in page.items:
                 retweeters = tuple(int(user.id) for user in found.tweet.retweeted_by)
                 items.append(Item(int(found.tweet.id), retweeters))
@@ -127,7 +131,7 @@ class FeedPages:
 
 
 def _checked(page: _Page) -> _Page:
-    if page.ranking.rung != "chronological":
+    if page.ranking.rung not in ("chronological", RECORDS):
         raise FeedReadError(f"A chronological feed was answered on the rung {page.ranking.rung}.")
     if page.ranking.reason not in (None, "requested"):
         raise FeedReadError(f"A feed was not answered in full: {page.ranking.reason}.")

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 
 from pydantic import Field
 
-from ingestion.topics import FOLLOWS, TWEETS
+from ingestion.topics import FOLLOWS, RESTRICTIONS, TWEETS
 from serving.feed.hydrators import RETWEETERS_SHOWN
 from stack.settings import StackSettings
 from stack.verify.compare import Difference, compare
@@ -17,7 +17,7 @@ from stack.verify.fold import FeedFold, Item
 from stack.verify.log import read_log
 from timelines.settings import TimelineSettings
 
-TOPICS = (FOLLOWS, TWEETS)
+TOPICS = (FOLLOWS, RESTRICTIONS, TWEETS)
 
 
 class VerifySettings(StackSettings):
@@ -106,7 +106,7 @@ async def verify(
         missing=total.missing,
         extra=total.extra,
         duplicates=total.duplicates,
-        pulled_authors=fold.authors_with_followers(settings.timelines.push_below),
+        pulled_authors=fold.authors_with_followers(settings.timelines.pull_above),
         beyond_length=sum(fold.appearances(viewer) > length for viewer in viewers),
         empty=empty,
         wrong_viewers=len(wrong),

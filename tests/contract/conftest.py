@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from records.migrate import migrate
+from records.settings import RecordsSettings
 from timelines import commands
 from timelines.client import open_async_client, open_client
 from timelines.entry import Entries
@@ -105,3 +107,17 @@ def store(request: pytest.FixtureRequest) -> Iterator[StoreUnderTest]:
     made = real_store(url, settings, cluster=request.param == "valkey_cluster")
     yield made
     made.client.close()
+
+
+@pytest.fixture
+def records(postgres: str) -> RecordsSettings:
+    """Settings of the real PostgreSQL server; ``records_namespace`` names a schema of its own."""
+    return RecordsSettings(dsn=postgres)
+
+
+@pytest.fixture
+def records_namespace(records: RecordsSettings) -> str:
+    """A namespace whose tables are there and empty."""
+    namespace = f"records{next(_namespaces)}"
+    migrate(records, namespace)
+    return namespace

@@ -157,3 +157,24 @@ def test_a_ranking_is_kept_for_its_reader_and_for_its_time(store: Any) -> None:
             await snapshots.read(2, "ab" * 16)
 
     store.run(scenario)
+
+
+def test_whom_and_what_a_reader_keeps_out_is_read_in_both_directions_of_a_block(store: Any) -> None:
+    for user in (7, 8, 9):
+        store.write(commands.put_card, AccountCard(user, f"h{user}", f"N{user}", NOW_MS), 1)
+    assert reading(store, lambda reads: reads.restrictions(1)) == (frozenset(), ())
+    store.write(commands.set_muted, 1, 7, 5, True)
+    store.write(commands.set_blocked, 1, 8, 5, True)
+    store.write(commands.set_blocked, 9, 1, 5, True)
+    store.write(commands.set_muted, 1, 6, 5, True)
+    store.write(commands.set_muted, 1, 6, 6, False)
+    store.write(commands.put_muted_words, 1, ["late"], 6)
+    store.write(commands.put_muted_words, 1, ["early"], 5)
+    assert reading(store, lambda reads: reads.restrictions(1)) == (frozenset({7, 8, 9}), ("late",))
+    assert reading(store, lambda reads: reads.blocked(1)) == frozenset({8, 9})
+    users = reading(store, lambda reads: reads.users(1, [7, 8, 9]))
+    assert [(users[u]["viewer"]["muted"], users[u]["viewer"]["blocked"]) for u in (7, 8, 9)] == [
+        (True, False),
+        (False, True),
+        (False, False),
+    ]

@@ -1,16 +1,65 @@
-"""The embedded Flink mini cluster for tests of the stream jobs."""
+"""The embedded Flink mini cluster, a Kafka broker, and the write API over real stores."""
 
 from __future__ import annotations
 
+import asyncio
+import itertools
 import os
+import shutil
+import socket
+import subprocess
 import sys
-from collections.abc import Callable
+import tempfile
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
+import redis.asyncio
+from confluent_kafka.admin import AdminClient
+from fastapi import FastAPI
+from sqlalchemy.ext.asyncio import AsyncEngine
 
+from ingestion.api import app as write_api
+from ingestion.api import problems
+from ingestion.api.service import WriteService, build_service
+from ingestion.api.settings import WriteSection, WriteSettings
+from ingestion.events import Event, decode
+from ingestion.publisher import MemoryPublisher
+from ingestion.settings import KafkaSettings, SecuritySettings
+from ingestion.tokens import mint
+from records import outbox
+from records.connections import connect, open_engine
+from records.migrate import migrate
+from records.settings import RecordsSettings
 from stack.jars import jar_paths
+from timelines import commands
+from timelines.bodies import AccountCard
+from timelines.home import HomeReader
+from timelines.settings import RedisSettings
+
+_namespaces = itertools.count()
+Scenario = Callable[["Api"], Awaitable[None]]
+
+PROPERTIES = """\
+process.roles=broker,controller
+node.id=1
+controller.quorum.voters=1@127.0.0.1:{controller}
+controller.listener.names=CONTROLLER
+listeners=PLAINTEXT://127.0.0.1:{broker},CONTROLLER://127.0.0.1:{controller}
+advertised.listeners=PLAINTEXT://127.0.0.1:{broker}
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
+log.dirs={folder}/log
+auto.create.topics.enable=false
+offsets.topic.replication.factor=1
+transaction.state.log.replication.factor=1
+transaction.state.log.min.isr=1
+log.cleaner.dedupe.buffer.size=16777216
+"""
 
 
 @pytest.fixture(scope="session")
@@ -38,3 +87,132 @@ def flink_environment() -> Callable[[], Any]:
         return env
 
     return make
+
+
+@dataclass
+class Api:
+    """A client of the write API, and what stands behind it; ``now`` is its clock in milliseconds."""
+
+    app: FastAPI
+    http: httpx.AsyncClient
+    service: WriteService
+    publisher: MemoryPublisher
+    settings: WriteSettings
+    engine: AsyncEngine
+    now: list[int]
+
+    async def send(
+        self, method: str, path: str, user: int | None = 101, key: str | None = None, **arguments: Any
+    ) -> httpx.Response:
+        headers = arguments.pop("headers", {}) | ({"Idempotency-Key": key} if key else {})
+        if user is not None:
+            headers["Authorization"] = f"Bearer {mint(self.settings.security, user, int(time.time()))}"
+        return await self.http.request(method, path, headers=headers, **arguments)
+
+    async def post(self, text: str = "Hello", user: int = 101, key: str | None = None) -> int:
+        answer = await self.send("POST", "/v1/tweets", user, key, json={"text": text})
+        assert answer.status_code == 201, answer.text
+        return int(answer.json()["id"])
+
+    async def feed(self, reader: int) -> list[int]:
+        home = HomeReader(self.service.redis, self.service.keys, self.settings.timelines)
+        entries = (await home.read(reader)).entries
+        return [int(appearance) for appearance in entries["appearance"]]
+
+    def outbox(self) -> list[Event]:
+        """What the records have for the log, oldest first."""
+        with connect(self.settings.records, self.settings.namespace) as connection:
+            return [decode(message.payload) for message in outbox.waiting(connection, 1000)]
+
+    async def register(self, *users: int) -> None:
+        pipe = self.service.redis.pipeline(transaction=False)
+        commands.activate(pipe, self.service.keys, self.settings.timelines, users)
+        for user in users:
+            commands.put_card(pipe, self.service.keys, AccountCard(user, f"u{user}", f"U {user}", 1), 1)
+        await pipe.execute()
+
+
+@pytest.fixture
+def run(valkey: str, postgres: str, tmp_path: Path) -> Callable[..., None]:
+    """Runs a scenario against the write API with a namespace of its own."""
+
+    @asynccontextmanager
+    async def opened(writes: WriteSection, security: dict[str, Any]) -> AsyncIterator[Api]:
+        settings = WriteSettings(
+            home=tmp_path,
+            namespace=f"api{next(_namespaces)}",
+            redis=RedisSettings(url=valkey),
+            records=RecordsSettings(dsn=postgres),
+            writes=writes,
+            security=SecuritySettings(
+                private_key=tmp_path / "token.pem", public_key=tmp_path / "token.pub.pem", **security
+            ),
+        )
+        migrate(settings.records, settings.namespace)
+        engine = open_engine(settings.records, settings.namespace)
+        client = redis.asyncio.Redis.from_url(valkey)
+        publisher, now = MemoryPublisher(), [1_900_000_000_000]
+        app = FastAPI()
+        problems.install(app)
+        write_api.install(app, settings)
+        app.state.writes = build_service(settings, publisher, client, engine, 512, lambda: now[0])
+        transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+        async with httpx.AsyncClient(transport=transport, base_url="http://api") as http:
+            api = Api(app, http, app.state.writes, publisher, settings, engine, now)
+            await api.register(101, 102)
+            yield api
+        await engine.dispose()
+        await client.aclose()
+
+    def runner(
+        scenario: Callable[[Api], Awaitable[None]], writes: WriteSection | None = None, **security: Any
+    ) -> None:
+        async def whole() -> None:
+            async with opened(writes or WriteSection(), security) as api:
+                await scenario(api)
+
+        asyncio.run(whole())
+
+    return runner
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@pytest.fixture(scope="session")
+def kafka() -> Iterator[KafkaSettings]:
+    """A broker of one node with its log in a folder of its own."""
+    jars = jar_paths("kafka")
+    java = shutil.which("java")
+    if java is None or not all(jar.is_file() for jar in jars):
+        pytest.skip("Java or Kafka's jars are not there.")
+    folder = Path(tempfile.mkdtemp(prefix="tideline-kafka-"))
+    broker, controller = free_port(), free_port()
+    settings = folder / "server.properties"
+    settings.write_text(PROPERTIES.format(broker=broker, controller=controller, folder=folder))
+    command = [java, "-Xmx256m", "-XX:+UseSerialGC", "-cp", ":".join(str(jar) for jar in jars)]
+    form = [
+        *command,
+        "kafka.tools.StorageTool",
+        "format",
+        "-t",
+        "MkU3OEVBNTcwNTJENDM2Qk",
+        "-c",
+        str(settings),
+    ]
+    subprocess.run(form, check=True, capture_output=True)
+    with (folder / "broker.log").open("wb") as log:
+        server = subprocess.Popen([*command, "kafka.Kafka", str(settings)], stdout=log, stderr=log)
+        try:
+            address = KafkaSettings(bootstrap=f"127.0.0.1:{broker}")
+            # The client waits until the broker answers.
+            AdminClient({"bootstrap.servers": address.bootstrap, "log_level": 2}).list_topics(timeout=60)
+            yield address
+        finally:
+            server.kill()
+            server.wait()
+            shutil.rmtree(folder, ignore_errors=True)

@@ -8,6 +8,7 @@ import os
 import random
 import signal
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,11 +18,12 @@ import redis
 import redis.asyncio
 from confluent_kafka import Consumer, Producer, TopicPartition
 
-from ingestion.events import Event, FollowChanged, RetweetChanged, TweetCreated
+from ingestion.events import Event, FanOutChanged, FollowChanged, RetweetChanged, TweetCreated
 from ingestion.publisher import KafkaPublisher
 from ingestion.settings import KafkaSettings
 from ingestion.topics import DEAD_LETTERS, TWEETS
 from pipelines.jobs import JOB_TOPICS
+from pipelines.stream.tiers import STAYS_PULLED
 from stack import lifecycle
 from stack.bring_up import bring_up
 from stack.demo.lag import LagReader
@@ -29,6 +31,7 @@ from stack.jobs import JobControl, stream_jobs
 from stack.plan import Plan
 from stack.readiness import get_json
 from stack.settings import Ports, StackSection, StackSettings
+from stack.waiting_entries import entries_waiting
 from timelines.home import HomeReader
 from timelines.keys import Keyspace
 from timelines.settings import RedisSettings, TimelineSettings
@@ -36,7 +39,7 @@ from timelines.settings import RedisSettings, TimelineSettings
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(600)]
 
 NAMESPACE = "killed"
-PUSH_BELOW = 60
+PUSH_BELOW, PULL_ABOVE = 40, 60
 USERS = range(1, 151)
 LENGTH = TimelineSettings().length
 
@@ -124,7 +127,7 @@ def plan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Plan]:
     )
     servers = ("kafka", "valkey", "flink")
     try:
-        yield bring_up(settings, NAMESPACE, servers, (), False, lambda line: None, PUSH_BELOW)
+        yield bring_up(settings, NAMESPACE, servers, (), False, lambda line: None, PUSH_BELOW, PULL_ABOVE)
     finally:
         lifecycle.stop(lifecycle.layout_of(settings), 10)
 
@@ -151,15 +154,20 @@ class Cluster:
         return self._lag.read({group: JOB_TOPICS["timelines"]}, NAMESPACE).total
 
     def await_all_written(self) -> None:
-        """No lag, and one more checkpoint, which passes behind everything that was read."""
+        """No lag, nothing throttled, and a checkpoint more, which passes behind everything that was read."""
         until(lambda: self.lag() == 0, "the job has read the whole log")
+        self.await_checkpoints(2)
+        until(lambda: entries_waiting(self._rest, f"{NAMESPACE}-timelines") == 0, "nothing waits")
+        self.await_checkpoints(2)
+
+    def await_checkpoints(self, number: int) -> None:
         done = self.checkpoints()["completed"]
-        until(lambda: self.checkpoints()["completed"] > done + 1, "two more checkpoints")
+        until(lambda: self.checkpoints()["completed"] >= done + number, f"{number} more checkpoints")
 
 
 def feeds(plan: Plan) -> dict[int, list[int]]:
     """Each reader's chronological feed out of the store."""
-    settings = TimelineSettings(push_below=PUSH_BELOW)
+    settings = TimelineSettings(push_below=PUSH_BELOW, pull_above=PULL_ABOVE)
     keys = Keyspace(NAMESPACE, RedisSettings().partitions)
 
     async def read() -> dict[int, list[int]]:
@@ -168,6 +176,27 @@ def feeds(plan: Plan) -> dict[int, list[int]]:
             return {user: (await reader.read(user)).entries["appearance"].tolist() for user in USERS}
 
     return asyncio.run(read())
+
+
+def thresholds(number: int, push_below: int, pull_above: int) -> FanOutChanged:
+    return FanOutChanged(
+        event_id=f"s{number}",
+        ts=number,
+        push_below=push_below,
+        pull_above=pull_above,
+        throttled_per_second=100_000,
+    )
+
+
+def pulled_authors(store: redis.Redis, keys: Keyspace) -> set[int]:
+    return {int(author) for author in store.smembers(keys.pulled())}
+
+
+def authors_followed_by(followers: float, events: list[Event]) -> set[int]:
+    """The authors who have so many followers or more in the end."""
+    edges = {(e.followee_id, e.follower_id): e.active for e in events if isinstance(e, FollowChanged)}
+    counts = Counter(followee for (followee, _), active in edges.items() if active)
+    return {author for author, count in counts.items() if count >= followers}
 
 
 def put_rubbish(plan: Plan, partition: int) -> int:
@@ -219,18 +248,21 @@ def test_feeds_are_exact_after_the_task_manager_was_killed_and_rubbish_was_set_a
     publisher.flush()
     offset = put_rubbish(plan, partition=2)
     cluster.await_all_written()
-    written = store.strlen(keys.outbox(USERS[0]))
+    publisher.publish(thresholds(1, push_below=20, pull_above=30))
+    written = store.getrange(keys.outbox(USERS[0]), 0, 31)
     for event in events[middle:]:
         publisher.publish(event)
-    until(lambda: store.strlen(keys.outbox(USERS[0])) != written, "the second half begins to arrive")
+    until(lambda: store.getrange(keys.outbox(USERS[0]), 0, 31) != written, "the second half begins to arrive")
     state = lifecycle.running(plan.layout)
     assert state is not None
     victim = next(server.process for server in state.servers if server.name == "taskmanager")
     assert victim is not None
     os.kill(victim.pid, signal.SIGKILL)
-    publisher.close()
-
     until(lambda: cluster.checkpoints()["restored"], "the job is restored from its checkpoint")
+    cluster.await_all_written()
+    assert pulled_authors(store, keys) == authors_followed_by(30, events)
+    publisher.publish(thresholds(2, push_below=100, pull_above=100))
+    publisher.close()
     until(lambda: cluster.job()["state"] == "RUNNING", "the job runs again")
     cluster.await_all_written()
     (letter,) = dead_letters(plan)
@@ -243,5 +275,5 @@ def test_feeds_are_exact_after_the_task_manager_was_killed_and_rubbish_was_set_a
     }
     expected = fold(events)
     assert feeds(plan) == expected
-    assert store.scard(keys.pulled()) > 0
+    assert pulled_authors(store, keys) == authors_followed_by(100 * STAYS_PULLED, events)
     assert sum(len(feed) >= LENGTH * 0.9 for feed in expected.values()) > len(USERS) / 5

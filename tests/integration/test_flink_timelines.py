@@ -16,9 +16,14 @@ import redis.asyncio
 
 from ingestion.events import (
     AccountRegistered,
+    AuthorTierChanged,
+    BlockChanged,
     Event,
+    FanOutChanged,
     FollowChanged,
     LikeChanged,
+    MuteChanged,
+    MutedWordsChanged,
     RetweetChanged,
     TweetCreated,
     TweetDeleted,
@@ -26,7 +31,7 @@ from ingestion.events import (
 )
 from ingestion.settings import KafkaSettings
 from pipelines.settings import FlinkSettings, StreamSettings
-from timelines.bodies import decode_body, decode_card
+from timelines.bodies import decode_body, decode_card, decode_words
 from timelines.home import HomeReader
 from timelines.keys import Keyspace
 from timelines.reading import active_members
@@ -81,9 +86,11 @@ def rows(values: Sequence[Event | bytes], shard_of: Callable[[Any], int], size: 
 
 def author_of(event: Any) -> int:
     match event:
+        case FanOutChanged():  # here all authors are of the shard of author 1
+            author = 1
         case FollowChanged():
             author = event.followee_id
-        case TweetCreated():
+        case TweetCreated() | AuthorTierChanged():
             author = event.author_id
         case _:
             author = event.user_id
@@ -102,13 +109,14 @@ class Job:
     def keys(self) -> Keyspace:
         return Keyspace(self.settings.namespace, self.settings.redis.partitions)
 
-    def timelines(self, *values: Event | bytes) -> list[Any]:
+    def timelines(self, *values: Event | bytes, tiers: TimelineSettings | None = None) -> list[Any]:
         from pipelines.stream import timelines
         from pipelines.stream.store import StoreAddress
 
+        settings = self.settings.timelines if tiers is None else tiers
+        address = StoreAddress(self.settings.redis, settings, self.settings.namespace)
         return self._run(
-            rows(values, author_of),
-            lambda batches: timelines.build(batches, StoreAddress.of(self.settings), self.settings.flink),
+            rows(values, author_of), lambda batches: timelines.build(batches, address, self.settings.flink)
         )
 
     def content(self, *values: Event | bytes) -> list[Any]:
@@ -144,7 +152,7 @@ def job(flink_environment: Callable[[], Any], valkey: str) -> Job:
     settings = StreamSettings(
         namespace=f"flink{next(_namespaces)}",
         redis=RedisSettings(url=valkey, partitions=4),
-        timelines=TimelineSettings(push_below=3, length=5, slack=4),
+        timelines=TimelineSettings(push_below=3, pull_above=3, length=5, slack=4),
         flink=FlinkSettings(shards=SHARDS, flush_ms=20),
     )
     return Job(flink_environment, settings, redis.Redis.from_url(valkey))
@@ -171,6 +179,39 @@ def test_an_author_above_the_threshold_is_pulled_and_read_all_the_same(job: Job)
     assert [job.client.strlen(job.keys.home_tail(user)) for user in (3, 4)] == [16, 16]
     assert job.feed(2) == [101, 100]
     assert job.feed(3) == [100]
+
+
+def test_a_throttled_author_reaches_everybody_at_the_end(job: Job) -> None:
+    log = [*(follow(reader, 1) for reader in (2, 3, 4, 5)), tweet(100, 1), tweet(101, 1)]
+    job.timelines(*log, tiers=TimelineSettings(push_below=2, pull_above=9, throttled_per_second=1, length=5))
+    assert job.client.smembers(job.keys.pulled()) == set()
+    assert [job.feed(reader) for reader in (1, 2, 3, 4, 5)] == [[101, 100]] * 5
+
+
+def test_thresholds_changed_on_the_way_lose_nothing(job: Job) -> None:
+    def thresholds(number: int, followers: int) -> FanOutChanged:
+        return FanOutChanged(
+            event_id=f"s{number}",
+            ts=number,
+            push_below=followers,
+            pull_above=followers,
+            throttled_per_second=1000,
+        )
+
+    job.timelines(
+        *(follow(reader, 1) for reader in (2, 3, 4, 5)),
+        tweet(100, 1),
+        thresholds(1, 100),
+        tweet(101, 1),
+        AuthorTierChanged(event_id="o1", ts=2, author_id=1, tier="throttle"),
+        tweet(102, 1),
+        thresholds(3, 0),
+        tweet(103, 1),
+        AuthorTierChanged(event_id="o2", ts=4, author_id=1, tier=None),
+        tweet(104, 1),
+    )
+    assert job.client.smembers(job.keys.pulled()) == {b"1"}
+    assert job.feed(2) == [104, 103, 102, 101, 100]
 
 
 def test_an_unfollowed_author_and_a_retweet_taken_back_are_gone(job: Job) -> None:
@@ -220,7 +261,16 @@ def test_content_writes_bodies_cards_and_sets_and_a_tombstone_is_final(job: Job)
         LikeChanged(event_id="l3", ts=302, user_id=2, tweet_id=101, author_id=1, active=False),
         retweet(400, 2, 100, 1),
         b"not an event",
+        MuteChanged(event_id="m1", ts=301, user_id=2, muted_id=7, active=False),
+        MuteChanged(event_id="m2", ts=300, user_id=2, muted_id=7, active=True),
+        MuteChanged(event_id="m3", ts=300, user_id=2, muted_id=8, active=True),
+        BlockChanged(event_id="b1", ts=300, user_id=2, blocked_id=9, active=True),
+        MutedWordsChanged(event_id="w2", ts=301, user_id=2, words=("late",)),
+        MutedWordsChanged(event_id="w1", ts=300, user_id=2, words=("early",)),
     )
+    for key, active in ((job.keys.muted(2), [8]), (job.keys.blocked(2), [9]), (job.keys.blocked_by(9), [2])):
+        assert active_members(job.client.zrange(key, 0, -1, withscores=True)).tolist() == active
+    assert decode_words(job.client.get(job.keys.muted_words(2))) == ("late",)
     kept, gone = (decode_body(job.client.get(job.keys.tweet(tweet_id))) for tweet_id in (100, 101))
     card = decode_card(job.client.get(job.keys.account(1)))
     likes = job.client.zrange(job.keys.likes(2), 0, -1, withscores=True)

@@ -2,46 +2,29 @@
 
 from __future__ import annotations
 
-import asyncio
-import itertools
 import socket
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Awaitable, Callable
 from typing import Any
 
-import httpx
 import pytest
 import redis.asyncio
-from fastapi import FastAPI
 
-from ingestion.api import app as write_api
-from ingestion.api import problems
-from ingestion.api.service import WriteService, build_service
-from ingestion.api.settings import WriteSection, WriteSettings
+from ingestion.api.service import build_service
+from ingestion.api.settings import WriteSection
 from ingestion.events import (
     ClientReport,
-    FollowChanged,
     LikeChanged,
     RetweetChanged,
     TweetCreated,
     TweetDeleted,
 )
-from ingestion.publisher import MemoryPublisher
-from ingestion.settings import SecuritySettings
-from ingestion.tokens import mint
-from timelines import commands
-from timelines.bodies import AccountCard, decode_body
-from timelines.home import HomeReader
-from timelines.settings import RedisSettings
+from timelines.bodies import decode_body
 
 pytestmark = pytest.mark.valkey
 
 ANN, BEN = 101, 102
 JSON = {"Content-Type": "application/json"}
-_namespaces = itertools.count()
 
 
 def free_port() -> int:
@@ -51,82 +34,8 @@ def free_port() -> int:
         return port
 
 
-@dataclass
-class Api:
-    """A client of the app, and what stands behind it; ``now`` is its clock in milliseconds."""
-
-    app: FastAPI
-    http: httpx.AsyncClient
-    service: WriteService
-    publisher: MemoryPublisher
-    settings: WriteSettings
-    now: list[int]
-
-    async def send(
-        self, method: str, path: str, user: int | None = ANN, key: str | None = None, **arguments: Any
-    ) -> httpx.Response:
-        headers = arguments.pop("headers", {}) | ({"Idempotency-Key": key} if key else {})
-        if user is not None:
-            headers["Authorization"] = f"Bearer {mint(self.settings.security, user, int(time.time()))}"
-        return await self.http.request(method, path, headers=headers, **arguments)
-
-    async def post(self, text: str = "Hello", user: int = ANN, key: str | None = None) -> int:
-        answer = await self.send("POST", "/v1/tweets", user, key, json={"text": text})
-        assert answer.status_code == 201, answer.text
-        return int(answer.json()["id"])
-
-    async def feed(self, reader: int) -> list[int]:
-        home = HomeReader(self.service.redis, self.service.keys, self.settings.timelines)
-        entries = (await home.read(reader)).entries
-        return [int(appearance) for appearance in entries["appearance"]]
-
-    async def register(self, *users: int) -> None:
-        pipe = self.service.redis.pipeline(transaction=False)
-        commands.activate(pipe, self.service.keys, self.settings.timelines, users)
-        for user in users:
-            commands.put_card(pipe, self.service.keys, AccountCard(user, f"u{user}", f"U {user}", 1), 1)
-        await pipe.execute()
-
-
+Api = Any
 Scenario = Callable[[Api], Awaitable[None]]
-
-
-@pytest.fixture
-def run(valkey: str, tmp_path: Path) -> Callable[..., None]:
-    """Runs a scenario against an app with a namespace of its own."""
-
-    @asynccontextmanager
-    async def opened(writes: WriteSection, security: dict[str, Any]) -> AsyncIterator[Api]:
-        settings = WriteSettings(
-            home=tmp_path,
-            namespace=f"api{next(_namespaces)}",
-            redis=RedisSettings(url=valkey),
-            writes=writes,
-            security=SecuritySettings(
-                private_key=tmp_path / "token.pem", public_key=tmp_path / "token.pub.pem", **security
-            ),
-        )
-        client = redis.asyncio.Redis.from_url(valkey)
-        publisher, now = MemoryPublisher(), [1_900_000_000_000]
-        app = FastAPI()
-        problems.install(app)
-        write_api.install(app, settings)
-        app.state.writes = build_service(settings, publisher, client, 512, lambda: now[0])
-        transport = httpx.ASGITransport(app, raise_app_exceptions=False)
-        async with httpx.AsyncClient(transport=transport, base_url="http://api") as http:
-            api = Api(app, http, app.state.writes, publisher, settings, now)
-            await api.register(ANN, BEN)
-            yield api
-        await client.aclose()
-
-    def runner(scenario: Scenario, writes: WriteSection | None = None, **security: Any) -> None:
-        async def whole() -> None:
-            async with opened(writes or WriteSection(), security) as api:
-                await scenario(api)
-
-        asyncio.run(whole())
-
-    return runner
 
 
 def test_a_posted_tweet_is_on_the_log_and_in_its_authors_feed_when_the_answer_comes(
@@ -352,38 +261,6 @@ def test_a_retweet_stands_once_in_its_makers_feed_and_goes_when_taken_back(run: 
     run(scenario)
 
 
-def test_a_follow_shows_the_followees_tweets_at_once_and_an_unfollow_hides_them(
-    run: Callable[..., None],
-) -> None:
-    async def scenario(api: Api) -> None:
-        tweet = await api.post()
-        for _ in range(2):
-            api.now[0] += 5
-            assert (await api.send("PUT", f"/v1/users/{ANN}/follow", BEN)).status_code == 204
-        assert await api.feed(BEN) == [tweet]
-        api.now[0] += 5
-        assert (await api.send("DELETE", f"/v1/users/{ANN}/follow", BEN)).status_code == 204
-        assert await api.feed(BEN) == []
-        follows = [event for event in api.publisher.events if isinstance(event, FollowChanged)]
-        assert [event.active for event in follows] == [True, False]
-        assert (await api.send("PUT", f"/v1/users/{BEN}/follow", BEN)).status_code == 422
-        assert (await api.send("PUT", "/v1/users/999/follow", BEN)).status_code == 404
-
-    run(scenario)
-
-
-def test_follows_beyond_the_limit_are_a_conflict(run: Callable[..., None]) -> None:
-    async def scenario(api: Api) -> None:
-        await api.register(*range(1, 5))
-        answers = [await api.send("PUT", f"/v1/users/{user}/follow") for user in range(1, 4)]
-        assert [answer.status_code for answer in answers] == [204, 204, 409]
-        api.now[0] += 5
-        await api.send("DELETE", "/v1/users/1/follow")
-        assert (await api.send("PUT", "/v1/users/4/follow")).status_code == 204
-
-    run(scenario, WriteSection(follows=2))
-
-
 def test_a_client_report_is_taken_whole_or_not_at_all(run: Callable[..., None]) -> None:
     async def scenario(api: Api) -> None:
         item = {"feed_request_id": "q", "tweet_id": "5", "position": 0, "event": "dwell", "ms": 900}
@@ -428,7 +305,9 @@ def test_there_is_no_development_login_by_default(run: Callable[..., None]) -> N
 def test_without_the_store_a_write_is_refused_before_it_reaches_the_log(run: Callable[..., None]) -> None:
     async def scenario(api: Api) -> None:
         nobody = redis.asyncio.Redis(host="127.0.0.1", port=free_port(), retry=None)
-        api.app.state.writes = build_service(api.settings, api.publisher, nobody, 512, lambda: api.now[0])
+        api.app.state.writes = build_service(
+            api.settings, api.publisher, nobody, api.engine, 512, lambda: api.now[0]
+        )
         answer = await api.send("POST", "/v1/tweets", key="k", json={"text": "Hello"})
         assert answer.status_code == 503
         assert "Retry-After" in answer.headers

@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
 import socket
-import subprocess
-import tempfile
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME, Consumer, TopicPartition
@@ -18,25 +13,8 @@ from ingestion.events import ClockAdvanced, FollowChanged, LikeChanged, decode
 from ingestion.publisher import KafkaPublisher, LogUnavailableError
 from ingestion.settings import KafkaSettings
 from ingestion.topics import ENGAGEMENTS, EVENT_TOPICS, FOLLOWS, TOPICS, Topic
-from stack.jars import jar_paths
 
 pytestmark = pytest.mark.stack
-
-PROPERTIES = """\
-process.roles=broker,controller
-node.id=1
-controller.quorum.voters=1@127.0.0.1:{controller}
-controller.listener.names=CONTROLLER
-listeners=PLAINTEXT://127.0.0.1:{broker},CONTROLLER://127.0.0.1:{controller}
-advertised.listeners=PLAINTEXT://127.0.0.1:{broker}
-listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
-log.dirs={folder}/log
-auto.create.topics.enable=false
-offsets.topic.replication.factor=1
-transaction.state.log.replication.factor=1
-transaction.state.log.min.isr=1
-log.cleaner.dedupe.buffer.size=16777216
-"""
 
 
 def free_port() -> int:
@@ -44,41 +22,6 @@ def free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
-
-
-@pytest.fixture(scope="module")
-def kafka() -> Iterator[KafkaSettings]:
-    """A broker of one node with its log in a folder of its own."""
-    jars = jar_paths("kafka")
-    java = shutil.which("java")
-    if java is None or not all(jar.is_file() for jar in jars):
-        pytest.skip("Java or Kafka's jars are not there.")
-    folder = Path(tempfile.mkdtemp(prefix="tideline-kafka-"))
-    broker, controller = free_port(), free_port()
-    settings = folder / "server.properties"
-    settings.write_text(PROPERTIES.format(broker=broker, controller=controller, folder=folder))
-    command = [java, "-Xmx256m", "-XX:+UseSerialGC", "-cp", ":".join(str(jar) for jar in jars)]
-    form = [
-        *command,
-        "kafka.tools.StorageTool",
-        "format",
-        "-t",
-        "MkU3OEVBNTcwNTJENDM2Qk",
-        "-c",
-        str(settings),
-    ]
-    subprocess.run(form, check=True, capture_output=True)
-    with (folder / "broker.log").open("wb") as log:
-        server = subprocess.Popen([*command, "kafka.Kafka", str(settings)], stdout=log, stderr=log)
-        try:
-            address = KafkaSettings(bootstrap=f"127.0.0.1:{broker}")
-            # The client waits until the broker answers.
-            AdminClient({"bootstrap.servers": address.bootstrap, "log_level": 2}).list_topics(timeout=60)
-            yield address
-        finally:
-            server.kill()
-            server.wait()
-            shutil.rmtree(folder, ignore_errors=True)
 
 
 def read(kafka: KafkaSettings, topic: Topic, namespace: str) -> list[list[tuple[bytes, bytes, int]]]:

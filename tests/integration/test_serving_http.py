@@ -166,15 +166,15 @@ def test_an_explanation_adds_up_to_the_score(reader: Reader) -> None:
         assert item["score"] == pytest.approx(sum(head["contribution"] for head in heads) + FLOOR)
         assert {feature["name"] for feature in item["explanation"]["features"]} <= set(MODEL_INPUT)
     assert page["explanation"]["removed"]["duplicates"] > 0
-    assert page["explanation"]["stages"][0]["stage"] == "home_timeline"
+    assert page["explanation"]["stages"][1]["stage"] == "home_timeline"
 
 
 def test_the_stages_milliseconds_are_in_the_server_timing_header(reader: Reader) -> None:
     timing = reader.get("/v1/feed").headers["server-timing"]
     assert [part.split(";")[0] for part in timing.split(", ")][:3] == [
+        "restrictions",
         "home_timeline",
-        "duplicates",
-        "own_tweets",
+        "muted_or_blocked",
     ]
 
 

@@ -18,10 +18,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from features.aggregates import EngagementFold, smoothed_rate
+from features.aggregates import TWEET, EngagementFold, smoothed_rate
 from features.context import context_features
-from features.names import CONTEXT_FEATURES, MODEL_INPUT, VIEWS
+from features.names import CONTEXT_FEATURES, FEATURE_SERVICE, MODEL_INPUT, TWEET_ENGAGEMENT, VIEWS
+from features.rows import at_age
 from features.settings import FeatureSettings
+from features.tallies import values_of
 from ingestion.events import (
     Event,
     FollowChanged,
@@ -84,13 +86,19 @@ def built(spark: Any, folder: Path, events: Iterable[Event]) -> dict[str, pd.Dat
     return {table.name: pd.read_parquet(folder / "offline" / table.name) for table in tables}
 
 
-def value_at(rows: pd.DataFrame, keys: dict[str, int], moment: int, column: str) -> float:
-    """What a point-in-time join finds: the newest row at or before ``moment``; NaN without one."""
+def newest_at(rows: pd.DataFrame, keys: dict[str, int], moment: int) -> pd.Series | None:
+    """What a point-in-time join finds: the newest row at or before ``moment``; None without one."""
     chosen = rows
     for name, value in keys.items():
         chosen = chosen[chosen[name] == value]
     chosen = chosen[chosen["event_timestamp"] <= pd.Timestamp(moment, unit="ms", tz="UTC")]
-    return float(chosen.sort_values("event_timestamp")[column].iloc[-1]) if len(chosen) else math.nan
+    return chosen.sort_values("event_timestamp").iloc[-1] if len(chosen) else None
+
+
+def value_at(rows: pd.DataFrame, keys: dict[str, int], moment: int, column: str) -> float:
+    """One value of :func:`newest_at`; NaN without a row."""
+    row = newest_at(rows, keys, moment)
+    return math.nan if row is None else float(row[column])
 
 
 class World:
@@ -169,29 +177,26 @@ def test_tweet_engagement_equals_the_fold_at_every_tick(
     deleted = {event.tweet_id: event.ts for event in world.of(TweetDeleted)}
     for tick in [*ticks(600_000), UNTIL]:
         for tweet in world.tweets:
-            fold = EngagementFold()
-            for kind, event_type in (("like", LikeChanged), ("retweet", RetweetChanged)):
+            fold = EngagementFold(TWEET)
+            for kind, event_type in (("likes", LikeChanged), ("retweets", RetweetChanged)):
                 for event in world.of(event_type, tick):
                     if event.tweet_id == tweet:
                         fold.apply(kind, event.user_id, event.ts, event.event_id, event.active)
             for event in world.of(TweetCreated, tick):
-                for kind, target in (("reply", event.in_reply_to), ("quote", event.quote_of)):
+                for kind, target in (("replies", event.in_reply_to), ("quotes", event.quote_of)):
                     if target == tweet and not deleted.get(event.tweet_id, UNTIL) < tick:
                         fold.apply(kind, event.tweet_id, event.ts, event.event_id, True)
-            engagement = fold.engagement()
-            expected = [*map(float, engagement.totals()), float(engagement.last_hour(tick))]
-            found = [
-                value_at(rows, {"tweet": tweet}, tick, name)
-                for name in (
-                    "tweet_likes",
-                    "tweet_retweets",
-                    "tweet_replies",
-                    "tweet_quotes",
-                    "tweet_engagements_1h",
-                )
-            ]
+            tally = fold.tally()
+            age_ms = (tick - tally["version"]).astype(np.float64)
+            expected = at_age(TWEET_ENGAGEMENT, values_of(TWEET, tally), age_ms)
+            row = newest_at(rows, {"tweet": tweet}, tick)
             # A tweet nobody touched yet has no row.
-            assert [0.0 if math.isnan(value) else value for value in found] == expected, (tweet, tick)
+            found = np.zeros((1, len(TWEET_ENGAGEMENT.columns)), dtype=np.float32)
+            if row is not None:
+                age_ms = np.array([tick - row.event_timestamp.timestamp() * 1000])
+                found[0] = [row[name] for name in TWEET_ENGAGEMENT.columns]
+                found = at_age(TWEET_ENGAGEMENT, found, age_ms)
+            np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-7, err_msg=f"{tweet} {tick}")
 
 
 def test_edges_and_authored_counts_are_those_just_before_the_tick(
@@ -328,7 +333,7 @@ def test_no_row_claims_a_moment_after_the_end_of_the_build(tables: dict[str, pd.
 
 
 def test_rows_exist_only_where_a_value_changed(tables: dict[str, pd.DataFrame]) -> None:
-    columns_of = ["tweet_likes", "tweet_retweets", "tweet_replies", "tweet_quotes", "tweet_engagements_1h"]
+    columns_of = list(TWEET_ENGAGEMENT.columns)
     ordered = tables["tweet_engagement"].sort_values(["tweet", "event_timestamp"])
     before = ordered.groupby("tweet")[columns_of].shift()
     assert not (ordered[columns_of] == before).all(axis=1).any()
@@ -426,7 +431,7 @@ def test_what_was_logged_with_a_page_stands_beside_its_example(spark: Any, tmp_p
     features = (None, *logged[1:])
     events = [
         tweet(7, START - 2 * HOUR),
-        example(7, START, feature_service="ranking_v1", features=features),
+        example(7, START, feature_service=FEATURE_SERVICE, features=features),
         FollowChanged(event_id="f", ts=START - HOUR, follower_id=1, followee_id=2, active=True),
     ]
     [row] = built(spark, tmp_path, events)["training_examples"].to_dict("records")

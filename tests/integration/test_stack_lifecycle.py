@@ -17,9 +17,9 @@ import psutil
 import pytest
 
 from stack.context import job_control
-from stack.jobs import WantedJob
 from stack.readiness import get_json
 from stack.settings import DEFAULT_PORTS, StackSettings
+from stack.wanted import WantedJob
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(600)]
 PATIENCE = 240.0

@@ -36,7 +36,7 @@ def test_every_command_of_the_readme_exists() -> None:
     assert made
     assert made <= targets
     commands = get_command(app).commands  # type: ignore[attr-defined]
-    named = set(re.findall(r"`tideline ([a-z]+)", text))
+    named = set(re.findall(r"`tideline ([a-z-]+)", text))
     assert len(named) > 5
     assert named <= set(commands)
 

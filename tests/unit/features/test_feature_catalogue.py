@@ -1,7 +1,7 @@
 from pathlib import Path
 
 from features.catalogue import render
-from features.names import CONTEXT_FEATURES, MODEL_INPUT, VIEWS
+from features.names import CONTEXT_FEATURES, MODEL_INPUT, ONLINE_VIEWS, VIEWS
 
 REPO = Path(__file__).parents[3]
 
@@ -17,6 +17,12 @@ def test_no_two_columns_share_a_name() -> None:
 def test_the_model_takes_every_view_and_then_the_context() -> None:
     assert len(MODEL_INPUT) == sum(len(view.columns) for view in VIEWS) + len(CONTEXT_FEATURES)
     assert MODEL_INPUT[-len(CONTEXT_FEATURES) :] == tuple(feature.name for feature in CONTEXT_FEATURES)
+
+
+def test_no_model_takes_what_only_the_stream_computes() -> None:
+    assert all(view.offline for view in VIEWS)
+    assert not any(view.offline for view in ONLINE_VIEWS)
+    assert not {column for view in ONLINE_VIEWS for column in view.columns} & set(MODEL_INPUT)
 
 
 def test_feast_is_kept_from_loading_every_module_but_its_own() -> None:

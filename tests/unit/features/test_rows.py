@@ -56,9 +56,9 @@ def test_a_row_of_another_version_or_width_reads_as_absent(blob: bytes) -> None:
 
 
 def test_zero_is_not_missing() -> None:
-    row = rows.encode_row(TWEET_ENGAGEMENT, NOW, [0.0] * 5)
+    row = rows.encode_row(TWEET_ENGAGEMENT, NOW, [0.0] * 7)
     matrix, _ = rows.decode_rows(TWEET_ENGAGEMENT, [row], NOW)
-    assert matrix.tolist() == [[0.0] * 5]
+    assert matrix.tolist() == [[0.0] * 7]
 
 
 def test_no_rows_decode_to_an_empty_matrix() -> None:

@@ -18,7 +18,7 @@ from ingestion.events import (
     decode,
     encode,
 )
-from ingestion.topics import EVENT_TOPICS, FOLLOWS, TOPICS, route
+from ingestion.topics import EVENT_TOPICS, FOLLOWS, MARKS, SETTINGS, TOPICS, route
 
 FIXTURE = Path(__file__).parents[2] / "fixtures" / "events_v1.jsonl"
 STORED = FIXTURE.read_bytes().splitlines()
@@ -76,9 +76,9 @@ def test_the_clock_has_no_topic_of_its_own() -> None:
         route(ClockAdvanced(event_id="c", ts=1))
 
 
-def test_every_event_but_the_clock_goes_to_one_of_the_event_topics() -> None:
+def test_every_event_but_the_clock_goes_to_one_of_the_event_topics_the_marks_or_the_settings() -> None:
     routed = {route(decode(line))[0] for line in STORED if b"clock_advanced" not in line}
-    assert routed == set(EVENT_TOPICS)
+    assert routed == {*EVENT_TOPICS, MARKS, SETTINGS}
 
 
 def test_a_namespace_prefixes_topic_names() -> None:

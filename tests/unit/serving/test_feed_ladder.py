@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from features.names import MODEL_INPUT, USER_ACTIVITY
+from features.names import FEATURE_SERVICE, MODEL_INPUT, USER_ACTIVITY
 from features.rows import encode_row, row_key
 from serving.feed.feed import FeedUnavailableError
 from serving.model_store import Model
@@ -160,7 +160,7 @@ def test_impressions_carry_what_was_served_in_the_order_it_was_served(ranking: A
     ]
     assert {i.request_id for i in logged} == {answer.request_id}
     assert [i.score for i in logged] == [item.score for item in answer.items]
-    assert logged[0].feature_service == "ranking_v1"
+    assert logged[0].feature_service == FEATURE_SERVICE
     vector = dict(zip(MODEL_INPUT, logged[0].features, strict=True))
     assert vector["user_impressions"] == 1.0
     assert vector["tweet_likes"] is None

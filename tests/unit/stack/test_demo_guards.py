@@ -20,7 +20,7 @@ from stack.layout import Layout
 
 
 def options(dataset: str = "synthetic", speed: str = "max", users: int = 2000) -> DemoOptions:
-    return DemoOptions(dataset, speed, users, days=4, seed=1, push_below=50)
+    return DemoOptions(dataset, speed, users, days=4, seed=1, push_below=25, pull_above=50)
 
 
 def test_good_options_pass() -> None:

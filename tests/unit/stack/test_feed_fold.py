@@ -2,7 +2,16 @@ from __future__ import annotations
 
 import itertools
 
-from ingestion.events import AnyEvent, FollowChanged, RetweetChanged, TweetCreated, TweetDeleted
+from ingestion.events import (
+    AnyEvent,
+    BlockChanged,
+    FollowChanged,
+    MuteChanged,
+    MutedWordsChanged,
+    RetweetChanged,
+    TweetCreated,
+    TweetDeleted,
+)
 from stack.verify.fold import FeedFold, Item
 
 READER, AUTHOR, OTHER = 1, 2, 3
@@ -96,3 +105,34 @@ def test_authors_are_counted_by_their_followers_of_now() -> None:
     fold.apply(follow(AUTHOR, False, ts=2, reader=6))
     assert [fold.authors_with_followers(least) for least in (1, 2, 3)] == [1, 1, 0]
     assert fold.viewers == [4, 5, 6]
+
+
+def mute(muted: int, active: bool = True, ts: int = 1) -> AnyEvent:
+    return MuteChanged(event_id=f"m{ts}", ts=ts, user_id=READER, muted_id=muted, active=active)
+
+
+def block(user: int, blocked: int, active: bool = True, ts: int = 1) -> AnyEvent:
+    return BlockChanged(event_id=f"b{ts}", ts=ts, user_id=user, blocked_id=blocked, active=active)
+
+
+def test_mutes_and_blocks_hide_tweets_and_retweets_in_any_order_of_events() -> None:
+    world = [follow(AUTHOR), follow(OTHER), tweet(10, AUTHOR), tweet(11, OTHER)]
+    world += [retweet(12, OTHER, 10), retweet(13, AUTHOR, 11)]
+    hidden = [Item(11, ())]
+    assert feed(*world, mute(AUTHOR)) == hidden
+    assert feed(block(READER, AUTHOR), *world) == hidden
+    assert feed(block(AUTHOR, READER), *world) == hidden
+    assert feed(block(OTHER, AUTHOR), *world) == feed(*world)
+    for order in itertools.permutations([mute(AUTHOR, ts=1), mute(AUTHOR, False, ts=2)]):
+        assert feed(*order, *world) == feed(*world)
+
+
+def test_the_last_muted_words_hide_others_tweets_only() -> None:
+    world = [follow(AUTHOR), tweet(10, AUTHOR), tweet(11, READER)]
+    words = [
+        MutedWordsChanged(event_id=f"w{ts}", ts=ts, user_id=READER, words=kept)
+        for ts, kept in ((1, ("x",)), (2, ("y",)))
+    ]
+    assert feed(*world, words[0]) == [Item(11, ())]
+    for order in itertools.permutations(words):
+        assert feed(*order, *world) == [Item(11, ()), Item(10, ())]

@@ -29,7 +29,7 @@ def test_a_groups_children_end_with_it(log: Path) -> None:
     process = launch(("sh", "-c", "sleep 600 & sleep 600 & wait"), {}, log)
     while len(group_members({process.pid})) < 3:
         assert process.poll() is None
-    stop_groups({process.pid}, patience=5)
+    stop_groups({process.pid: signal.SIGTERM}, patience=5)
     assert group_members({process.pid}) == []
     assert process.wait() == -signal.SIGTERM
 
@@ -38,7 +38,7 @@ def test_a_process_that_ignores_term_is_killed(log: Path) -> None:
     process = launch((sys.executable, "-c", STUBBORN), {}, log)
     while "up" not in log.read_text():
         assert process.poll() is None
-    stop_groups({process.pid}, patience=0.1)
+    stop_groups({process.pid: signal.SIGTERM}, patience=0.1)
     assert process.wait() == -signal.SIGKILL
 
 
@@ -46,14 +46,14 @@ def test_the_orphans_of_a_dead_leader_are_found(log: Path) -> None:
     process = launch(("sh", "-c", "sleep 600 & echo up; exec sleep 0"), {}, log)
     process.wait()
     assert len(group_members({process.pid})) == 1
-    stop_groups({process.pid}, patience=5)
+    stop_groups({process.pid: signal.SIGTERM}, patience=5)
     assert group_members({process.pid}) == []
 
 
 def test_stopping_what_is_gone_already_is_no_error(log: Path) -> None:
     process = launch(("true",), {}, log)
     process.wait()
-    stop_groups({process.pid}, patience=0.1)
+    stop_groups({process.pid: signal.SIGTERM}, patience=0.1)
 
 
 def test_a_small_log_is_left_alone(log: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pwd
+import signal
 import tomllib
 from pathlib import Path
 
@@ -14,12 +16,13 @@ from stack.addresses import Choices
 from stack.fleet import servers
 from stack.plan import SERVERS, Plan
 from stack.server import Server
-from stack.servers import flink, kafka
+from stack.servers import flink, kafka, postgres
 from stack.settings import StackSection, StackSettings
 
 PORTS = {
     "kafka": 19092,
     "valkey": 16379,
+    "postgres": 15432,
     "flink": 18081,
     "mlflow": 15000,
     "api": 18080,
@@ -49,7 +52,8 @@ def test_a_plan_survives_its_file(plan: Plan) -> None:
 
 
 def test_every_server_of_the_plan_becomes_a_process(plan: Plan) -> None:
-    assert set(by_name(plan)) == {"kafka", "valkey", "jobmanager", "taskmanager", "mlflow", "api"}
+    flink_servers = {"jobmanager", "taskmanager"}
+    assert set(by_name(plan)) == {"kafka", "valkey", "postgres", "mlflow", "relay", "api"} | flink_servers
 
 
 def test_servers_left_out_are_not_started(plan: Plan) -> None:
@@ -73,6 +77,36 @@ def test_valkey_keeps_an_append_only_file_and_listens_on_loopback_only(plan: Pla
     assert options["--appendfsync"] == "everysec"
     assert options["--bind"] == "127.0.0.1"
     assert options["--port"] == "16379"
+
+
+def test_postgresql_listens_on_loopback_only_in_bounded_memory(plan: Plan) -> None:
+    server = by_name(plan)["postgres"]
+    options = set(server.command)
+    assert {"--listen_addresses=127.0.0.1", "--port=15432", "--unix_socket_directories="} <= options
+    assert {"--shared_buffers=64MB", "--max_connections=48"} <= options
+    assert server.stop_signal is signal.SIGINT
+
+
+def test_postgresql_runs_as_nobody_where_root_starts_it_and_else_as_whoever_does(
+    plan: Plan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shutil.which", lambda name: f"/usr/bin/{name}")
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    plan.home.mkdir()
+    plan.home.chmod(0o755)
+    as_root = postgres.command(plan.home / "postgres", 1, 64)
+    assert as_root[0] == "/usr/bin/setpriv"
+    assert f"--reuid={pwd.getpwnam('nobody').pw_uid}" in as_root
+    plan.home.chmod(0o700)
+    assert "--ambient-caps=-all,+dac_override" in postgres.command(plan.home / "postgres", 1, 64)
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
+    assert postgres.command(plan.home / "postgres", 1, 64)[0].endswith("/bin/postgres")
+
+
+def test_the_relay_waits_for_the_servers_of_the_stack_that_it_stands_between(plan: Plan) -> None:
+    assert by_name(plan)["relay"].after == ("kafka", "postgres")
+    elsewhere = plan.model_copy(update={"servers": ("kafka", "relay")})
+    assert by_name(elsewhere)["relay"].after == ("kafka",)
 
 
 def test_flink_binds_every_interface_it_has_to_loopback(plan: Plan) -> None:
@@ -120,15 +154,17 @@ def test_addresses_are_settings_that_every_process_reads(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("TIDELINE_HOME", str(plan.home))
-    addresses.write(plan.layout, addresses.render(plan, Choices("demo", dev_login=True, push_below=7)))
+    addresses.write(plan.layout, addresses.render(plan, Choices("demo", True, push_below=7, pull_above=9)))
     serving, stream, stack = ServingSettings(), StreamSettings(), StackSettings()
     assert serving.namespace == "demo"
     assert serving.kafka.bootstrap == "127.0.0.1:19092"
     assert serving.redis.url == "redis://127.0.0.1:16379/0"
     assert serving.mlflow.tracking_uri == "http://127.0.0.1:15000"
     assert serving.security.dev_login
-    assert serving.timelines.push_below == 7
+    assert (serving.timelines.push_below, serving.timelines.pull_above) == (7, 9)
     assert stream.flink.rest == "127.0.0.1:18081"
+    passfile = plan.home / "keys" / "postgres.pgpass"
+    assert stack.records.dsn == f"postgresql://tideline@127.0.0.1:15432/postgres?passfile={passfile}"
     assert stack.api.url == "http://127.0.0.1:18080"
 
 

@@ -36,9 +36,9 @@ def test_a_failure_is_one_sentence_without_a_traceback(tmp_path: Path) -> None:
 
 
 def test_an_unknown_server_is_refused(tmp_path: Path) -> None:
-    outcome = run(tmp_path, "up", "--only", "postgres")
+    outcome = run(tmp_path, "up", "--only", "mysql")
     assert outcome.returncode == 1
-    assert outcome.stderr.startswith("There is no server 'postgres'")
+    assert outcome.stderr.startswith("There is no server 'mysql'")
     assert not (tmp_path / "home").exists()
 
 
@@ -79,7 +79,7 @@ def test_the_command_line_loads_nothing_heavy() -> None:
 
 
 def test_servers_are_chosen_by_name() -> None:
-    assert selected((), ("api", "mlflow")) == ("kafka", "valkey", "flink")
+    assert selected((), ("api", "mlflow")) == ("kafka", "valkey", "postgres", "flink", "relay")
     assert selected(("valkey",), ()) == ("valkey",)
     with pytest.raises(UserError, match="no server 'redis'"):
         selected((), ("redis",))

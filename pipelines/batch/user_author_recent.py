@@ -1,0 +1,20 @@
+"""The view ``user_author_recent`` offline: the twin of what the Flink job ``engagement`` writes."""
+
+from __future__ import annotations
+
+from pyspark.sql import DataFrame
+
+from features.names import AFFINITY_S, USER_AUTHOR_RECENT
+from pipelines.batch.ticks import HOUR_MS, BuildTime, decayed_totals, feature_rows
+
+
+def transform(received: DataFrame, build: BuildTime) -> DataFrame:
+    """Rows at hourly ticks while a reader's acts on an author change; whoever reads one lets it decay.
+
+    Args:
+        received: changes of ``acts.engagements`` whose author is known, with ``born``.
+        build: up to when, and when, the rows are built.
+    """
+    lifetimes = {"pair_affinity": AFFINITY_S}
+    rows = decayed_totals(received, USER_AUTHOR_RECENT.entities, lifetimes, HOUR_MS, build)
+    return feature_rows(rows, USER_AUTHOR_RECENT.entities, USER_AUTHOR_RECENT.columns, build)

@@ -1,0 +1,169 @@
+"""What a batch of tweets contributes: which author used which term in which place and pane, as one record."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+import numpy as np
+
+from pipelines.trends import posts as posts_of
+from pipelines.trends.hashing import TERM_BITS, Ints, UInts, mixed
+from pipelines.trends.places import places_of
+from pipelines.trends.posts import Post
+from pipelines.trends.terms import TermReader
+
+TOTAL = np.uint64(0)
+"""The term that every tweet contains: how much is written in a place."""
+NAME_AGAIN_MS = 3_600_000
+MAX_NAMED = 1 << 20
+
+
+class Occurrences(msgspec.Struct, array_like=True):
+    """One batch of one partition. Arrays are little-endian bytes.
+
+    ``newest``, ``clock``: see ``posts.Posts``. Row r says that author ``authors[r]`` (uint32 hash) used term
+    ``keys[codes[r]]`` (codes int32); rows of ``panes[i]`` are ``bounds[i]:bounds[i + 1]``. The j-th key is
+    the term ``terms[j]`` (uint64) in ``places[place_codes[j]]`` (int32). ``named`` (uint64) are terms whose
+    text follows: the kind in their two lowest bits, code points (uint32) in ``text`` cut at ``cuts`` (int64).
+    """
+
+    partition: int
+    newest: int
+    clock: int
+    panes: list[int]
+    bounds: list[int]
+    codes: bytes
+    authors: bytes
+    terms: bytes
+    place_codes: bytes
+    places: list[str]
+    named: bytes
+    cuts: bytes
+    text: bytes
+
+
+class Reader:
+    """Reads batches. Remembers which terms it has named, to name each once in ``NAME_AGAIN_MS``.
+
+    Args:
+        pane_ms: length of a pane.
+        languages: whether tweets count for their language too.
+        left_out: accounts whose tweets do not count, such as those in quarantine.
+    """
+
+    def __init__(
+        self,
+        terms: TermReader,
+        pane_ms: int,
+        languages: bool = False,
+        left_out: frozenset[int] = frozenset(),
+    ) -> None:
+        self._terms = terms
+        self._pane_ms = pane_ms
+        self._languages = languages
+        self._left_out = left_out
+        self._named = np.zeros(0, np.uint64)
+        self._named_until = 0
+
+    def read(self, partition: int, values: Sequence[bytes | None]) -> Occurrences:
+        found = posts_of.read(values)
+        public = found.public
+        if self._left_out:
+            public = [post for post in public if post.author_id not in self._left_out]
+        if not public:
+            empty = np.zeros(0, np.int64).tobytes()
+            return Occurrences(
+                partition, found.newest, found.clock, [], [0], b"", b"", b"", b"", [], b"", empty, b""
+            )
+        return self._contribution(partition, found.newest, found.clock, public)
+
+    def _contribution(self, partition: int, newest: int, clock: int, posts: list[Post]) -> Occurrences:
+        pane = np.asarray([post.ts for post in posts], np.int64) // self._pane_ms
+        if np.any(pane[1:] < pane[:-1]):
+            order = np.argsort(pane, kind="stable").tolist()
+            posts, pane = [posts[index] for index in order], pane[order]
+        terms = self._terms.read(
+            [post.text or "" for post in posts],
+            [post.lang or "" for post in posts],
+            [post.hashtags for post in posts],
+        )
+        # One row per tweet and term; each tweet contains TOTAL.
+        tweet = np.concatenate([np.arange(len(posts)), terms.tweet])
+        written = np.concatenate([np.full(len(posts), TOTAL), terms.term | terms.kind])
+        forms, sample, form = np.unique(written, return_index=True, return_inverse=True)
+        starts = np.append(True, (forms[1:] & TERM_BITS) != (forms[:-1] & TERM_BITS))
+        used, code = forms[starts] & TERM_BITS, (np.cumsum(starts) - 1)[form]
+        if pane[0] != pane[-1]:
+            order = np.argsort(tweet, kind="stable")
+            tweet, code = tweet[order], code[order]
+        # One row per place of each of those.
+        places, place = self._places(posts)
+        spread = place[tweet]
+        row, column = np.nonzero(spread >= 0)
+        keys, codes = _numbered(code[row] * len(places) + spread[row, column], len(used) * len(places))
+        panes, first = np.unique(pane[tweet[row]], return_index=True)
+        authors = _author_hashes(posts)[tweet[row]]
+        new = self._new_forms(forms, newest)
+        cuts, text = terms.names(sample[new] - len(posts))
+        return Occurrences(
+            partition,
+            newest,
+            clock,
+            panes.tolist(),
+            [*first.tolist(), len(codes)],
+            codes.astype(np.int32).tobytes(),
+            authors.tobytes(),
+            used[keys // len(places)].tobytes(),
+            (keys % len(places)).astype(np.int32).tobytes(),
+            places,
+            forms[new].tobytes(),
+            cuts.tobytes(),
+            text.tobytes(),
+        )
+
+    def _places(self, posts: list[Post]) -> tuple[list[str], Ints]:
+        """The names of the batch's places, and [posts, most places of a post] codes, -1 for none."""
+        names: dict[str, int] = {}
+        known: dict[tuple[str | None, str | None], int] = {}
+        rows: list[tuple[int, ...]] = []
+        which = []
+        for post in posts:
+            spot = (post.place, post.lang if self._languages else None)
+            number = known.get(spot)
+            if number is None:
+                number = known[spot] = len(rows)
+                found = places_of(*spot, self._languages)
+                rows.append(tuple(names.setdefault(name, len(names)) for name in found))
+            which.append(number)
+        table = np.full((len(rows), max(map(len, rows))), -1, np.int64)
+        for number, row in enumerate(rows):
+            table[number, : len(row)] = row
+        return list(names), table[np.asarray(which)]
+
+    def _new_forms(self, forms: UInts, newest: int) -> Ints:
+        """Indices of the forms (terms with their kind) that have no name yet."""
+        if newest >= self._named_until or len(self._named) > MAX_NAMED:
+            self._named, self._named_until = np.zeros(0, np.uint64), newest + NAME_AGAIN_MS
+        fresh = forms != TOTAL
+        if len(self._named):
+            place = np.minimum(np.searchsorted(self._named, forms), len(self._named) - 1)
+            fresh &= self._named[place] != forms
+        new = np.flatnonzero(fresh)
+        self._named = np.insert(self._named, np.searchsorted(self._named, forms[new]), forms[new])
+        return new
+
+
+def _numbered(values: Ints, room: int) -> tuple[Ints, Ints]:
+    """The distinct values, sorted, and each value's place among them."""
+    if room > 1 << 23:
+        return np.unique(values, return_inverse=True)
+    present = np.zeros(room, np.bool_)
+    present[values] = True
+    number = np.cumsum(present) - 1
+    return np.flatnonzero(present), number[values]
+
+
+def _author_hashes(posts: list[Post]) -> UInts:
+    authors = np.asarray([post.author_id for post in posts], np.uint64)
+    return (mixed(authors + np.uint64(1)) >> np.uint64(32)).astype(np.uint32)

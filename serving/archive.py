@@ -1,0 +1,132 @@
+"""The records as the ranking service reads them: bounded in time, and in the shapes of the store."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from records.appearances import Appearances
+from records.connections import UNAVAILABLE
+from records.lists import Lists, StoredAccount, StoredTweet
+from serving.shapes import User, rfc3339
+from timelines.bodies import TweetBody, tombstone
+
+logger = logging.getLogger(__name__)
+Answer = TypeVar("Answer")
+
+
+class ArchiveUnavailableError(RuntimeError):
+    """PostgreSQL did not answer in time."""
+
+
+@dataclass(frozen=True)
+class Archive:
+    """``seconds`` bounds each question."""
+
+    appearances: Appearances
+    lists: Lists
+    seconds: float
+
+    @classmethod
+    def of(cls, engine: AsyncEngine, seconds: float) -> Archive:
+        return cls(Appearances(engine), Lists(engine), seconds)
+
+    async def ask(self, question: Awaitable[Answer]) -> Answer:
+        """The answer of one of the readers.
+
+        Raises:
+            ArchiveUnavailableError: there is none in time.
+        """
+        try:
+            async with asyncio.timeout(self.seconds):
+                return await question
+        except UNAVAILABLE as error:  # a TimeoutError is an OSError
+            raise ArchiveUnavailableError(str(error) or "It took too long.") from error
+
+    async def problem(self) -> str | None:
+        """Why nothing could be read now, None where it could."""
+        try:
+            await self.ask(self.lists.tweets([0]))
+        except ArchiveUnavailableError as error:
+            return str(error).splitlines()[0]
+        return None
+
+    async def bodies(self, tweet_ids: Sequence[int]) -> dict[int, TweetBody]:
+        """The bodies and tombstones that are there; none at all where the records do not answer."""
+        try:
+            found = await self.ask(self.lists.tweets(tweet_ids))
+        except ArchiveUnavailableError as error:
+            logger.warning("Bodies that the store lacks could not be looked up: %s", error)
+            return {}
+        return {tweet_id: _body(stored) for tweet_id, stored in found.items()}
+
+
+@dataclass(frozen=True)
+class ArchiveReads:
+    """What pages show of tweets and accounts where the store does not answer: without counts.
+
+    ``followees`` are those of the reader.
+    """
+
+    archive: Archive
+    followees: frozenset[int]
+
+    async def bodies(self, tweet_ids: Sequence[int]) -> list[TweetBody | None]:
+        """One per id; None where there is none.
+
+        Raises:
+            ArchiveUnavailableError: the records do not answer.
+        """
+        found = await self.archive.ask(self.archive.lists.tweets(tweet_ids))
+        return [_body(found[tweet_id]) if tweet_id in found else None for tweet_id in tweet_ids]
+
+    async def users(self, reader: int, user_ids: Sequence[int]) -> dict[int, User]:
+        """The accounts that are there.
+
+        Raises:
+            ArchiveUnavailableError: the records do not answer.
+        """
+        found = await self.archive.ask(self.archive.lists.accounts(list(set(user_ids))))
+        return {user: self._user(stored) for user, stored in found.items()}
+
+    def _user(self, stored: StoredAccount) -> User:
+        user: User = {
+            "id": str(stored.user_id),
+            "handle": stored.handle,
+            "display_name": stored.display_name,
+            "created_at": rfc3339(stored.created_at),
+            "counts": {"followers": 0, "following": 0, "tweets": 0},
+            "viewer": {
+                "follows": stored.user_id in self.followees,
+                "followed_by": False,
+                "muted": False,
+                "blocked": False,
+            },
+        }
+        if stored.place is not None:
+            user["place"] = stored.place
+        return user
+
+
+def _body(stored: StoredTweet) -> TweetBody:
+    if stored.deleted:
+        return tombstone(stored.tweet_id, stored.author_id)
+    return TweetBody(
+        tweet_id=stored.tweet_id,
+        author_id=stored.author_id,
+        text=stored.text,
+        created_at=stored.created_at,
+        lang=stored.lang,
+        place=stored.place,
+        visibility=stored.visibility,
+        in_reply_to=stored.in_reply_to,
+        quote_of=stored.quote_of,
+        hashtags=stored.hashtags,
+        mentions=stored.mentions,
+        media=stored.media,
+    )

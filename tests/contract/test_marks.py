@@ -1,0 +1,92 @@
+"""Marks on a real store: a person's word outranks a rule's, and repeating changes nothing."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+import redis
+import redis.asyncio
+
+from serving.feed.filters import Marked
+from serving.feed.hydrators import Marks
+from serving.feed.query import Candidate, FeedQuery
+from serving.reads import Reads
+from timelines.keys import Keyspace
+from timelines.marks import StoredMark, decode_mark, put_mark
+
+pytestmark = pytest.mark.valkey
+
+KEYS = Keyspace("marks", 4)
+RULE = StoredMark("quarantine", "identical_text", 1_700_000_000_000, False)
+LIFTED = StoredMark("allow", "a mistake", 1_700_000_001_000, True)
+AGAIN = StoredMark("quarantine", "identical_text", 1_700_000_002_000, False)
+
+
+@pytest.fixture
+def store(valkey: str) -> redis.Redis:
+    client = redis.Redis.from_url(valkey)
+    client.flushall()
+    return client
+
+
+def put(store: redis.Redis, target: str, target_id: int, *marks: StoredMark) -> None:
+    pipe = store.pipeline(transaction=False)
+    for mark in marks:
+        put_mark(pipe, KEYS, target, target_id, mark)
+    pipe.execute()
+
+
+def marked(valkey: str, tweets: list[int], accounts: list[int]) -> tuple[set[int], set[int]]:
+    async def read() -> tuple[set[int], set[int]]:
+        async with redis.asyncio.Redis.from_url(valkey) as client:
+            return await Reads(client, KEYS).marked(tweets, accounts)
+
+    return asyncio.run(read())
+
+
+def test_marked_tweets_and_accounts_are_told_from_others(valkey: str, store: redis.Redis) -> None:
+    put(store, "tweet", 7, RULE)
+    put(store, "account", 3, StoredMark("limit", "engagement_rate", 5, False))
+    assert marked(valkey, [6, 7], [3, 4]) == ({7}, {3})
+    stored = decode_mark(store.get(KEYS.key("mark_tweet", 7)))
+    assert stored == RULE
+
+
+@pytest.mark.parametrize(
+    "order", [(RULE, LIFTED, AGAIN), (AGAIN, LIFTED, RULE), (LIFTED, RULE, AGAIN, LIFTED)]
+)
+def test_what_a_person_lifted_no_rule_marks_anew(
+    valkey: str, store: redis.Redis, order: tuple[StoredMark, ...]
+) -> None:
+    put(store, "tweet", 7, *order)
+    assert marked(valkey, [7], [1]) == (set(), set())
+    assert decode_mark(store.get(KEYS.key("mark_tweet", 7))) == LIFTED
+
+
+def test_the_later_mark_of_a_rule_stands_and_the_worse_one_at_the_same_moment(store: redis.Redis) -> None:
+    limit = StoredMark("limit", "engagement_rate", RULE.ts, False)
+    put(store, "account", 7, RULE, limit)
+    assert decode_mark(store.get(KEYS.key("mark_account", 7))) == RULE
+
+
+def test_a_candidate_of_a_marked_author_or_retweeter_is_taken_out(valkey: str, store: redis.Redis) -> None:
+    put(store, "account", 3, RULE)
+    put(store, "tweet", 12, RULE)
+
+    def candidate(tweet: int, author: int, original_author: int) -> Candidate:
+        retweeted = author != original_author
+        return Candidate(tweet + 100 * retweeted, author, tweet, original_author, retweeted, "following")
+
+    candidates = [candidate(10, 1, 1), candidate(11, 3, 1), candidate(12, 2, 2), candidate(13, 3, 3)]
+    query = FeedQuery(reader=9, limit=10, now_ms=0, request_id="q")
+
+    async def hydrated() -> list[Candidate]:
+        async with redis.asyncio.Redis.from_url(valkey) as client:
+            stage = Marks(Reads(client, KEYS))
+            patches = await stage.hydrate(query, candidates)
+            return [stage.apply(c, patch) for c, patch in zip(candidates, patches, strict=True)]
+
+    split = Marked().split(query, asyncio.run(hydrated()))
+    assert [c.original_id for c in split.kept] == [10]
+    assert [c.original_id for c in split.removed] == [11, 12, 13]

@@ -1,0 +1,56 @@
+"""Feeds out of the fan-out code and the store equal a plain model, whatever crashes, comes twice or is lost.
+
+``TIDELINE_SEED`` repeats a run; the seed is printed. ``TIDELINE_EXAMPLES`` is how many histories are tried.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+
+import pytest
+from feeds_machine import WIDE_BAND, Feeds
+from hypothesis import HealthCheck, seed, settings
+from hypothesis.stateful import run_state_machine_as_test
+
+from pipelines.stream import tiers
+
+
+def test_feeds_equal_the_model_whatever_crashes_or_comes_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tiers, "STAYS_PULLED", WIDE_BAND)
+    number = int(os.environ.get("TIDELINE_SEED") or secrets.randbelow(1 << 32))
+    print(f"TIDELINE_SEED={number}")
+    steps = settings(
+        max_examples=int(os.environ.get("TIDELINE_EXAMPLES", "60")),
+        stateful_step_count=40,
+        deadline=None,
+        print_blob=True,
+        suppress_health_check=list(HealthCheck),
+    )
+    run_state_machine_as_test(seed(number)(Feeds), settings=steps)
+
+
+def test_an_author_who_was_back_before_a_crash_and_stays_pulled_after_it_is_still_merged_at_read(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(tiers, "STAYS_PULLED", WIDE_BAND)
+    feeds = Feeds()
+    feeds.change_the_thresholds((5, 5))
+    for follower in (2, 3, 4, 5, 6):
+        feeds.follow(follower, 1, active=True, late=False)
+    feeds.write(feeds.batch(sorted(feeds.log), 100))
+    feeds.complete_a_checkpoint()
+    feeds.change_the_thresholds((9, 9))
+    feeds.follow(1, 1, active=True, late=False)
+    thresholds = [key for key in feeds.log if key[0] == "settings"]
+    follows = [key for key in feeds.log if key[0] == "follows"]
+    feeds.write(feeds.batch(thresholds, 100))
+    feeds.let_throttled_deliveries_through(1000)
+    feeds.write(feeds.batch(follows, 100))
+    assert not feeds.authors.get(1).pulled
+    feeds.crash()
+    feeds.write(feeds.batch(follows, 100))
+    feeds.write(feeds.batch(thresholds, 100))
+    assert feeds.authors.get(1).pulled
+    feeds.post(1, late=False)
+    feeds.catch_up_and_compare()
