@@ -10,7 +10,7 @@ import numpy as np
 from pipelines.trends import posts as posts_of
 from pipelines.trends.hashing import TERM_BITS, Ints, UInts, mixed
 from pipelines.trends.places import places_of
-from pipelines.trends.posts import Post
+from pipelines.trends.posts import Post, Posts
 from pipelines.trends.terms import TermReader
 
 TOTAL = np.uint64(0)
@@ -67,7 +67,11 @@ class Reader:
         self._named_until = 0
 
     def read(self, partition: int, values: Sequence[bytes | None]) -> Occurrences:
-        found = posts_of.read(values)
+        """The contribution of a batch of records of the tweets topic."""
+        return self.contribution(partition, posts_of.read(values))
+
+    def contribution(self, partition: int, found: Posts) -> Occurrences:
+        """What these posts contribute."""
         public = found.public
         if self._left_out:
             public = [post for post in public if post.author_id not in self._left_out]
@@ -76,9 +80,9 @@ class Reader:
             return Occurrences(
                 partition, found.newest, found.clock, [], [0], b"", b"", b"", b"", [], b"", empty, b""
             )
-        return self._contribution(partition, found.newest, found.clock, public)
+        return self._occurrences(partition, found.newest, found.clock, public)
 
-    def _contribution(self, partition: int, newest: int, clock: int, posts: list[Post]) -> Occurrences:
+    def _occurrences(self, partition: int, newest: int, clock: int, posts: list[Post]) -> Occurrences:
         pane = np.asarray([post.ts for post in posts], np.int64) // self._pane_ms
         if np.any(pane[1:] < pane[:-1]):
             order = np.argsort(pane, kind="stable").tolist()
