@@ -90,6 +90,12 @@ def test_a_late_tweet_counts_in_the_windows_that_still_hold_its_minute() -> None
     assert figures(then) == {2: {"#a": 6, "#b": 3}}
 
 
+def test_a_clock_right_behind_the_last_tweet_closes_its_minute() -> None:
+    job = Job()
+    job.feed(crowd(1, 5, "a"))
+    assert set(figures(job.feed([ClockAdvanced(event_id="clock", ts=START + 5001)]))) == {1}
+
+
 def test_a_clock_closes_what_was_recorded_and_no_more() -> None:
     job = Job()
     job.feed([*crowd(1, 5, "a"), *crowd(2, 130, "b")])
