@@ -73,6 +73,11 @@ class DeliveryLog:
         """All that a reader of the sample was sent."""
         return np.concatenate(self._delivered[reader])
 
+    def remember(self, reader: int, entries: Entries) -> None:
+        """Entries that a reader got in another way."""
+        if reader in self.sample:
+            self._delivered[reader].append(entries)
+
     def _remember(self, readers: Ids, entries: Entries) -> Pairs:
         for at in np.flatnonzero(np.isin(readers, self.sample)).tolist():
             self._delivered[int(readers[at])].append(entries[at : at + 1])

@@ -17,15 +17,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
+import numpy as np
 import redis
 
 from benchmarks.deliveries import DeliveryLog
 from benchmarks.harness import BenchmarkRefusedError, Figures, Trial
 from benchmarks.store import open_store, running_store
 from timelines import commands
+from timelines.cells import CELL_BYTES, pack_cells
 from timelines.keys import Keyspace
 from timelines.settings import RedisSettings, TimelineSettings
-from timelines.timeline import decode_home, newest
+from timelines.timeline import Header, decode_home, newest, tail_head
 
 READERS = 20_000
 FOLLOWERS = 200
@@ -55,13 +57,23 @@ class FanOut:
         self.keys = Keyspace(f"bench{self.partitions}", self.partitions)
 
     def fill(self) -> None:
-        """Activate every reader and deliver as many entries as a timeline keeps."""
+        """Full timelines at all stages between two trims, stored as the functions store them."""
+        length, slack = self.settings.length, self.settings.slack
+        entries = self.log.tweets(length + 2 * slack)
+        settled, _ = pack_cells(entries[:length])
+        cells = len(settled) // CELL_BYTES
+        head = Header(True, length, generation=1, used=cells, sorted_cells=cells, capacity=cells)
+        later, places = pack_cells(entries[length:])
+        stage = self.log.rng.random(READERS)
         with self.client.pipeline(transaction=False) as pipe:
-            commands.activate(pipe, self.keys, self.settings, range(READERS))
-            pipe.execute()
-            for pairs in self.log.filling(self.settings.length):
-                commands.deliver(pipe, self.keys, self.settings, *pairs)
-                pipe.execute()
+            for reader in range(READERS):
+                trimmed_at = slack * (50 + reader % 10 * 10 + reader // 10 % 10) // 100
+                count = int(np.searchsorted(places, stage[reader] * trimmed_at * CELL_BYTES))
+                pipe.set(self.keys.home(reader), head.pack() + settled)
+                pipe.set(self.keys.home_tail(reader), tail_head(1) + later[: places[count]])
+                self.log.remember(reader, entries[: length + count])
+                if reader % 1000 == 999:
+                    pipe.execute()
 
     def deliver(self) -> float:
         """Deliveries per second over some batches, each one pipeline.

@@ -1,6 +1,7 @@
 """Runs a benchmark: warms up, repeats it beside its baseline, and says how much the figures spread.
 
-A benchmark is a module ``benchmarks/<name>.py`` whose context manager ``trial()`` yields a :class:`Trial`.
+A benchmark is a module ``benchmarks/<name>.py``, with ``_`` for ``-``, whose context manager ``trial()``
+yields a :class:`Trial`.
 """
 
 from __future__ import annotations
@@ -17,9 +18,12 @@ Figures = Mapping[str, float]
 NAMES = (
     "engagement-stream",
     "fanout",
+    "fanout-memory",
     "fanout-stream",
     "feed",
     "freshness",
+    "timeline-read",
+    "timeline-rebuild",
     "trends",
     "trends-stream",
 )

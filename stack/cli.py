@@ -19,6 +19,7 @@ from stack.commands import (
     jobs,
     logs,
     marks,
+    rebuild,
     records,
     replay,
     status,
@@ -48,6 +49,7 @@ for command in (
     replay.replay,
     train.train,
     verify.verify,
+    rebuild.rebuild,
     token.token,
     bench.bench,
 ):

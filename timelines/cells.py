@@ -58,37 +58,35 @@ def unpack_cells(stored: bytes | memoryview) -> Entries:
     """
     if len(stored) % CELL_BYTES:
         raise EntryError(f"{len(stored)} bytes are not a whole number of {CELL_BYTES}-byte cells.")
-    cells = np.frombuffer(stored, dtype=_CELL).astype(np.uint64).reshape(-1, 2)
-    second = cells[:, 1] >= _MARK
-    if len(second) and second[0]:
+    heads = np.flatnonzero(_flags(stored) < SECOND)
+    if stored and not (len(heads) and heads[0] == 0):
         raise EntryError("The stored bytes begin within an entry.")
-    heads = np.flatnonzero(~second)
-    found: Entries = np.zeros(len(heads), dtype=ENTRY_DTYPE)
-    who = cells[heads, 1]
-    appearance, author = cells[heads, 0].view(np.int64), (who & _ACCOUNT).view(np.int64)
-    found["appearance"] = found["original"] = appearance
-    found["author"] = found["original_author"] = author
-    found["flags"] = (who >> np.uint64(AUTHOR_BITS)).astype(np.uint8)
-    if len(heads) < len(cells):
-        seconds = np.flatnonzero(second)
-        owners = np.searchsorted(heads, seconds) - 1
-        found["original"][owners] = cells[seconds, 0].view(np.int64)
-        found["original_author"][owners] = (cells[seconds, 1] & _ACCOUNT).view(np.int64)
-    return found
+    return _entries_at(stored, heads)
 
 
 def unpack_newest(stored: bytes, length: int) -> Entries:
     """The ``length`` entries with the largest ids, descending, of entries in any order and each id once."""
+    heads = np.flatnonzero(_flags(stored) < SECOND)
+    ids = np.frombuffer(stored, dtype=_CELL)[::2][heads].astype(np.int64)
+    return _entries_at(stored, heads[np.argsort(ids, kind="stable")[::-1][:length]])
+
+
+def _flags(stored: bytes | memoryview) -> npt.NDArray[np.uint8]:
+    return np.frombuffer(stored, dtype=np.uint8)[8::CELL_BYTES]
+
+
+def _entries_at(stored: bytes | memoryview, heads: npt.NDArray[np.intp]) -> Entries:
+    """The entries that begin in these cells."""
+    found: Entries = np.zeros(len(heads), dtype=ENTRY_DTYPE)
+    if not len(heads):
+        return found
     cells = np.frombuffer(stored, dtype=_CELL).reshape(-1, 2)
-    heads = np.flatnonzero(cells[:, 1].astype(np.uint64) < _MARK)
-    ids = cells[heads, 0].astype(np.int64)
-    if len(ids) > length:
-        largest = np.argpartition(ids, len(ids) - length)[len(ids) - length :]
-        heads, ids = heads[largest], ids[largest]
-    heads = heads[np.argsort(ids)[::-1]]
-    last = len(cells) - 1
-    pairs = cells[np.stack([heads, np.minimum(heads + 1, last)], axis=1)]
-    long = pairs[:, 1, 1].astype(np.uint64) >= _MARK
-    keep = np.ones((len(heads), 2), dtype=bool)
-    keep[:, 1] = long
-    return unpack_cells(pairs[keep].tobytes())
+    first = cells.take(heads, axis=0).astype(np.uint64)
+    after = cells.take(heads + 1, axis=0, mode="clip").astype(np.uint64)
+    long = after[:, 1] >= _MARK
+    found["appearance"] = first[:, 0]
+    found["author"] = first[:, 1] & _ACCOUNT
+    found["flags"] = first[:, 1] >> np.uint64(AUTHOR_BITS)
+    found["original"] = np.where(long, after[:, 0], first[:, 0])
+    found["original_author"] = np.where(long, after[:, 1], first[:, 1]) & _ACCOUNT
+    return found

@@ -28,7 +28,8 @@ RETWEET, REPLY, FOLLOWERS_ONLY, WITHDRAWN = 1, 2, 4, 8
 
 AUTHOR_BITS = 56
 _AUTHOR_MASK = (1 << AUTHOR_BITS) - 1
-_ID_LIMIT = 1 << 63
+_ID_LIMIT = 0x7FF0 << 48
+"""The store compares ids as doubles of the same bytes, of which the larger ones are no numbers."""
 
 _PACKED = np.dtype([("appearance", ">u8"), ("who", ">u8"), ("original", ">u8"), ("original_author", ">u8")])
 

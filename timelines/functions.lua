@@ -1,7 +1,7 @@
 #!lua name=tideline
--- The timeline store's server-side functions. Every function touches only the keys it is given, all of one
--- partition. Ids pass 2^53 and Lua compares strings by the server's locale, so ids are compared as pairs
--- of 32-bit halves.
+-- The timeline store's server-side functions. A function touches only keys of one partition: those it is given, and of
+-- a tail the timeline it belongs to. Ids pass 2^53 and Lua has doubles only, so the 8 bytes of an id are read as if they
+-- were a double's: of positive numbers these are in the same order, and go in and out unchanged.
 
 local HEADER, CELL, WITHDRAWN, SECOND = 32, 16, 8, 128
 local LONG_ENTRY_V1 = 32
@@ -19,21 +19,20 @@ local function register(name, body)
   end)
 end
 
-local function header(state, entries, generation, used, sorted, capacity, floor_hi, floor_lo)
-  return pack('>c4BBI2I4I4I4I4I4I4', 'TLIN', 2, state, entries, generation % 4294967296, used, sorted, capacity,
-    floor_hi, floor_lo)
+local function header(state, entries, generation, used, sorted, capacity, lowest)
+  return pack('>c4BBI2I4I4I4I4d', 'TLIN', 2, state, entries, generation % 4294967296, used, sorted, capacity, lowest)
 end
 
--- state, then: entries of the sorted prefix, generation, used, sorted and capacity in cells, the floor's halves.
+-- state, then: entries of the sorted prefix, generation, used, sorted and capacity in cells, the timeline's floor.
 local function parse_header(s)
-  return byte(s, 6), unpack_at('>I2I4I4I4I4I4I4', s, 7)
+  return byte(s, 6), unpack_at('>I2I4I4I4I4d', s, 7)
 end
 
-local function empty(state) return header(state, 0, 0, 0, 0, 0, 0, 0) end
+local function empty(state) return header(state, 0, 0, 0, 0, 0, 0) end
 
 -- The stored form of layout version 1 (32 bytes an entry) in version 2, with nothing known to be sorted.
 local function upgraded(s)
-  local generation, _, hi, lo = unpack_at('>I4I4I4I4', s, 9)
+  local generation, _, lowest = unpack_at('>I4I4d', s, 9)
   local cells = {}
   for at = HEADER + 1, #s - LONG_ENTRY_V1 + 1, LONG_ENTRY_V1 do
     local appearance, author = sub(s, at, at + 7), sub(s, at + 9, at + 15)
@@ -43,7 +42,7 @@ local function upgraded(s)
       cells[#cells + 1] = original .. char(SECOND) .. original_author
     end
   end
-  return header(byte(s, 6), 0, generation + 1, #cells, 0, #cells, hi, lo) .. concat(cells)
+  return header(byte(s, 6), 0, generation + 1, #cells, 0, #cells, lowest) .. concat(cells)
 end
 
 -- The stored form at a key in the present layout, or nil.
@@ -57,10 +56,6 @@ local function load(key)
   return s
 end
 
-local function before(a_hi, a_lo, b_hi, b_lo)
-  return a_hi < b_hi or (a_hi == b_hi and a_lo < b_lo)
-end
-
 -- Where the entry after the one at `at` starts.
 local function next_entry(s, at)
   if (byte(s, at + CELL + 8) or 0) >= SECOND then return at + 2 * CELL end
@@ -68,8 +63,8 @@ local function next_entry(s, at)
 end
 
 -- In s, whose cells from `first` up to before `limit` ascend by id: where the first entry stands whose id is not
--- below (hi, lo), and whether it has that id.
-local function find_sorted(s, first, limit, hi, lo)
+-- below `id`, and whether it has that id.
+local function find_sorted(s, first, limit, id)
   local low, high = 0, (limit - first) / CELL
   while low < high do
     local middle = floor((low + high) / 2)
@@ -78,9 +73,9 @@ local function find_sorted(s, first, limit, hi, lo)
       middle = middle - 1
       at = at - CELL
     end
-    local h, l = unpack_at('>I4I4', s, at)
-    if h == hi and l == lo then return at, true end
-    if before(h, l, hi, lo) then
+    local found = unpack_at('>d', s, at)
+    if found == id then return at, true end
+    if found < id then
       low = (next_entry(s, at) - first) / CELL
     else
       high = middle
@@ -90,45 +85,60 @@ local function find_sorted(s, first, limit, hi, lo)
 end
 
 -- The same among the run of n ascending entries whose places and ids are given; nil when it lies after all.
-local function find_in_run(places, his, los, n, hi, lo)
+local function find_in_run(places, ids, n, id)
   local low, high = 1, n + 1
   while low < high do
     local middle = floor((low + high) / 2)
-    if before(his[middle], los[middle], hi, lo) then low = middle + 1 else high = middle end
+    if ids[middle] < id then low = middle + 1 else high = middle end
   end
   if low > n then return nil, false end
-  return places[low], his[low] == hi and los[low] == lo
+  return places[low], ids[low] == id
 end
 
 local function is_withdrawn(s, at) return floor(byte(s, at + 8) / WITHDRAWN) % 2 == 1 end
 
-local places, his, los = {}, {}, {}
+local places, ids = {}, {}
+local AT_ONCE = 16
+local one_cell, many_cells
 
 -- Cells of s behind the header, ascending by id, each id once (a withdrawn copy wins), and how many entries.
 -- The first `sorted` cells are known to be so and hold `entries`; what follows ascends but for strays, which are
 -- looked up one by one.
 local function sorted_body(s, sorted, entries)
+  if not many_cells then
+    one_cell = 'dBxxxxxxx'
+    many_cells = '>' .. rep(one_cell, AT_ONCE)
+  end
   local edge, last = HEADER + 1 + sorted * CELL, #s
-  local last_hi, last_lo, n, strays = -1, -1, 0, nil
+  local highest, n, strays = -1, 0, nil
   if sorted > 0 then
     local at = edge - CELL
     if byte(s, at + 8) >= SECOND then at = at - CELL end
-    last_hi, last_lo = unpack_at('>I4I4', s, at)
+    highest = unpack_at('>d', s, at)
   end
-  local at = edge
-  while at < last do
-    local hi, lo, flags = unpack_at('>I4I4B', s, at)
-    if flags < SECOND then
-      if last_hi < hi or (last_hi == hi and last_lo < lo) then
-        n = n + 1
-        places[n], his[n], los[n] = at, hi, lo
-        last_hi, last_lo = hi, lo
-      else
-        strays = strays or {}
-        strays[#strays + 1] = {hi = hi, lo = lo, at = at}
-      end
+  for first = edge, last, AT_ONCE * CELL do
+    local count = (last + 1 - first) / CELL
+    local cells
+    if count >= AT_ONCE then
+      count, cells = AT_ONCE, {unpack_at(many_cells, s, first)}
+    else
+      cells = {unpack_at('>' .. rep(one_cell, count), s, first)}
     end
-    at = at + CELL
+    local at = first
+    for cell = 1, 2 * count, 2 do
+      if cells[cell + 1] < SECOND then
+        local id = cells[cell]
+        if highest < id then
+          n = n + 1
+          places[n], ids[n] = at, id
+          highest = id
+        else
+          strays = strays or {}
+          strays[#strays + 1] = {id = id, at = at}
+        end
+      end
+      at = at + CELL
+    end
   end
   if not strays then return sub(s, HEADER + 1), entries + n end
 
@@ -138,23 +148,21 @@ local function sorted_body(s, sorted, entries)
     edits[#edits + 1] = {at = stray.at, to = next_entry(s, stray.at), text = '', rank = 0}
   end
   table.sort(strays, function(a, b)
-    if a.hi ~= b.hi then return a.hi < b.hi end
-    if a.lo ~= b.lo then return a.lo < b.lo end
+    if a.id ~= b.id then return a.id < b.id end
     return a.at < b.at
   end)
   local i = 1
   while i <= #strays do
     local chosen, j = strays[i], i + 1
-    while j <= #strays and strays[j].hi == chosen.hi and strays[j].lo == chosen.lo do
+    while j <= #strays and strays[j].id == chosen.id do
       if is_withdrawn(s, strays[j].at) then chosen = strays[j] end
       j = j + 1
     end
-    local hi, lo = chosen.hi, chosen.lo
     local place, known
-    if n == 0 or before(hi, lo, his[1], los[1]) then
-      place, known = find_sorted(s, HEADER + 1, edge, hi, lo)
+    if n == 0 or chosen.id < ids[1] then
+      place, known = find_sorted(s, HEADER + 1, edge, chosen.id)
     else
-      place, known = find_in_run(places, his, los, n, hi, lo)
+      place, known = find_in_run(places, ids, n, chosen.id)
       place = place or last + 1
     end
     local text = sub(s, chosen.at, next_entry(s, chosen.at) - 1)
@@ -189,7 +197,7 @@ end
 -- The stored form of s (header and used cells): entries ascending, each id once, the newest `length` kept, and `room`
 -- free cells behind (given the used ones and whether the timeline is full).
 local function settled(s, length, room)
-  local state, entries, generation, _, sorted, _, floor_hi, floor_lo = parse_header(s)
+  local state, entries, generation, _, sorted, _, lowest = parse_header(s)
   local body, count = sorted_body(s, sorted, entries)
   local from = 1
   if count > length then
@@ -198,14 +206,13 @@ local function settled(s, length, room)
       dropped = from
       from = next_entry(body, from)
     end
-    local hi, lo = unpack_at('>I4I4', body, dropped)
-    if before(floor_hi, floor_lo, hi, lo) then floor_hi, floor_lo = hi, lo end
+    lowest = max(lowest, (unpack_at('>d', body, dropped)))
     count = length
   end
   local used = (#body - from + 1) / CELL
   local free = room(used, count == length)
   if from > 1 then body = sub(body, from) end
-  local head = header(state, count, generation + 1, used, used, used + free, floor_hi, floor_lo)
+  local head = header(state, count, generation + 1, used, used, used + free, lowest)
   if free == 0 then return head .. body end
   return head .. body .. rep('\0', free * CELL)
 end
@@ -321,13 +328,16 @@ register('activate', function(keys, args)
 end)
 
 -- open_home KEYS: a home timeline, its tail, the partition's activated set, the reader's rebuild lease; ARGV: expiry in
--- ms, the reader id, the caller's token, lease in ms. Makes sure that the timeline exists and collects deliveries;
--- answers its two strings to the one caller that gets the lease, nothing to others.
+-- ms, the reader id, the caller's token, lease in ms, the generation that was found wanting or -1. Makes sure that the
+-- timeline exists and collects deliveries; answers its two strings to the one caller that gets the lease, nothing to
+-- others, nor when a complete timeline is of another generation: it may do by now.
 register('open_home', function(keys, args)
+  local s, tail = call('GET', keys[1]), call('GET', keys[2])
+  local whole = s and tail and byte(s, 5) == 2 and sub(s, 9, 12) == sub(tail, 9, 12)
+  if whole and byte(s, 6) == 1 and unpack_at('>I4', s, 9) ~= tonumber(args[5]) then return false end
   if not call('SET', keys[4], args[3], 'NX', 'PX', args[4]) then return false end
   call('SADD', keys[3], args[2])
-  local s, tail = call('GET', keys[1]), call('GET', keys[2])
-  if s and tail and byte(s, 5) == 2 and sub(s, 9, 12) == sub(tail, 9, 12) then
+  if whole then
     call('PEXPIRE', keys[1], args[1])
     call('PEXPIRE', keys[2], args[1])
     return {s, tail}
@@ -347,16 +357,16 @@ register('fill_home', function(keys, args)
   local length, generation, seen = tonumber(args[2]), tonumber(args[3]), tonumber(args[4])
   local current, tail = call('GET', key), call('GET', tail_key)
   if not (current and tail) then return 0 end
-  local _, _, now, _, _, _, hi, lo = parse_header(current)
-  local new_hi, new_lo = unpack_at('>I4I4', args[5])
+  local _, _, now, _, _, _, old_floor = parse_header(current)
+  local lowest = unpack_at('>d', args[5])
   local rest
   if now == generation then
     rest = sub(tail, CELL + seen * CELL + 1)
   else
     rest = sub(current, HEADER + 1) .. sub(tail, CELL + 1)
-    if before(new_hi, new_lo, hi, lo) then new_hi, new_lo = hi, lo end
+    lowest = max(lowest, old_floor)
   end
-  local merged = header(1, 0, now, 0, 0, 0, new_hi, new_lo) .. args[6] .. rest
+  local merged = header(1, 0, now, 0, 0, 0, lowest) .. args[6] .. rest
   put_home(key, tail_key, settled(merged, length, no_room), 'PX', args[1])
   return 1
 end)

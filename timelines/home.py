@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -21,7 +22,7 @@ from timelines.entry import Entries, Ids
 from timelines.keys import Keyspace
 from timelines.outboxes import newest_of
 from timelines.pulled import PulledOutboxes
-from timelines.reading import active_members, by_authors, merge, shown
+from timelines.reading import active_members, by_authors, joined, merge, shown
 from timelines.settings import TimelineSettings
 from timelines.timeline import Timeline, decode, decode_home, newest
 
@@ -47,9 +48,9 @@ class HomeTimeline:
 
 @dataclass(frozen=True)
 class _Seen:
-    """What one read of the reader's keys found; ``home`` is None where nothing is stored."""
+    """What one read of the reader's keys found; ``home`` are the stored strings."""
 
-    home: Timeline | None
+    home: tuple[bytes | None, bytes | None]
     followees: Ids
     authors: Ids
     pulled: Ids
@@ -64,6 +65,7 @@ class HomeReader:
 
     Args:
         new_token: makes the unique name of one attempt at a rebuild.
+        seconds: a clock that only moves on.
     """
 
     def __init__(
@@ -72,12 +74,13 @@ class HomeReader:
         keys: Keyspace,
         settings: TimelineSettings,
         new_token: Callable[[], bytes] = lambda: secrets.token_bytes(12),
+        seconds: Callable[[], float] = time.monotonic,
     ) -> None:
         self._redis = redis
         self._keys = keys
         self._settings = settings
         self._new_token = new_token
-        self._outboxes = PulledOutboxes(redis, keys, settings)
+        self._outboxes = PulledOutboxes(redis, keys, settings, seconds)
         self._pulled: tuple[bytes | None, Ids] = (None, np.empty(0, dtype=np.int64))
         self._rebuilding: dict[int, asyncio.Task[HomeTimeline]] = {}
 
@@ -87,10 +90,14 @@ class HomeReader:
         Raises:
             redis.exceptions.RedisError: the store did not answer.
         """
-        home = await self._stored_answer(reader)
+        home, generation = await self._stored_answer(reader)
         if home is None:
-            home = await self._rebuild_once(reader)
+            home = await self._rebuild_once(reader, generation)
         return home if limit is None else replace(home, entries=home.entries[:limit])
+
+    async def drain(self) -> None:
+        """Wait for what goes on in the background."""
+        await self._outboxes.drain()
 
     async def backfill(self, reader: int, author: int) -> None:
         """Deliver an author's outbox to a reader, so that a follow shows before the stream job repeats it."""
@@ -102,10 +109,15 @@ class HomeReader:
         deliver(pipe, self._keys, self._settings, np.full(len(entries), reader), entries)
         await pipe.execute()
 
-    async def _stored_answer(self, reader: int) -> HomeTimeline | None:
+    async def _stored_answer(self, reader: int) -> tuple[HomeTimeline | None, int]:
+        """What the stored timeline answers, None where it cannot; its generation, -1 where there is none."""
         seen = await self._look(reader)
-        entries = await self._complete_answer(reader, seen)
-        return None if entries is None else self._home(reader, entries, seen, rebuilt=False)
+        home = decode_home(*seen.home)
+        entries = None if home is None else await self._complete_answer(reader, home, seen)
+        generation = -1 if home is None else home.generation
+        if entries is None:
+            return None, generation
+        return self._home(reader, entries, seen, rebuilt=False), generation
 
     async def _look(self, reader: int) -> _Seen:
         # Who is pulled is known before the timeline is read: an author who ceases to be was delivered before.
@@ -122,55 +134,54 @@ class HomeReader:
             self._pulled = stamp, np.sort(np.fromiter((int(author) for author in found), dtype=np.int64))
             return await self._look(reader)
         followees = active_members(members)
-        authors = np.union1d(followees, np.int64(reader))
+        at = int(np.searchsorted(followees, reader))
+        itself = at < len(followees) and followees[at] == reader
+        authors = followees if itself else np.concatenate((followees[:at], [reader], followees[at:]))
         return _Seen(
-            home=decode_home(settled, tail),
+            home=(settled, tail),
             followees=followees,
             authors=authors,
-            pulled=np.intersect1d(authors, pulled, assume_unique=True),
+            pulled=_common(authors, pulled),
             withdrawals=int(withdrawals or 0),
         )
 
-    async def _complete_answer(self, reader: int, seen: _Seen) -> Entries | None:
+    async def _complete_answer(self, reader: int, home: Timeline, seen: _Seen) -> Entries | None:
         """The newest entries, withdrawn ones too, or None where the stored timeline cannot prove them."""
-        home = seen.home
-        if home is None or not home.complete:
+        if not home.complete:
             return None
-        pushed = by_authors(home.entries, seen.authors)
-        answer = merge(
-            [pushed, await self._outboxes.newest(reader, seen.pulled, seen.withdrawals)],
-            self._settings.length,
-        )
+        pulled = await self._outboxes.newest(reader, seen.pulled, seen.withdrawals)
+        answer = merge([by_authors(home.entries, seen.authors), pulled], self._settings.length)
         # What lies at or below the floor has gaps: only an answer that ends above it is one without.
         full = len(answer) == self._settings.length and answer["appearance"][-1] > home.floor
         return answer if full or home.floor == 0 else None
 
-    async def _rebuild_once(self, reader: int) -> HomeTimeline:
+    async def _rebuild_once(self, reader: int, generation: int) -> HomeTimeline:
         task = self._rebuilding.get(reader)
         if task is None:
-            task = asyncio.create_task(self._rebuild(reader))
+            task = asyncio.create_task(self._rebuild(reader, generation))
             self._rebuilding[reader] = task
             task.add_done_callback(lambda _: self._rebuilding.pop(reader, None))
         return await asyncio.shield(task)
 
-    async def _rebuild(self, reader: int) -> HomeTimeline:
-        """Rebuild the timeline, or wait for the process that does and take over when it does not end."""
+    async def _rebuild(self, reader: int, generation: int) -> HomeTimeline:
+        """Rebuild the timeline found wanting at ``generation``, or wait for the process that does and take
+        over when it does not end.
+        """
         keys, pause = self._keys, FIRST_PAUSE
         names = [keys.home(reader), keys.home_tail(reader)]
         names += [keys.activated(keys.partition(reader)), keys.rebuild_lease(reader)]
         while True:
             token, lease_ms = self._new_token(), self._settings.rebuild_lease_ms
-            stored = await self._redis.fcall(
-                "open_home", len(names), *names, expiry_ms(self._settings), reader, token, lease_ms
-            )
+            arguments = (expiry_ms(self._settings), reader, token, lease_ms, generation)
+            stored = await self._redis.fcall("open_home", len(names), *names, *arguments)
             opened = None if stored is None else decode_home(*stored)
             if opened is not None:
                 return await self._fill(reader, opened, token)
-            await asyncio.sleep(pause)
-            pause = min(2 * pause, LONGEST_PAUSE)
-            home = await self._stored_answer(reader)
+            home, generation = await self._stored_answer(reader)
             if home is not None:
                 return home
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, LONGEST_PAUSE)
 
     async def _fill(self, reader: int, opened: Timeline, token: bytes) -> HomeTimeline:
         keys, settings, length = self._keys, self._settings, self._settings.length
@@ -181,7 +192,7 @@ class HomeReader:
             self._outboxes.newest(reader, seen.pulled, seen.withdrawals),
         )
         floor = outboxes.floor
-        pushed = newest(np.concatenate([outboxes.entries, by_authors(opened.entries, pushed_authors)]))
+        pushed = newest(joined([outboxes.entries, by_authors(opened.entries, pushed_authors)]))
         if len(pushed) > length:
             floor = max(floor, int(pushed["appearance"][length]))
             pushed = pushed[:length]
@@ -205,3 +216,12 @@ class HomeReader:
         full = len(answer) == self._settings.length
         beyond = int(answer["appearance"][-1]) if full else 0
         return HomeTimeline(reader, shown(answer), seen.followees, rebuilt, beyond)
+
+
+def _common(some: Ids, others: Ids) -> Ids:
+    """What is in both; each ascends."""
+    if not len(some):
+        return some
+    places = np.minimum(np.searchsorted(some, others), len(some) - 1)
+    common: Ids = others[some[places] == others]
+    return common

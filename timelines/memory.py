@@ -7,7 +7,7 @@ contract suite runs over it and a real server alike.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -148,6 +148,9 @@ class MemoryStore:
             return -2
         return self._expiry.get(_bytes(key), self._clock() - 1) - self._clock()
 
+    def keys_from(self, prefix: str) -> list[bytes]:
+        return [key for key in list(self._values) if key.startswith(prefix.encode()) and self._find(key)]
+
     def flushdb(self) -> bool:
         self._values.clear()
         self._expiry.clear()
@@ -272,10 +275,13 @@ class MemoryStore:
         return made
 
     def _open_home(self, keys: list[bytes], args: list[bytes]) -> list[bytes | None] | None:
+        home = timeline.decode_home(self._string(keys[0]), self._string(keys[1]))
+        if home is not None and home.complete and home.generation != int(args[4]):
+            return None
         if not self.set(keys[3], args[2], nx=True, px=int(args[3])):
             return None
         self.sadd(keys[2], args[1])
-        if timeline.decode_home(self._string(keys[0]), self._string(keys[1])) is None:
+        if home is None:
             self._put_home(keys[0], keys[1], Header(complete=False).pack(), px=int(args[0]))
         for key in keys[:2]:
             self._expiry[key] = self._clock() + int(args[0])
@@ -341,6 +347,11 @@ class AsyncMemoryRedis:
 
     def pipeline(self, transaction: bool = True) -> _AsyncPipeline:
         return _AsyncPipeline(self._store)
+
+    async def scan_iter(self, match: str, count: int) -> AsyncIterator[bytes]:
+        """The keys that begin as ``match`` does before its closing ``*``."""
+        for key in self._store.keys_from(match.removesuffix("*")):
+            yield key
 
     async def aclose(self) -> None:
         """Nothing is open."""

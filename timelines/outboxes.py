@@ -8,21 +8,24 @@ sorted lists).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from timelines import entry
-from timelines.cells import unpack_newest
+from timelines.cells import CELL_BYTES, unpack_newest
 from timelines.entry import Entries, Ids
 from timelines.keys import Keyspace
 from timelines.settings import TimelineSettings
-from timelines.timeline import HEADER_BYTES, read_header
+from timelines.timeline import HEADER_BYTES, HEADER_DTYPE
 
 FEWEST_CELLS = 32
-SHARE = 4
+SHARE = 3
 """How many times its equal share of the answer an outbox gives at first."""
 KEYS_PER_CALL = 500
+HEADER_CELLS = HEADER_BYTES // CELL_BYTES
 
 
 @dataclass(frozen=True)
@@ -43,46 +46,65 @@ async def newest_of(redis: Any, keys: Keyspace, settings: TimelineSettings, auth
     if not len(authors):
         return Newest(entry.empty(), 0)
     few = min(max(FEWEST_CELLS, SHARE * length // len(authors)), 2 * length)
-    boxes = await _tails(redis, keys, settings, authors, few)
-    found, cutoff = _merge(boxes, length)
-    deeper = [author for author, box in boxes.items() if _may_hold_more(box, cutoff)]
-    if deeper:
-        boxes |= await _tails(redis, keys, settings, np.array(deeper, dtype=np.int64), 2 * length)
-        found, cutoff = _merge(boxes, length)
-    floor = max((read_header(box).floor for box in boxes.values()), default=0)
-    return Newest(found, max(floor, cutoff - 1))
+    boxes = await _ends(redis, keys, settings, authors, few)
+    found, cutoff = boxes.newest(length)
+    deeper = boxes.may_hold_more(cutoff)
+    if len(deeper):
+        whole = await _ends(redis, keys, settings, deeper, 2 * length)
+        boxes = boxes.without(deeper).and_those(whole)
+        found, cutoff = boxes.newest(length)
+    return Newest(found, max(boxes.floor(), cutoff - 1))
 
 
-def _merge(boxes: dict[int, bytes], length: int) -> tuple[Entries, int]:
-    """The newest entries, and the smallest id among them when there may be others below, else 0."""
-    found = unpack_newest(b"".join([box[HEADER_BYTES:] for box in boxes.values()]), length)
-    return found, int(found["appearance"][-1]) if len(found) == length else 0
+@dataclass(frozen=True)
+class _Ends:
+    """Of each outbox that exists its header and its newest entries."""
+
+    authors: list[int]
+    stored: list[bytes]
+
+    def newest(self, length: int) -> tuple[Entries, int]:
+        """The newest entries, and the smallest id among them when there may be others below, else 0."""
+        found = unpack_newest(b"".join([box[HEADER_BYTES:] for box in self.stored]), length)
+        return found, int(found["appearance"][-1]) if len(found) == length else 0
+
+    def may_hold_more(self, cutoff: int) -> Ids:
+        """The authors whose outboxes did not give everything, and nothing as old as the cutoff."""
+        cells = np.array([len(box) for box in self.stored], dtype=np.int64) // CELL_BYTES - HEADER_CELLS
+        partial = cells < self._headers()["used"]
+        if not partial.any():
+            return np.empty(0, dtype=np.int64)
+        oldest = np.frombuffer(b"".join([box[HEADER_BYTES:][:8] for box in self.stored]), dtype=">u8")
+        return np.array(self.authors, dtype=np.int64)[partial & (oldest > cutoff)]
+
+    def floor(self) -> int:
+        """The largest id that any of the outboxes dropped."""
+        return int(self._headers()["floor"].max(initial=0))
+
+    def without(self, authors: Ids) -> _Ends:
+        gone = set(authors.tolist())
+        kept = [at for at, author in enumerate(self.authors) if author not in gone]
+        return _Ends([self.authors[at] for at in kept], [self.stored[at] for at in kept])
+
+    def and_those(self, others: _Ends) -> _Ends:
+        return _Ends(self.authors + others.authors, self.stored + others.stored)
+
+    def _headers(self) -> npt.NDArray[np.void]:
+        return np.frombuffer(b"".join([box[:HEADER_BYTES] for box in self.stored]), dtype=HEADER_DTYPE)
 
 
-def _may_hold_more(box: bytes, cutoff: int) -> bool:
-    cells = (len(box) - HEADER_BYTES) // 16
-    oldest = int.from_bytes(box[HEADER_BYTES : HEADER_BYTES + 8], "big")
-    return cells < read_header(box).used and oldest > cutoff
-
-
-async def _tails(
-    redis: Any, keys: Keyspace, settings: TimelineSettings, authors: Ids, cells: int
-) -> dict[int, bytes]:
+async def _ends(redis: Any, keys: Keyspace, settings: TimelineSettings, authors: Ids, cells: int) -> _Ends:
     """For each author with an outbox its header and the newest entries, at most so many cells."""
     pipe = redis.pipeline(transaction=False)
-    calls: list[list[int]] = []
     partitions = authors % keys.partitions
-    for partition in np.unique(partitions).tolist():
-        members = authors[partitions == partition].tolist()
-        for start in range(0, len(members), KEYS_PER_CALL):
-            asked = members[start : start + KEYS_PER_CALL]
-            names = keys.keys("outbox", asked)
-            pipe.fcall("newest_entries", len(asked), *names, settings.length, settings.slack, cells)
-            calls.append(asked)
-    answers = await pipe.execute()
-    return {
-        author: box
-        for asked, answer in zip(calls, answers, strict=True)
-        for author, box in zip(asked, answer, strict=True)
-        if box is not None
-    }
+    order = np.argsort(partitions, kind="stable")
+    asked, partitions = authors[order].tolist(), partitions[order]
+    edges = [0, *(np.flatnonzero(partitions[1:] != partitions[:-1]) + 1).tolist(), len(asked)]
+    names = keys.keys("outbox", asked)
+    for low, high in pairwise(edges):
+        for start in range(low, high, KEYS_PER_CALL):
+            some = names[start : min(start + KEYS_PER_CALL, high)]
+            pipe.fcall("newest_entries", len(some), *some, settings.length, settings.slack, cells)
+    answers = [box for answer in await pipe.execute() for box in answer]
+    there = [at for at, box in enumerate(answers) if box is not None and len(box) > HEADER_BYTES]
+    return _Ends([asked[at] for at in there], [answers[at] for at in there])

@@ -9,7 +9,6 @@ of a pulled author.
 from __future__ import annotations
 
 import asyncio
-import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,7 +20,7 @@ from timelines import entry
 from timelines.entry import Entries, Ids
 from timelines.keys import Keyspace
 from timelines.outboxes import newest_of
-from timelines.reading import merge
+from timelines.reading import joined, merge
 from timelines.settings import TimelineSettings
 
 
@@ -45,7 +44,7 @@ class PulledOutboxes:
         redis: Any,
         keys: Keyspace,
         settings: TimelineSettings,
-        seconds: Callable[[], float] = time.monotonic,
+        seconds: Callable[[], float],
     ) -> None:
         self._redis, self._keys, self._settings, self._seconds = redis, keys, settings, seconds
         self._kept: OrderedDict[int, _Kept] = OrderedDict()
@@ -67,9 +66,13 @@ class PulledOutboxes:
         if len(others) < len(pulled):
             own = await newest_of(self._redis, self._keys, self._settings, np.array([reader], dtype=np.int64))
             parts.append(own.entries)
-        found = merge(parts, self._settings.length) if len(parts) > 2 else np.concatenate(parts)
+        found = merge(parts, self._settings.length) if len(parts) > 2 else joined(parts)
         found["pulled"] = True
         return found
+
+    async def drain(self) -> None:
+        """Wait for the refreshes under way."""
+        await asyncio.gather(*self._refreshing.values(), return_exceptions=True)
 
     async def _others(self, reader: int, authors: Ids, withdrawals: int) -> Entries:
         limit = self._settings.pull_cache_ms / 1000

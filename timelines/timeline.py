@@ -36,6 +36,10 @@ HEADER_BYTES = 32
 _HEADER = struct.Struct(">4sBBHIIIIQ")
 _HEADER_V1 = struct.Struct(">4sBBHIIQQ")
 _TAIL = struct.Struct(">4sBBHII")
+HEADER_DTYPE = np.dtype(
+    {"names": ["used", "floor"], "formats": [">u4", ">u8"], "offsets": [12, 24], "itemsize": HEADER_BYTES}
+)
+"""What many headers tell at once."""
 MAGIC, TAIL_MAGIC, VERSION = b"TLIN", b"TAIL", 2
 
 
@@ -140,6 +144,12 @@ def _version(stored: bytes) -> int:
 
 def newest(entries: Entries, length: int | None = None) -> Entries:
     """The newest entries, by appearance id descending, each id once; a withdrawn copy wins."""
+    ids = np.ascontiguousarray(entries["appearance"])
+    order = np.argsort(ids, kind="stable")[::-1]  # quick, as what comes here are a few sorted runs
+    ids = ids[order]
+    if not (ids[1:] == ids[:-1]).any():
+        unique: Entries = entries.take(order[:length])
+        return unique
     withdrawn = (entries["flags"] & WITHDRAWN) != 0
     order = np.lexsort((entries["pulled"], withdrawn, entries["appearance"]))[::-1]
     ranked = entries[order]

@@ -1,0 +1,56 @@
+"""Rebuilding the timelines of many readers after the store lost them: in order, at a bounded rate."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+from timelines.home import HomeReader
+from timelines.keys import Keyspace
+
+SCANNED = 1000
+
+
+async def readers_of(redis: Any, keys: Keyspace) -> list[int]:
+    """Everybody who ever followed somebody, ascending."""
+    pattern = keys.followees(0).partition("{")[0] + "*"
+    found = [int(key.rsplit(b":", 1)[1]) async for key in redis.scan_iter(match=pattern, count=SCANNED)]
+    return sorted(set(found))
+
+
+async def warm(
+    home: HomeReader,
+    readers: Sequence[int],
+    rate: float,
+    together: int,
+    passed: Callable[[int, int], None],
+    seconds: Callable[[], float],
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+) -> int:
+    """Read every reader's timeline once, which rebuilds those that are missing; answers how many were.
+
+    Args:
+        readers: ascending.
+        rate: readers begun per second at most.
+        together: readers under way at the same time.
+        passed: told the last reader up to whom all are done, and how many were rebuilt so far.
+        seconds: a clock that only moves on.
+
+    Raises:
+        redis.exceptions.RedisError: the store did not answer; go on from the reader last passed.
+    """
+    started, begun, rebuilt = seconds(), 0, 0
+    for some in _batches(readers, together):
+        ahead = started + begun / rate - seconds()
+        if ahead > 0:
+            await sleep(ahead)
+        found = await asyncio.gather(*(home.read(reader) for reader in some))
+        begun += len(some)
+        rebuilt += sum(timeline.rebuilt for timeline in found)
+        passed(some[-1], rebuilt)
+    return rebuilt
+
+
+def _batches(readers: Sequence[int], size: int) -> list[Sequence[int]]:
+    return [readers[start : start + size] for start in range(0, len(readers), size)]
