@@ -21,6 +21,8 @@ Record = tuple[Topic, bytes, bytes]
 _LIKE, _UNLIKE, _RETWEET, _REPLY, _FOLLOW, _IMPRESSION = range(6)
 SHARES = {_LIKE: 0.5, _UNLIKE: 0.05, _RETWEET: 0.15, _REPLY: 0.05, _FOLLOW: 0.05, _IMPRESSION: 0.2}
 
+PROBES = {ENGAGEMENTS: _LIKE, TWEETS: _RETWEET, FOLLOWS: _FOLLOW, IMPRESSIONS: _IMPRESSION}
+
 
 @dataclass
 class EventLog:
@@ -37,17 +39,18 @@ class EventLog:
         for kind, tweet, user in zip(kinds, tweets, users, strict=True):
             number = self.written
             self.written += 1
-            yield _record(kind, number, EPOCH_MS + number // RATE_PER_MS, tweet, user)
+            ts = EPOCH_MS + number // RATE_PER_MS
+            yield _record(kind, number, ts, tweet, user, author=tweet % AUTHORS)
 
-    def probe(self, tweet: int) -> Record:
-        """A like of a tweet that nothing else likes."""
+    def probe(self, topic: Topic, number: int) -> Record:
+        """An event of ``topic`` about tweet and account ``number``, which nothing else is about."""
         self.written += 1
-        return _record(_LIKE, self.written, EPOCH_MS + self.written // RATE_PER_MS, tweet, 0)
+        ts = EPOCH_MS + self.written // RATE_PER_MS
+        return _record(PROBES[topic], self.written, ts, number, 0, author=number)
 
 
-def _record(kind: int, number: int, ts: int, tweet: int, user: int) -> Record:
+def _record(kind: int, number: int, ts: int, tweet: int, user: int, author: int) -> Record:
     head = f'"event_id":"e{number}","ts":{ts},"v":1'
-    author = tweet % AUTHORS
     edge = f'"user_id":{user},"tweet_id":{tweet},"author_id":{author}'
     if kind in (_LIKE, _UNLIKE):
         active = "true" if kind == _LIKE else "false"

@@ -1,13 +1,15 @@
 """Events per second through the ``engagement`` job on one slot, until their counts can be read in the store.
 
 The job runs on the local stack's own Kafka, Valkey and Flink. A repetition writes its events at once, far
-faster than the job reads them, and times the job between two probes: likes that stand in every partition
-behind the first third and at the end. The baseline is a confluent-kafka consumer that reads the same records
-in batches and decodes them with orjson, and does nothing with them.
+faster than the job reads them, and times the job between two sets of probes: events about something of their
+own that stand in every partition behind the first third and at the end. ``delay_ms`` is what probes wait when
+nothing else goes on. The baseline is a confluent-kafka consumer that reads the same records in batches and
+decodes them with orjson, and does nothing with them.
 """
 
 from __future__ import annotations
 
+import statistics
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -18,13 +20,15 @@ import orjson
 import psutil
 from confluent_kafka import Consumer, Producer, TopicPartition
 
-from benchmarks.engagement_events import EventLog, Record
+from benchmarks.engagement_events import PROBES, EventLog, Record
 from benchmarks.harness import BenchmarkRefusedError, Figures, Trial
 from benchmarks.stack import NAMESPACE, running_stack
 from benchmarks.store import open_store
+from features.names import TWEET_SHOWINGS
+from features.rows import row_key
 from ingestion.admin import end_offsets
 from ingestion.settings import KafkaSettings
-from ingestion.topics import ENGAGEMENTS
+from ingestion.topics import FOLLOWS, IMPRESSIONS
 from pipelines.jobs import JOB_TOPICS
 from stack import lifecycle
 from stack.plan import Plan
@@ -34,7 +38,8 @@ from timelines.settings import RedisSettings
 JOB = "engagement"
 EVENTS = 600_000
 LEAD = EVENTS // 3
-PROBES = 1 << 40
+DELAYS = 8
+FIRST_PROBE = 1 << 40
 PATIENCE_S = 300.0
 BATCH = 10_000
 TOPICS = JOB_TOPICS[JOB]
@@ -48,7 +53,7 @@ class EngagementStream:
     kafka: KafkaSettings
     store: Any
     log: EventLog = field(default_factory=EventLog)
-    probes: int = PROBES
+    probes: int = FIRST_PROBE
     before: dict[tuple[str, int], int] = field(default_factory=dict)
 
     def run(self) -> Figures:
@@ -63,11 +68,21 @@ class EngagementStream:
         seconds = ended - started
         jvm, store = (now - then for now, then in zip(self._spent(), spent, strict=True))
         read = EVENTS - LEAD
+        delays = [self._delay(producer) for _ in range(DELAYS)]
         return {
+            "delay_ms_p50": statistics.median(delays),
+            "delay_ms_max": max(delays),
             "events_per_s": read / seconds,
             "job_cpu_us": 1e6 * jvm / read,
             "store_cpu_us": 1e6 * store / read,
         }
+
+    def _delay(self, producer: Any) -> float:
+        """Milliseconds from handing probes to the log until all of their counts are readable."""
+        started = time.perf_counter()
+        probes = self._write(producer, ())
+        producer.flush()
+        return 1000 * (self._await(probes) - started)
 
     def consume(self) -> Figures:
         """The baseline, over the records of the repetition before it."""
@@ -93,23 +108,28 @@ class EngagementStream:
         consumer.close()
         return {"events_per_s": total / seconds}
 
-    def _write(self, producer: Any, records: Sequence[Record]) -> list[int]:
-        """Writes records and a probe behind them in each partition; returns the tweets that probes like."""
+    def _write(self, producer: Any, records: Sequence[Record]) -> list[str]:
+        """Writes records and a probe behind them in each partition; returns the keys that probes make."""
         for topic, key, value in records:
             producer.produce(topic.full_name(NAMESPACE), value, key)
-        name, probes = ENGAGEMENTS.full_name(NAMESPACE), []
-        for partition in range(ENGAGEMENTS.partitions):
-            self.probes += 1
-            _, key, value = self.log.probe(self.probes)
-            producer.produce(name, value, key, partition=partition)
-            probes.append(self.probes)
-        return probes
-
-    def _await(self, probes: Sequence[int]) -> float:
         keys = Keyspace(NAMESPACE, RedisSettings().partitions)
-        names = [keys.counts(probe) for probe in probes]
+        made = []
+        for topic in PROBES:
+            for partition in range(topic.partitions):
+                self.probes += 1
+                _, key, value = self.log.probe(topic, self.probes)
+                producer.produce(topic.full_name(NAMESPACE), value, key, partition=partition)
+                made.append(
+                    {
+                        FOLLOWS: keys.account_counts(self.probes),
+                        IMPRESSIONS: row_key(keys, TWEET_SHOWINGS, [self.probes]),
+                    }.get(topic, keys.counts(self.probes))
+                )
+        return made
+
+    def _await(self, keys: Sequence[str]) -> float:
         deadline = time.perf_counter() + PATIENCE_S
-        while self.store.exists(*names) < len(names):
+        while self.store.exists(*keys) < len(keys):
             if time.perf_counter() > deadline:
                 raise BenchmarkRefusedError(f"The job did not read its log within {PATIENCE_S:.0f} s.")
             time.sleep(0.005)

@@ -38,23 +38,27 @@ def read_records(
         LogUnavailableError: the broker does not answer, or falls silent before the end.
     """
     ends = {place: end for place, end in end_offsets(settings, namespace, topics).items() if end > 0}
-    with _consumer(settings) as consumer:
+    with open_consumer(settings) as consumer:
         starts = dict.fromkeys(ends, OFFSET_BEGINNING) if from_ms is None else _at(consumer, ends, from_ms)
         yield from _read(consumer, starts, {place: ends[place] for place in starts}, progress)
 
 
-def read_between(settings: KafkaSettings, place: Place, start: int, end: int) -> Iterator[Message]:
+def read_between(consumer: Consumer, place: Place, start: int, end: int) -> Iterator[Message]:
     """The records of one partition from an offset to before another; nothing where they are deleted.
 
     Raises:
-        LogUnavailableError: the broker does not answer, or falls silent before the end.
+        LogUnavailableError: the broker falls silent before the end.
     """
-    with _consumer(settings) as consumer:
-        yield from _read(consumer, {place: start}, {place: end}, lambda read, total: None)
+    yield from _read(consumer, {place: start}, {place: end}, lambda read, total: None)
 
 
 @contextmanager
-def _consumer(settings: KafkaSettings) -> Iterator[Consumer]:
+def open_consumer(settings: KafkaSettings) -> Iterator[Consumer]:
+    """A consumer for ``read_between``, without a group that it would commit for.
+
+    Raises:
+        LogUnavailableError: Kafka failed inside the block.
+    """
     consumer = Consumer(
         {
             "bootstrap.servers": settings.bootstrap,

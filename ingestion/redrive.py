@@ -7,18 +7,18 @@ header that names it, before anything is written.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from confluent_kafka import KafkaException, Message, Producer
+from confluent_kafka import Consumer, KafkaException, Message, Producer
 
 from ingestion.admin import end_offsets
 from ingestion.dead_letters import Letter, Redrive, encode_redrive
 from ingestion.events import MalformedEventError, decode
-from ingestion.log import Place, read_between
+from ingestion.log import Place, open_consumer, read_between
 from ingestion.publisher import LogUnavailableError
 from ingestion.settings import KafkaSettings
-from ingestion.topics import EVENT_TOPICS, REDRIVES, SETTINGS, Topic, route
+from ingestion.topics import EVENT_TOPICS, REDRIVES, SETTINGS, route
 
 HEADER = "tideline-dead-letter"
 DELIVERY_S = 15.0
@@ -73,37 +73,36 @@ class Redriver:
         Raises:
             LogUnavailableError: the broker does not answer; what was put back until then is remembered.
         """
+        waiting = [letter for letter in letters if letter.is_open]
+        names = {letter.letter.topic for letter in waiting}
+        topics = [topic for name, topic in self._topics.items() if name in names]
+        ends = end_offsets(self._settings, self._namespace, topics) if topics else {}
         outcomes = []
-        for letter in letters:
-            if letter.is_open:
-                outcomes.append(self._put_back(letter))
+        with open_consumer(self._settings) as consumer:
+            for letter in waiting:
+                outcomes.append(self._put_back(letter, consumer, ends))
                 progress(len(outcomes))
         return outcomes
 
-    def _put_back(self, letter: Letter) -> Outcome:
+    def _put_back(self, letter: Letter, consumer: Consumer, ends: Mapping[Place, int]) -> Outcome:
         name, place = letter.letter_id, (letter.letter.topic, letter.letter.partition)
-        topic = self._topics.get(place[0])
-        if topic is None:
+        if place not in ends:
             return Outcome(name, None, f"{place[0]} is no topic of events of this namespace")
         started = letter.redrive
-        end = self._end(topic, place)
-        if started is not None and (at := self._written(name, place, started.offset, end)) is not None:
-            return self._done(started, at)
-        original = self._original(letter)
+        if started is not None:
+            at = _written(consumer, name, place, started.offset, ends[place])
+            if at is not None:
+                return self._done(started, at)
+        original = _original(consumer, letter)
         if original is None:
             return Outcome(name, None, "its record is no longer on the log, and its bytes do not say its key")
-        started = Redrive(name, letter.first, letter.attempts + 1, "started", *place, end)
+        if self._topics[place[0]].compacted and _replaced(consumer, letter, original.key, ends[place]):
+            return Outcome(name, None, "a newer record of its key has replaced it")
+        started = Redrive(name, letter.first, letter.attempts + 1, "started", *place, ends[place])
         self._note(started)
-        at = self._write(
-            place[0],
-            original.value,
-            original.key,
-            place[1],
-            [
-                *((header, value) for header, value in original.headers if header != HEADER),
-                (HEADER, name.encode()),
-            ],
-        )
+        headers = [(header, value) for header, value in original.headers if header != HEADER]
+        headers.append((HEADER, name.encode()))
+        at = self._write(place[0], original.value, original.key, place[1], headers)
         return self._done(started, at)
 
     def _done(self, started: Redrive, at: int) -> Outcome:
@@ -112,29 +111,6 @@ class Redriver:
         )
         self._note(done)
         return Outcome(started.letter, done)
-
-    def _written(self, name: str, place: Place, start: int, end: int) -> int | None:
-        """Where a redrive that was started has left its record, if it came to that."""
-        for record in read_between(self._settings, place, start, end):
-            if (HEADER, name.encode()) in _headers(record):
-                return int(record.offset())
-        return None
-
-    def _original(self, letter: Letter) -> _Original | None:
-        """The record, from the log; where that has deleted it, with the key that its event would get."""
-        dead = letter.letter
-        place = (dead.topic, dead.partition)
-        for record in read_between(self._settings, place, dead.offset, dead.offset + 1):
-            if record.offset() == dead.offset and (record.value() or b"") == dead.value:
-                return _Original(record.key(), record.value(), _headers(record))
-        try:
-            _, key = route(decode(dead.value))
-        except (MalformedEventError, ValueError):
-            return None
-        return _Original(key, dead.value, [])
-
-    def _end(self, topic: Topic, place: Place) -> int:
-        return end_offsets(self._settings, self._namespace, [topic])[place]
 
     def _note(self, redrive: Redrive) -> None:
         self._write(
@@ -167,6 +143,36 @@ class Redriver:
             why = reports[0][0] if reports else "no answer"
             raise LogUnavailableError(f"Kafka did not take the record: {why}.")
         return int(reports[0][1].offset())
+
+
+def _written(consumer: Consumer, name: str, place: Place, start: int, end: int) -> int | None:
+    """Where a redrive that was started has left its record, if it came to that."""
+    for record in read_between(consumer, place, start, end):
+        if (HEADER, name.encode()) in _headers(record):
+            return int(record.offset())
+    return None
+
+
+def _original(consumer: Consumer, letter: Letter) -> _Original | None:
+    """The record, from the log; where that has deleted it, with the key that its event would get."""
+    dead = letter.letter
+    place = (dead.topic, dead.partition)
+    for record in read_between(consumer, place, dead.offset, dead.offset + 1):
+        if record.offset() == dead.offset and (record.value() or b"") == dead.value:
+            return _Original(record.key(), record.value(), _headers(record))
+    try:
+        _, key = route(decode(dead.value))
+    except (MalformedEventError, ValueError):
+        return None
+    return _Original(key, dead.value, [])
+
+
+def _replaced(consumer: Consumer, letter: Letter, key: bytes | None, end: int) -> bool:
+    """Whether a record of the same key came later. A compacted topic keeps the last one of a key for good:
+    were this one put behind it, the newer state would be deleted."""
+    place = (letter.letter.topic, letter.letter.partition)
+    later = read_between(consumer, place, letter.letter.offset + 1, end)
+    return any(record.key() == key for record in later)
 
 
 def _headers(record: Message) -> list[tuple[str, bytes]]:

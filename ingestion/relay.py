@@ -97,7 +97,7 @@ def serve(
                         stop.wait(POLL_S)
         except psycopg.errors.UndefinedTable:
             stop.wait(RETRY_S)  # `tideline up` makes the tables while the relay starts
-        except (psycopg.OperationalError, LogUnavailableError) as error:
+        except (psycopg.OperationalError, psycopg.InterfaceError, LogUnavailableError) as error:
             logger.warning("The outbox waits: %s", str(error).strip())
             stop.wait(RETRY_S)
 

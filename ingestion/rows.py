@@ -50,9 +50,9 @@ def unfit_for_rows(event: AnyEvent) -> str | None:
             numbers += [event.created_at]
         case TweetCreated():
             numbers += [event.in_reply_to or 0, event.quote_of or 0, *event.mentions]
-    if all(-LARGEST <= number <= LARGEST for number in numbers):
-        return None
-    return "ids and times are 64-bit integers"
+    if not all(-LARGEST <= number <= LARGEST for number in numbers):
+        return "ids and times are 64-bit integers"
+    return "event_id holds U+0000" if "\0" in event.event_id else None
 
 
 def _tweet(event: TweetCreated | TweetDeleted) -> Row:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from ingestion.events import AccountRegistered, RetweetChanged, TweetCreated
+from records.lists import StoredTweet
 from timelines import entry
-from timelines.bodies import AccountCard, TweetBody
+from timelines.bodies import AccountCard, TweetBody, tombstone
 
 
 def body_of(event: TweetCreated) -> TweetBody:
@@ -22,6 +23,26 @@ def body_of(event: TweetCreated) -> TweetBody:
         hashtags=event.hashtags,
         mentions=event.mentions,
         media=event.media,
+    )
+
+
+def body_of_record(stored: StoredTweet) -> TweetBody:
+    """A row of the records as what is stored of a tweet."""
+    if stored.deleted:
+        return tombstone(stored.tweet_id, stored.author_id)
+    return TweetBody(
+        tweet_id=stored.tweet_id,
+        author_id=stored.author_id,
+        text=stored.text,
+        created_at=stored.created_at,
+        lang=stored.lang,
+        place=stored.place,
+        visibility=stored.visibility,
+        in_reply_to=stored.in_reply_to,
+        quote_of=stored.quote_of,
+        hashtags=stored.hashtags,
+        mentions=stored.mentions,
+        media=stored.media,
     )
 
 

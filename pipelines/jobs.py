@@ -7,6 +7,7 @@ from ingestion.topics import (
     EVENT_TOPICS,
     FOLLOWS,
     IMPRESSIONS,
+    MARKS,
     REPORTS,
     RESTRICTIONS,
     SETTINGS,
@@ -21,6 +22,6 @@ JOB_TOPICS: dict[str, tuple[Topic, ...]] = {
     "records": (USERS, FOLLOWS, TWEETS, ENGAGEMENTS),
     "engagement": (FOLLOWS, TWEETS, ENGAGEMENTS, IMPRESSIONS, REPORTS),
     "safety": (USERS, FOLLOWS, TWEETS, ENGAGEMENTS),
-    "trends": (TWEETS,),
+    "trends": (TWEETS, MARKS),
     "archive": EVENT_TOPICS,
 }

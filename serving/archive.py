@@ -10,11 +10,12 @@ from typing import TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from ingestion.stored import body_of_record
 from records.appearances import Appearances
 from records.connections import UNAVAILABLE
-from records.lists import Lists, StoredAccount, StoredTweet
+from records.lists import Lists, StoredAccount
 from serving.shapes import User, rfc3339
-from timelines.bodies import TweetBody, tombstone
+from timelines.bodies import TweetBody
 
 logger = logging.getLogger(__name__)
 Answer = TypeVar("Answer")
@@ -63,7 +64,7 @@ class Archive:
         except ArchiveUnavailableError as error:
             logger.warning("Bodies that the store lacks could not be looked up: %s", error)
             return {}
-        return {tweet_id: _body(stored) for tweet_id, stored in found.items()}
+        return {tweet_id: body_of_record(stored) for tweet_id, stored in found.items()}
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,7 @@ class ArchiveReads:
             ArchiveUnavailableError: the records do not answer.
         """
         found = await self.archive.ask(self.archive.lists.tweets(tweet_ids))
-        return [_body(found[tweet_id]) if tweet_id in found else None for tweet_id in tweet_ids]
+        return [body_of_record(found[tweet_id]) if tweet_id in found else None for tweet_id in tweet_ids]
 
     async def users(self, reader: int, user_ids: Sequence[int]) -> dict[int, User]:
         """The accounts that are there.
@@ -111,22 +112,3 @@ class ArchiveReads:
         if stored.place is not None:
             user["place"] = stored.place
         return user
-
-
-def _body(stored: StoredTweet) -> TweetBody:
-    if stored.deleted:
-        return tombstone(stored.tweet_id, stored.author_id)
-    return TweetBody(
-        tweet_id=stored.tweet_id,
-        author_id=stored.author_id,
-        text=stored.text,
-        created_at=stored.created_at,
-        lang=stored.lang,
-        place=stored.place,
-        visibility=stored.visibility,
-        in_reply_to=stored.in_reply_to,
-        quote_of=stored.quote_of,
-        hashtags=stored.hashtags,
-        mentions=stored.mentions,
-        media=stored.media,
-    )

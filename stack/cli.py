@@ -25,6 +25,7 @@ from stack.commands import (
     status,
     token,
     train,
+    trends,
     up,
     verify,
     world,
@@ -59,6 +60,7 @@ app.add_typer(dead_letters.app, name="dead-letters")
 app.add_typer(features.app, name="features")
 app.add_typer(marks.app, name="marks")
 app.add_typer(records.app, name="records")
+app.add_typer(trends.app, name="trends")
 
 
 def _interrupted(number: int, frame: FrameType | None) -> None:

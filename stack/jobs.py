@@ -154,7 +154,7 @@ class JobControl:
                     raise UserError(f"The job {job.title} does not run.")
                 target = _below(folder, job)
                 known = self._wanted.known(job)
-                self._wanted.remember([msgspec.structs.replace(known, savepoint=str(target), restored_ns=0)])
+                self._wanted.remember([msgspec.structs.replace(known, savepoint=str(target))])
                 job_id = active[job.title].job_id
                 taken.append(savepoints.take(self._rest, job_id, target, stop=True, patience=patience))
                 self._await_end([job.title], patience)

@@ -115,7 +115,9 @@ class HomeReader:
         home = decode_home(*seen.home)
         entries = None if home is None else await self._complete_answer(reader, home, seen)
         generation = -1 if home is None else home.generation
-        return None if entries is None else self._home(reader, entries, seen, rebuilt=False), generation
+        if entries is None:
+            return None, generation
+        return self._home(reader, entries, seen, rebuilt=False), generation
 
     async def _look(self, reader: int) -> _Seen:
         # Who is pulled is known before the timeline is read: an author who ceases to be was delivered before.

@@ -22,7 +22,7 @@ Writes = Annotated[WriteService, Depends(service_of)]
 
 async def standing_tweet(service: WriteService, tweet_id: int) -> TweetBody:
     """The tweet's body; 404 where there is none or it was deleted."""
-    body = await service.look(service.targets.tweet(tweet_id))
+    body = await service.tweet(tweet_id)
     if body is None or body.deleted:
         raise ProblemError(404, f"There is no tweet {tweet_id}.")
     return body

@@ -54,7 +54,7 @@ async def retweet(tweet_id: TweetId, user: CurrentUser, service: Writes) -> None
 @router.delete("/v1/tweets/{tweet_id}/retweet", status_code=204)
 async def take_retweet_back(tweet_id: TweetId, user: CurrentUser, service: Writes) -> None:
     """Take a retweet back."""
-    body = await service.look(service.targets.tweet(tweet_id))
+    body = await service.tweet(tweet_id)
     if body is None:
         raise ProblemError(404, f"There is no tweet {tweet_id}.")
     if not await service.look(service.targets.has_retweeted(user, tweet_id)):

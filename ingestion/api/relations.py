@@ -87,7 +87,7 @@ async def mute_words(words: MutedWords, user: CurrentUser, service: Writes) -> N
 async def _require_other(service: WriteService, user: int, other: int, refusal: str) -> None:
     if user == other:
         raise ProblemError(422, refusal, [FieldError("/path/user_id", "This is your own account.")])
-    if not await service.look(service.targets.account_exists(other)):
+    if not await service.account_exists(other):
         raise ProblemError(404, f"There is no user {other}.")
 
 

@@ -25,9 +25,12 @@ from ingestion.machine import claim_machine
 from ingestion.outbox import message_of
 from ingestion.publisher import KafkaPublisher, LogUnavailableError, Publisher
 from ingestion.snowflake import SnowflakeSequence
+from ingestion.stored import body_of_record
 from records.connections import UNAVAILABLE, is_unavailable, open_engine
+from records.lists import Lists
 from records.relations import Relations
 from timelines import functions
+from timelines.bodies import TweetBody
 from timelines.client import open_async_client
 from timelines.home import HomeReader
 from timelines.keys import Keyspace
@@ -47,6 +50,7 @@ class WriteService:
     keys: Keyspace
     targets: Targets
     relations: Relations
+    lists: Lists
     idempotency: Idempotency
     tweet_limit: TweetLimit
     ids: SnowflakeSequence
@@ -84,6 +88,19 @@ class WriteService:
                 raise
             logger.warning("The records do not answer: %s", error)
             raise ProblemError(503, "The records do not answer at the moment.", headers=RETRY) from error
+
+    async def tweet(self, tweet_id: int) -> TweetBody | None:
+        """The body or the tombstone of a tweet, from the records where the store lacks it."""
+        body = await self.look(self.targets.tweet(tweet_id))
+        if body is not None:
+            return body
+        stored = (await self.record(self.lists.tweets([tweet_id]))).get(tweet_id)
+        return None if stored is None else body_of_record(stored)
+
+    async def account_exists(self, user: int) -> bool:
+        """Whether the store or the records know the account."""
+        known = await self.look(self.targets.account_exists(user))
+        return known or user in await self.record(self.lists.accounts([user]))
 
     async def apply(self, put: Callable[[Any], None]) -> None:
         """Put the effects of an acknowledged write into the store.
@@ -125,6 +142,7 @@ def build_service(
         keys=keys,
         targets=Targets(redis, keys, settings.timelines.length),
         relations=Relations(engine, message_of, lambda: str(uuid.uuid4())),
+        lists=Lists(engine),
         idempotency=RedisIdempotency(redis, keys, section.idempotency_seconds),
         tweet_limit=RedisTweetLimit(redis, keys, section.tweets_per_window, section.window_seconds),
         ids=SnowflakeSequence(machine, clock),

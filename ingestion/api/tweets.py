@@ -59,7 +59,7 @@ async def post_tweet(
 @router.delete("/v1/tweets/{tweet_id}", status_code=204)
 async def delete_tweet(tweet_id: TweetId, user: CurrentUser, service: Writes) -> None:
     """Delete one's own tweet: it is in nobody's feed from then on."""
-    body = await service.look(service.targets.tweet(tweet_id))
+    body = await service.tweet(tweet_id)
     if body is None:
         raise ProblemError(404, f"There is no tweet {tweet_id}.")
     if body.author_id != user:

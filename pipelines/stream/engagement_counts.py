@@ -88,8 +88,8 @@ class EngagementWriter(KeyedProcessFunction):  # type: ignore[misc]
 
     def _write_pairs(self, pipe: Any, pairs: Ints, batch: Batch) -> None:
         """Of a pair that a batch holds twice the later one is written last."""
-        standing, moments = (np.array(batch[place], dtype=np.int64) for place in (4, 5))
-        values = affinities(standing, np.array(batch[6], dtype=np.float64), moments)
+        moments = np.array(batch[4], dtype=np.int64)
+        values = affinities(np.array(batch[5], dtype=np.float64), moments)
         packed = encode_rows(USER_AUTHOR_RECENT, moments, values[:, None].astype(np.float32))
         put_rows(pipe, self._store.keys, USER_AUTHOR_RECENT, pairs, packed)
 

@@ -70,8 +70,8 @@ MARKS, PAIRS = range(2)
 class Batch(Protocol):
     """A row of ``batches``: shard, content, and arrays.
 
-    Of MARKS: ids and codes. Of PAIRS: readers (in place of ids), authors (of codes), standing, moments and
-    weights, as ``pairs`` gives them.
+    Of MARKS: ids and codes. Of PAIRS: readers (in place of ids), authors (of codes), moments and weights, as
+    ``arriving_pairs`` gives them.
     """
 
     def __getitem__(self, index: int) -> Any: ...
@@ -229,34 +229,32 @@ def pairs(changes_view: str, answer_rows: str) -> str:
 
 
 def arriving_pairs(pair_rows: str, partitions: int, shards: int) -> str:
-    """What stands now, with its shard and its arrival."""
+    """What stands now, with its shard and its arrival; what is left of rounding has no weight."""
     return f"""
-        SELECT CAST(MOD(MOD(actor, {partitions}), {shards}) AS INT) AS shard, actor, author, standing, weight,
-            ts, PROCTIME() AS arrival
+        SELECT CAST(MOD(MOD(actor, {partitions}), {shards}) AS INT) AS shard, actor, author, ts,
+            CASE WHEN standing > 0 THEN weight ELSE 0E0 END AS weight, PROCTIME() AS arrival
         FROM {pair_rows} WHERE op = '+'"""  # noqa: S608
 
 
 def batches(marks_view: str, pairs_view: str, batch_ms: int) -> str:
     """Rows of one shard and ``batch_ms``, as :class:`Batch` names their columns."""
     window = f"SIZE => INTERVAL '{batch_ms / 1000:.3f}' SECOND"
-    nothing = "ARRAY[CAST(0 AS BIGINT)]"
     return f"""
         SELECT shard, {MARKS} AS content, ARRAY_AGG(id) AS ids, ARRAY_AGG(code) AS codes,
-            {nothing} AS standing, {nothing} AS moments, ARRAY[0E0] AS weights
+            ARRAY[CAST(0 AS BIGINT)] AS moments, ARRAY[0E0] AS weights
         FROM TABLE(TUMBLE(DATA => TABLE {marks_view}, TIMECOL => DESCRIPTOR(arrival), {window}))
         GROUP BY shard, window_start, window_end
         UNION ALL
         SELECT shard, {PAIRS} AS content, ARRAY_AGG(actor) AS ids, ARRAY_AGG(author) AS codes,
-            ARRAY_AGG(standing) AS standing, ARRAY_AGG(ts) AS moments, ARRAY_AGG(weight) AS weights
+            ARRAY_AGG(ts) AS moments, ARRAY_AGG(weight) AS weights
         FROM TABLE(TUMBLE(DATA => TABLE {pairs_view}, TIMECOL => DESCRIPTOR(arrival), {window}))
         GROUP BY shard, window_start, window_end"""  # noqa: S608
 
 
-def affinities(standing: Ints, weights: Floats, moments: Ints) -> Floats:
+def affinities(weights: Floats, moments: Ints) -> Floats:
     """float64 [n]: what the weights of ``pairs`` are worth at each pair's newest event."""
-    worth = weights * np.exp(-(moments - LANDMARK_MS) / (AFFINITY_S * 1000))
-    # What is left of rounding when all is taken back is no affinity.
-    return np.where(standing > 0, np.maximum(worth, 0.0), 0.0)
+    worth: Floats = weights * np.exp(-(moments - LANDMARK_MS) / (AFFINITY_S * 1000))
+    return worth
 
 
 def _sign(op: str, active: str) -> str:

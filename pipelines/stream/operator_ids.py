@@ -15,6 +15,7 @@ from typing import Any
 from pyflink.datastream import StreamExecutionEnvironment
 
 SQL_NODE_NUMBER = re.compile(r"\[\d+\]")
+NUMBERED_UID = re.compile(r"\d+_")
 NO_LETTER = re.compile(r"[^a-z0-9]+")
 
 
@@ -29,10 +30,10 @@ class JobEnvironment(StreamExecutionEnvironment):  # type: ignore[misc]
 def fix_ids(env: StreamExecutionEnvironment) -> None:
     """Name the operators that have no name of their own."""
     found = list(_transformations(env))
-    taken = {uid for operator in found if (uid := operator.getUid()) is not None}
+    taken = {uid for operator in found if (uid := _own_uid(operator)) is not None}
     seen: Counter[str] = Counter()
     for operator in found:
-        if operator.getUid() is None:
+        if _own_uid(operator) is None:
             kind = slug(operator.getName())
             seen[kind] += 1
             uid = kind if seen[kind] == 1 else f"{kind}-{seen[kind]}"
@@ -54,6 +55,13 @@ def operators(env: StreamExecutionEnvironment) -> dict[str, str | None]:
 def slug(name: str) -> str:
     """``Calc[12]`` -> ``calc``: the number counts the nodes of one client, not of the job."""
     return NO_LETTER.sub("-", SQL_NODE_NUMBER.sub("", name).lower()).strip("-")
+
+
+def _own_uid(operator: Any) -> str | None:
+    """The name that the job gave. Some SQL operators get ``<number of the node>_<kind>`` from the planner,
+    whose numbers go on from job to job in one client."""
+    uid: str | None = operator.getUid()
+    return None if uid is None or NUMBERED_UID.match(uid) else uid
 
 
 def _transformations(env: StreamExecutionEnvironment) -> Iterator[Any]:

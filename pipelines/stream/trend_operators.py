@@ -11,10 +11,11 @@ from pyflink.common import Row, Types
 from pyflink.datastream import KeyedProcessFunction, ProcessFunction, RuntimeContext
 from pyflink.datastream.state import ListStateDescriptor, ValueStateDescriptor
 
+from ingestion.topics import MARKS
 from pipelines.stream.store import Store, StoreAddress
 from pipelines.trends import table
 from pipelines.trends.engine import Page, TrendEngine
-from pipelines.trends.occurrences import Reader
+from pipelines.trends.occurrences import Reader, marks_of
 from pipelines.trends.plan import TrendPlan
 from pipelines.trends.stop_words import stop_words
 from pipelines.trends.terms import TermReader
@@ -28,7 +29,7 @@ END_OF_INPUT = (1 << 63) - 2
 
 
 class ReadOccurrences(ProcessFunction):  # type: ignore[misc]
-    """Record batches of one partition each -> one record of ``occurrences`` each. Keeps no state."""
+    """Batches of one partition of tweets or marks each -> one record of ``occurrences`` each. No state."""
 
     def __init__(self, plan: TrendPlan, words: bool) -> None:
         self._plan = plan
@@ -41,9 +42,11 @@ class ReadOccurrences(ProcessFunction):  # type: ignore[misc]
         self._events = runtime_context.get_metrics_group().counter("events")
 
     def process_element(self, batch: Row, ctx: ProcessFunction.Context) -> Iterator[Any]:
-        partition, values = batch[0], batch[2]
+        partition, topic, values = batch[0], batch[1], batch[2]
         self._events.inc(len(values))
-        yield Row(0, self._encoder.encode(self._reader.read(partition, values)))
+        of_marks = topic.endswith(MARKS.name)
+        record = marks_of(values) if of_marks else self._reader.read(partition, values)
+        yield Row(0, self._encoder.encode(record))
 
 
 class ListTrends(KeyedProcessFunction):  # type: ignore[misc]

@@ -13,13 +13,14 @@ import numpy as np
 from pipelines.trends.board import Board, Row, Scored
 from pipelines.trends.hashing import Ints, UInts, name_hashes
 from pipelines.trends.listing import Candidate
-from pipelines.trends.occurrences import Occurrences
+from pipelines.trends.occurrences import NOWHERE, AccountMark, Occurrences, author_hashes
 from pipelines.trends.plan import TrendPlan
 from pipelines.trends.progress import Progress
 from pipelines.trends.terms import place_term
 
 STATE_VERSION = 1
 _record = msgspec.msgpack.Decoder(Occurrences)
+_marks = msgspec.msgpack.Decoder(list[AccountMark])
 _records = msgspec.msgpack.Decoder(list[Occurrences])
 _encoder = msgspec.msgpack.Encoder()
 
@@ -43,6 +44,8 @@ class TrendEngine:
         self._progress = Progress(partitions, plan.idle_ms)
         self._board = Board(plan)
         self._pending: dict[int, list[Occurrences]] = {}
+        self._marks: dict[int, AccountMark] = {}
+        self._left_out = np.zeros(0, np.uint32)
         self._scored: dict[int, tuple[int, Scored]] = {}
 
     def begin(self, now_ms: int) -> None:
@@ -52,7 +55,9 @@ class TrendEngine:
     def take(self, record: bytes, now_ms: int) -> None:
         """Collect a record of ``Occurrences``; ``now_ms`` is when it came."""
         found = _record.decode(record)
-        self._progress.hear(found.partition, found.newest, found.clock, now_ms)
+        if found.partition != NOWHERE:
+            self._progress.hear(found.partition, found.newest, found.clock, now_ms)
+        self._judge(found.marks)
         self._collect(found)
 
     def close_panes(self, now_ms: int) -> list[Row]:
@@ -94,6 +99,7 @@ class TrendEngine:
                 "version": STATE_VERSION,
                 "progress": self._progress.pack(),
                 "board": self._board.pack(),
+                "marks": _encoder.encode(list(self._marks.values())),
                 "pending": _encoder.encode(list(waiting.values())),
                 "panes": sorted(self._pending),
             }
@@ -110,6 +116,7 @@ class TrendEngine:
             raise ValueError(f"The state of trends has version {packed['version']}, not {STATE_VERSION}.")
         self._progress.unpack(packed["progress"])
         self._board.unpack(packed["board"])
+        self._judge(_marks.decode(packed["marks"]))
         for found in _records.decode(packed["pending"]):
             self._collect(found, only=set(packed["panes"]))
 
@@ -121,6 +128,20 @@ class TrendEngine:
     @property
     def _begun(self) -> bool:
         return self._board.windows.begin is not None
+
+    def _judge(self, marks: list[AccountMark]) -> None:
+        """Who is in quarantine counts no more, nor has ever counted; who is let out counts from then on."""
+        if not marks:
+            return
+        before = {account for account, mark in self._marks.items() if mark.quarantined}
+        for mark in marks:
+            known = self._marks.get(mark.account)
+            if known is None or mark.rank > known.rank:
+                self._marks[mark.account] = mark
+        now = {account for account, mark in self._marks.items() if mark.quarantined}
+        self._left_out = np.sort(author_hashes(sorted(now)))
+        if now - before:
+            self._board.windows.leave_out(np.sort(author_hashes(sorted(now - before))).astype(np.uint64))
 
     def _collect(self, found: Occurrences, only: set[int] | None = None) -> None:
         for pane in found.panes:
@@ -170,7 +191,11 @@ class TrendEngine:
             authors.append(np.frombuffer(found.authors, np.uint32)[rows])
             before += len(used)
         row = self._rows(np.concatenate(keys), np.concatenate(terms), np.concatenate(places))
-        self._board.enter(pane, row[np.concatenate(codes)], np.concatenate(authors).astype(np.uint64))
+        code, author = np.concatenate(codes), np.concatenate(authors)
+        if len(self._left_out):
+            counts = ~np.isin(author, self._left_out)
+            code, author = code[counts], author[counts]
+        self._board.enter(pane, row[code], author.astype(np.uint64))
 
     def _rows(self, keys: UInts, terms: UInts, places: Ints) -> Ints:
         distinct, sample, which = np.unique(keys, return_index=True, return_inverse=True)

@@ -6,17 +6,27 @@ from collections.abc import Sequence
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 
+from ingestion.events import MalformedEventError, MarkChanged, decode
 from pipelines.trends import posts as posts_of
 from pipelines.trends.hashing import TERM_BITS, Ints, UInts, mixed
 from pipelines.trends.places import places_of
-from pipelines.trends.posts import Post
+from pipelines.trends.posts import Post, Posts
 from pipelines.trends.terms import TermReader
 
 TOTAL = np.uint64(0)
 """The term that every tweet contains: how much is written in a place."""
 NAME_AGAIN_MS = 3_600_000
 MAX_NAMED = 1 << 20
+
+
+class AccountMark(msgspec.Struct, array_like=True, frozen=True):
+    """A judgement of an account; of several the one of the largest ``rank`` (``MarkChanged.rank``) holds."""
+
+    account: int
+    quarantined: bool
+    rank: tuple[bool, int, str]
 
 
 class Occurrences(msgspec.Struct, array_like=True):
@@ -41,6 +51,25 @@ class Occurrences(msgspec.Struct, array_like=True):
     named: bytes
     cuts: bytes
     text: bytes
+    marks: list[AccountMark] = []
+
+
+NOWHERE = -1
+"""The partition of a record that says nothing of the tweets topic."""
+
+
+def marks_of(values: Sequence[bytes | None]) -> Occurrences:
+    """The judgements of accounts among records of the topic ``marks``, as a record of their own."""
+    marks = []
+    for value in values:
+        try:
+            event = decode(value or b"")
+        except MalformedEventError:
+            continue
+        if isinstance(event, MarkChanged) and event.target == "account":
+            marks.append(AccountMark(event.target_id, event.verdict == "quarantine", event.rank))
+    cuts = np.zeros(1, np.int64).tobytes()
+    return Occurrences(NOWHERE, 0, 0, [], [0], b"", b"", b"", b"", [], b"", cuts, b"", marks)
 
 
 class Reader:
@@ -49,7 +78,6 @@ class Reader:
     Args:
         pane_ms: length of a pane.
         languages: whether tweets count for their language too.
-        left_out: accounts whose tweets do not count, such as those in quarantine.
     """
 
     def __init__(
@@ -57,28 +85,27 @@ class Reader:
         terms: TermReader,
         pane_ms: int,
         languages: bool = False,
-        left_out: frozenset[int] = frozenset(),
     ) -> None:
         self._terms = terms
         self._pane_ms = pane_ms
         self._languages = languages
-        self._left_out = left_out
         self._named = np.zeros(0, np.uint64)
         self._named_until = 0
 
     def read(self, partition: int, values: Sequence[bytes | None]) -> Occurrences:
-        found = posts_of.read(values)
-        public = found.public
-        if self._left_out:
-            public = [post for post in public if post.author_id not in self._left_out]
-        if not public:
+        """The contribution of a batch of records of the tweets topic."""
+        return self.contribution(partition, posts_of.read(values))
+
+    def contribution(self, partition: int, found: Posts) -> Occurrences:
+        """What these posts contribute."""
+        if not found.public:
             empty = np.zeros(0, np.int64).tobytes()
             return Occurrences(
                 partition, found.newest, found.clock, [], [0], b"", b"", b"", b"", [], b"", empty, b""
             )
-        return self._contribution(partition, found.newest, found.clock, public)
+        return self._occurrences(partition, found.newest, found.clock, found.public)
 
-    def _contribution(self, partition: int, newest: int, clock: int, posts: list[Post]) -> Occurrences:
+    def _occurrences(self, partition: int, newest: int, clock: int, posts: list[Post]) -> Occurrences:
         pane = np.asarray([post.ts for post in posts], np.int64) // self._pane_ms
         if np.any(pane[1:] < pane[:-1]):
             order = np.argsort(pane, kind="stable").tolist()
@@ -103,7 +130,7 @@ class Reader:
         row, column = np.nonzero(spread >= 0)
         keys, codes = _numbered(code[row] * len(places) + spread[row, column], len(used) * len(places))
         panes, first = np.unique(pane[tweet[row]], return_index=True)
-        authors = _author_hashes(posts)[tweet[row]]
+        authors = author_hashes([post.author_id for post in posts])[tweet[row]]
         new = self._new_forms(forms, newest)
         cuts, text = terms.names(sample[new] - len(posts))
         return Occurrences(
@@ -164,6 +191,7 @@ def _numbered(values: Ints, room: int) -> tuple[Ints, Ints]:
     return np.flatnonzero(present), number[values]
 
 
-def _author_hashes(posts: list[Post]) -> UInts:
-    authors = np.asarray([post.author_id for post in posts], np.uint64)
-    return (mixed(authors + np.uint64(1)) >> np.uint64(32)).astype(np.uint32)
+def author_hashes(authors: Sequence[int]) -> npt.NDArray[np.uint32]:
+    """What authors are told apart by."""
+    ids = np.asarray(authors, np.uint64)
+    return (mixed(ids + np.uint64(1)) >> np.uint64(32)).astype(np.uint32)

@@ -34,8 +34,8 @@ class Progress:
     def reached(self, recorded_ms: int, now_ms: int) -> int:
         """Event time (ms UTC) that every partition worth waiting for has reached; 0 when it is not known.
 
-        A partition whose clock was advanced has reached all that was recorded (``recorded_ms``), and no more:
-        what follows a replay may be anywhere in time.
+        A partition whose clock was advanced past its events has reached the end of all that was recorded
+        (``recorded_ms``), and no more: what follows a replay may be anywhere in time.
         """
         awake = [p for p, heard in self._heard.items() if now_ms - heard < self._idle_ms]
         times = [self._time(p, recorded_ms) for p in awake]
@@ -50,5 +50,5 @@ class Progress:
         self._newest, self._clock = dict(packed["newest"]), dict(packed["clock"])
 
     def _time(self, partition: int, recorded_ms: int) -> int:
-        newest, clock = self._newest.get(partition, 0), self._clock.get(partition, 0)
-        return max(newest, min(clock, recorded_ms)) if clock >= newest else newest
+        newest = self._newest.get(partition, 0)
+        return max(newest, recorded_ms) if self._clock.get(partition, 0) >= max(newest, 1) else newest

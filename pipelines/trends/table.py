@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -72,6 +72,19 @@ def compact(folder: Path) -> dict[str, int]:
             path.unlink()
         merged[day.name.partition("=")[2]] = count
     return merged
+
+
+def replace_day(folder: Path, day: date, rows: Iterable[Row]) -> int:
+    """The day's rows (by the windows' ends) are these and no others; how many they are."""
+    found = [row for row in rows if datetime.fromtimestamp(row.as_of / 1000, UTC).date() == day]
+    place = folder / f"{PARTITION}={day}"
+    parts = [path for path in place.glob("[!._]*.parquet") if path.name != WHOLE]
+    if found:
+        place.mkdir(parents=True, exist_ok=True)
+        _put(place, WHOLE, _table(found))
+    for path in parts:
+        path.unlink()
+    return len(found)
 
 
 def _table(rows: Sequence[Row]) -> Any:

@@ -135,6 +135,27 @@ class Windows:
         log = PaneLog(slots.astype(np.int32), terms.astype(np.int32), counts.astype(np.int32))
         self._log.setdefault(pane, []).append(log)
 
+    def leave_out(self, authors: UInts) -> None:
+        """Take these authors (sorted 32-bit hashes) out of every pane and window."""
+        keys = self._pair_index.keys()
+        gone = np.isin(keys & _AUTHOR, authors)
+        if not np.any(gone):
+            return
+        last, rows = self._pairs["last"], self._pairs["row"]
+        for i, window in enumerate(self.windows):
+            inside = rows[gone & (last > self.now - window.panes)]
+            np.subtract.at(self.terms[f"authors_{i}"], inside, 1)
+        for pane, logs in self._log.items():
+            for index, log in enumerate(logs):
+                taken = gone[log.pairs]
+                for i, window in enumerate(self.windows):
+                    if pane > self.now - window.panes:
+                        np.subtract.at(self.terms[f"count_{i}"], rows[log.pairs[taken]], 1)
+                pairs = log.pairs[~taken]
+                terms, counts = np.unique(rows[pairs], return_counts=True)
+                logs[index] = PaneLog(pairs, terms.astype(np.int32), counts.astype(np.int32))
+        last[gone] = NEVER
+
     def history(self, i: int, rows: Ints) -> scoring.Moments:
         """What the panes that have left the i-th window say of these rows, as of now."""
         window = self.windows[i]

@@ -98,11 +98,12 @@ def configuration(plan: Plan) -> dict[str, object]:
         # A TaskManager out of heap limps; one that ends is started again with its jobs.
         "taskmanager.jvm-exit-on-oom": True,
         "parallelism.default": 1,
-        # A killed process is noticed by refused heartbeats (two in a row); the timeout is for those that
-        # hang, and busy cores must not look like that.
+        # The JobManager notices a killed TaskManager by refused heartbeats (two in a row). A TaskManager only
+        # waits for those of the JobManager: it goes to the next one after the timeout, and so soon are jobs
+        # back. Busy cores must not look like a process that hangs: at 8 s they did.
         "heartbeat.interval": "2 s",
         "heartbeat.rpc-failure-threshold": 2,
-        "heartbeat.timeout": "30 s",
+        "heartbeat.timeout": "15 s",
         # What waits in a backlog is asked for to know that a replay has settled.
         "metrics.fetcher.update-interval": "1 s",
         "restart-strategy.type": "exponential-delay",

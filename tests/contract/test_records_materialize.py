@@ -184,6 +184,7 @@ def test_what_passes_64_bits_is_told_before_it_reaches_a_table() -> None:
     assert unfit_for_rows(tweet(1)) is None
     for event in (tweet(1, in_reply_to=1 << 63), tweet(1, mentions=(1 << 64,)), tweet(1, ts=1 << 63)):
         assert unfit_for_rows(event) == "ids and times are 64-bit integers"
+    assert unfit_for_rows(follow(1, 2, True, 1, "a\0b")) == "event_id holds U+0000"
 
 
 IMPRESSION: dict[str, Any] = {

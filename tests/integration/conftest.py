@@ -14,10 +14,13 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import httpx
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import redis.asyncio
 from confluent_kafka.admin import AdminClient
@@ -28,10 +31,13 @@ from ingestion.api import app as write_api
 from ingestion.api import problems
 from ingestion.api.service import WriteService, build_service
 from ingestion.api.settings import WriteSection, WriteSettings
-from ingestion.events import Event, decode
+from ingestion.events import Event, TweetCreated, decode
+from ingestion.lake import event_folder
 from ingestion.publisher import MemoryPublisher
 from ingestion.settings import KafkaSettings, SecuritySettings
 from ingestion.tokens import mint
+from pipelines.trends import table
+from pipelines.trends.board import Row
 from records import outbox
 from records.connections import connect, open_engine
 from records.migrate import migrate
@@ -216,3 +222,40 @@ def kafka() -> Iterator[KafkaSettings]:
             server.kill()
             server.wait()
             shutil.rmtree(folder, ignore_errors=True)
+
+
+@dataclass(frozen=True)
+class TrendsWeek:
+    """Trends of 8 days up to ``end`` in ``home/trends`` and tweets in ``home/lake``."""
+
+    home: Path
+    end: datetime
+
+
+@pytest.fixture(scope="session")
+def trends_week(tmp_path_factory: pytest.TempPathFactory) -> TrendsWeek:
+    """As the jobs write them: ``#storm`` begins in Oslo two hours before the end, reaches Rome an hour later,
+    and was small a week before."""
+    home, end = tmp_path_factory.mktemp("week"), datetime(2026, 1, 12, 12, tzinfo=UTC)
+    end_ms, hour_ms = int(end.timestamp() * 1000), 3_600_000
+    rows = []
+    for back in range(8 * 24):
+        for number, place in enumerate(("Oslo", "Rome", "world")):
+            begun = 1 if place == "Rome" else 2
+            since = end_ms - begun * hour_ms if back <= begun else None
+            authors = 40 - 5 * back if since else 5
+            as_of = end_ms - back * hour_ms
+            for window in ("1h", "24h"):
+                rows.append(Row(place, window, as_of, "#storm", 1, authors + 3, authors, 2.5, 9.0, since))
+                rows.append(Row(place, window, as_of, f"#local{number}", 2, 9, 8, 6.0, 1.0, None))
+    table.write(table.trends_folder(home / "lake", ""), rows)
+    tweets = event_folder(home / "lake", "", TweetCreated) / f"day={end:%Y-%m-%d}"
+    tweets.mkdir(parents=True)
+    columns = {
+        "ts": [end_ms - 2 * hour_ms + 60_000 * number for number in range(60)],
+        "author_id": [1 + number % 12 for number in range(60)],
+        "hashtags": [["Storm"] if number % 2 else ["other"] for number in range(60)],
+        "place": ["Oslo"] * 60,
+    }
+    pq.write_table(pa.table(columns), tweets / "part-0.parquet")
+    return TrendsWeek(home, end)

@@ -18,7 +18,7 @@ from ingestion.log import read_records
 from ingestion.publisher import LogUnavailableError
 from ingestion.redrive import HEADER, Redriver
 from ingestion.settings import KafkaSettings
-from ingestion.topics import DEAD_LETTERS, TWEETS
+from ingestion.topics import DEAD_LETTERS, FOLLOWS, TWEETS
 from stack.commands.dead_letters import app
 
 pytestmark = pytest.mark.stack
@@ -159,6 +159,21 @@ def test_a_record_that_the_log_has_deleted_gets_the_key_of_its_event_or_is_refus
     assert second.refused is not None
     (record,) = log.records()
     assert (record.value(), record.key(), record.partition()) == (event, b"7", 1)
+
+
+def test_a_record_whose_key_has_a_newer_one_stays_away_from_a_compacted_topic(log: Log) -> None:
+    follows = FOLLOWS.full_name(log.namespace)
+    old = log.put(follows, RUBBISH, b"1:2", 0)
+    replaced = DeadLetter("refused", follows, 0, old, RUBBISH)
+    log.put(follows, b"the newer state", b"1:2", 0)
+    other = log.put(follows, RUBBISH, b"1:3", 0)
+    for letter in (replaced, DeadLetter("refused", follows, 0, other, RUBBISH)):
+        log.put(DEAD_LETTERS.full_name(log.namespace), letter.encode().encode())
+    first, second = log.redriver().redrive(log.letters())
+    assert first.refused == "a newer record of its key has replaced it"
+    assert second.refused is None
+    kept = [record.value() for record in read_records(log.kafka, log.namespace, [FOLLOWS])]
+    assert kept == [RUBBISH, b"the newer state", RUBBISH, RUBBISH]
 
 
 def test_the_command_lists_chooses_and_puts_back(log: Log, tmp_path: Path) -> None:

@@ -11,17 +11,19 @@ import pyarrow.parquet as pq
 import pytest
 
 from ingestion.events import (
+    BlockChanged,
     ClockAdvanced,
     Event,
     FollowChanged,
     Impression,
     LikeChanged,
+    MutedWordsChanged,
     TweetCreated,
     TweetDeleted,
     encode,
 )
 from ingestion.lake import TOPIC_EVENTS, columns, event_folder, event_types, type_name
-from ingestion.topics import ENGAGEMENTS, FOLLOWS, IMPRESSIONS, TWEETS, Topic
+from ingestion.topics import ENGAGEMENTS, FOLLOWS, IMPRESSIONS, RESTRICTIONS, TWEETS, Topic
 
 pytestmark = pytest.mark.flink
 
@@ -59,6 +61,8 @@ SHOWN = Impression(
 )
 LIKED = LikeChanged(event_id="e", ts=MIDNIGHT, user_id=1, tweet_id=2, author_id=3, active=False)
 FOLLOWED = FollowChanged(event_id="f", ts=MIDNIGHT, follower_id=1, followee_id=2, active=True)
+BLOCKED = BlockChanged(event_id="g", ts=MIDNIGHT, user_id=1, blocked_id=2, active=True)
+WORDS = MutedWordsChanged(event_id="h", ts=MIDNIGHT, user_id=1, words=("rain", "#x"))
 CLOCK = ClockAdvanced(event_id="clock", ts=MIDNIGHT + 9 * DAY)
 MALFORMED = (
     b"no json",
@@ -72,6 +76,7 @@ LOG: dict[Topic, list[Event]] = {
     IMPRESSIONS: [SHOWN, CLOCK],
     ENGAGEMENTS: [LIKED, CLOCK],
     FOLLOWS: [FOLLOWED, CLOCK],
+    RESTRICTIONS: [BLOCKED, WORDS, CLOCK],
 }
 
 
@@ -108,7 +113,9 @@ def as_row(event: Event) -> dict[str, Any]:
     }
 
 
-@pytest.mark.parametrize("event", [SHOWN, LIKED, FOLLOWED], ids=lambda event: type_name(type(event)))
+@pytest.mark.parametrize(
+    "event", [SHOWN, LIKED, FOLLOWED, BLOCKED, WORDS], ids=lambda event: type_name(type(event))
+)
 def test_a_row_has_every_field_of_its_event(lake: Path, event: Event) -> None:
     assert archived(lake, type(event)) == {"day=2012-10-12": [as_row(event)]}
 
@@ -126,7 +133,16 @@ def test_malformed_records_and_unknown_versions_are_left_out(lake: Path) -> None
 
 def test_the_clock_and_what_did_not_happen_have_no_files(lake: Path) -> None:
     assert {folder.name for folder in (lake / "test").iterdir()} == {
-        type_name(event) for event in (TweetCreated, TweetDeleted, Impression, LikeChanged, FollowChanged)
+        type_name(event)
+        for event in (
+            TweetCreated,
+            TweetDeleted,
+            Impression,
+            LikeChanged,
+            FollowChanged,
+            BlockChanged,
+            MutedWordsChanged,
+        )
     }
 
 

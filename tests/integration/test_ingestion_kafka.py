@@ -5,11 +5,18 @@ from __future__ import annotations
 import socket
 
 import pytest
-from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME, Consumer, TopicPartition
+from confluent_kafka import (
+    TIMESTAMP_LOG_APPEND_TIME,
+    Consumer,
+    ConsumerGroupTopicPartitions,
+    Message,
+    TopicPartition,
+)
 from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType
 
-from ingestion.admin import create_topics, end_offsets
+from ingestion.admin import create_topics, end_offsets, place_group
 from ingestion.events import ClockAdvanced, FollowChanged, LikeChanged, decode
+from ingestion.log import read_records
 from ingestion.publisher import KafkaPublisher, LogUnavailableError
 from ingestion.settings import KafkaSettings
 from ingestion.topics import ENGAGEMENTS, EVENT_TOPICS, FOLLOWS, TOPICS, Topic
@@ -111,3 +118,33 @@ def test_a_broker_that_is_not_there_is_said_in_a_sentence() -> None:
     with pytest.raises(LogUnavailableError):
         publisher.publish(like(1)).result(timeout=30)
     publisher.close()
+
+
+def test_a_group_is_placed_at_the_beginning_of_the_log_or_at_a_moment(kafka: KafkaSettings) -> None:
+    create_topics(kafka, "placed")
+    name = ENGAGEMENTS.full_name("placed")
+    publisher = KafkaPublisher(kafka, "placed")
+
+    def publish(number: int) -> Message:
+        publisher.publish(like(number)).result(timeout=10)
+        return list(read_records(kafka, "placed", [ENGAGEMENTS]))[-1]
+
+    def places() -> dict[int, int]:
+        admin = AdminClient({"bootstrap.servers": kafka.bootstrap})
+        request = [ConsumerGroupTopicPartitions("group")]
+        answer = admin.list_consumer_group_offsets(request)["group"].result(10)
+        return {part.partition: part.offset for part in answer.topic_partitions}
+
+    first = publish(1)
+    moment = first.timestamp()[1] + 1
+    while (after := publish(2)).timestamp()[1] < moment:
+        pass
+    publisher.close()
+
+    place_group(kafka, "group", [name], None)
+    assert places() == dict.fromkeys(range(ENGAGEMENTS.partitions), 0)
+    place_group(kafka, "group", [name], moment)
+    assert places()[after.partition()] == after.offset()
+    assert [record.offset() for record in read_records(kafka, "placed", [ENGAGEMENTS], from_ms=moment)] == [
+        after.offset()
+    ]

@@ -36,6 +36,7 @@ def test_every_operator_has_an_id_that_building_the_job_again_repeats(
 
     monkeypatch.setenv("TIDELINE_HOME", str(tmp_path))
     monkeypatch.setattr(connectors, "require_topics", lambda *_: None)
+    monkeypatch.setattr(connectors, "partition_count", lambda *_: 4)
     monkeypatch.setattr(connectors, "configuration", with_jars)
     monkeypatch.setattr(operator_ids.JobEnvironment, "execute", note)
     for _ in range(2):

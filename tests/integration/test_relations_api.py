@@ -9,8 +9,10 @@ import pytest
 
 from ingestion.api.service import build_service
 from ingestion.api.settings import WriteSection
-from ingestion.events import BlockChanged, FollowChanged, MuteChanged, MutedWordsChanged
-from records.connections import open_engine
+from ingestion.events import AccountRegistered, BlockChanged, FollowChanged, MuteChanged, MutedWordsChanged
+from ingestion.rows import rows_of
+from records.connections import connect, open_engine
+from records.materialize import Materializer
 from records.settings import RecordsSettings
 from timelines.bodies import decode_words
 
@@ -124,6 +126,25 @@ def test_muted_words_are_replaced_as_a_whole_and_read_back(run: Callable[..., No
         ]
         for words in ([""], ["  "], ["x" * 101], ["x"] * 201, "rain"):
             assert (await api.send("PUT", path, json={"words": words})).status_code == 422
+
+    run(scenario)
+
+
+def test_what_the_store_has_lost_can_still_be_followed_liked_and_deleted(run: Callable[..., None]) -> None:
+    async def scenario(api: Api) -> None:
+        tweet = await api.post(user=ANN)
+        account = AccountRegistered(
+            event_id="a", ts=1, user_id=ANN, handle="ann", display_name="Ann", created_at=1
+        )
+        tables = Materializer(lambda: connect(api.settings.records, api.settings.namespace))
+        tables.write(rows_of([account, *api.publisher.events]))
+        tables.close()
+        await api.service.redis.delete(api.service.keys.account(ANN), api.service.keys.tweet(tweet))
+        assert (await api.send("PUT", f"/v1/users/{ANN}/follow", BEN)).status_code == 204
+        assert (await api.send("PUT", f"/v1/tweets/{tweet}/like", BEN)).status_code == 204
+        assert (await api.send("DELETE", f"/v1/tweets/{tweet}", BEN)).status_code == 403
+        assert (await api.send("DELETE", f"/v1/tweets/{tweet}", ANN)).status_code == 204
+        assert (await api.send("PUT", "/v1/tweets/12345/like", BEN)).status_code == 404
 
     run(scenario)
 

@@ -1,54 +1,57 @@
-"""The analysts' notebook runs on files as the `trends` job writes them."""
+"""The analysts' notebook answers its questions on files as the jobs write them."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import nbformat
-import pandas as pd
 import pytest
 from nbclient import NotebookClient
 
 NOTEBOOK = Path(__file__).parents[2] / "notebooks" / "trends.ipynb"
-PLACES = ("world", "Rome", "Oslo")
 
 
-@pytest.fixture
-def trends(tmp_path: Path) -> Path:
-    end = datetime(2026, 1, 5, 12, tzinfo=UTC)
-    rows = [
-        {
-            "place": place,
-            "window": window,
-            "as_of": end - timedelta(hours=back),
-            "term": f"#{place.lower()}{rank}",
-            "rank": rank,
-            "count": 100 - 10 * rank + back,
-            "authors": 50 - rank,
-            "expected": 10,
-            "score": 90.0 - rank,
-        }
-        for place in PLACES
-        for window in ("1h", "24h")
-        for back in range(3)
-        for rank in range(1, 4)
-    ]
-    pd.DataFrame(rows).to_parquet(tmp_path / "part-0.parquet")
-    return tmp_path
+@pytest.fixture(scope="module")
+def outputs(trends_week: Any) -> list[Any]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TIDELINE_LAKE__PATH", str(trends_week.home / "lake"))
+        patch.delenv("TIDELINE_TRENDS", raising=False)
+        notebook = nbformat.read(NOTEBOOK, as_version=4)
+        NotebookClient(notebook, timeout=240, kernel_name="python3").execute()
+    return [output for cell in notebook.cells for output in cell.get("outputs", [])]
+
+
+def printed(outputs: list[Any]) -> str:
+    return "".join(output.get("text", "") for output in outputs)
+
+
+def shown(outputs: list[Any]) -> list[str]:
+    return [output["data"].get("text/plain", "") for output in outputs if "data" in output]
 
 
 @pytest.mark.timeout(300)
-def test_the_trends_notebook_runs_and_shows_terms_and_a_plot(
-    trends: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("TIDELINE_TRENDS", str(trends))
-    notebook = nbformat.read(NOTEBOOK, as_version=4)
-    NotebookClient(notebook, timeout=240, kernel_name="python3").execute()
-    outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
-    printed = "".join(output.get("text", "") for output in outputs)
-    assert "54 rows, 3 places, 9 terms" in printed
-    shown = [output["data"] for output in outputs if "data" in output]
-    assert any("#world1" in data.get("text/plain", "") for data in shown)
-    assert any("#oslo1" in data.get("text/plain", "") for data in shown)
-    assert any("image/png" in data for data in shown)
+def test_it_tells_what_is_rising(outputs: list[Any]) -> None:
+    assert "2,304 rows, 3 places, 4 terms" in printed(outputs)
+    assert any("#storm" in text and "2.5" in text for text in shown(outputs))
+
+
+@pytest.mark.timeout(300)
+def test_it_tells_where_it_started_and_when_it_came_elsewhere(outputs: list[Any]) -> None:
+    (started,) = [text for text in shown(outputs) if "minutes after the first" in text]
+    lines = [line.split() for line in started.splitlines() if "#storm" in line]
+    assert [(line[2], line[-1]) for line in lines] == [("Oslo", "0.0"), ("Rome", "60.0")]
+
+
+@pytest.mark.timeout(300)
+def test_it_compares_with_a_week_before(outputs: list[Any]) -> None:
+    assert "2026-01-12 12:00 against 2026-01-05 12:00" in printed(outputs)
+    (compared,) = [text for text in shown(outputs) if "authors before" in text]
+    (storm,) = [line.split() for line in compared.splitlines() if line.startswith("#storm")]
+    assert [float(figure) for figure in storm[1:]] == [1, 40, 1, 5, 35]
+
+
+@pytest.mark.timeout(300)
+def test_it_tells_whose_tweets_carried_it(outputs: list[Any]) -> None:
+    assert "#storm: 30 tweets by 6 people; 100% by the ten who wrote most" in printed(outputs)
+    assert sum("image/png" in output.get("data", {}) for output in outputs) == 3

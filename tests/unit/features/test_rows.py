@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from features import rows
-from features.names import TWEET_CONTENT, TWEET_ENGAGEMENT, USER_AUTHOR_AFFINITY
+from features.names import TWEET_CONTENT, TWEET_ENGAGEMENT, USER_AUTHOR_AFFINITY, WINDOWS
 from timelines.keys import Keyspace
 
 DAY_MS = 24 * 3600 * 1000
@@ -59,6 +59,15 @@ def test_zero_is_not_missing() -> None:
     row = rows.encode_row(TWEET_ENGAGEMENT, NOW, [0.0] * 7)
     matrix, _ = rows.decode_rows(TWEET_ENGAGEMENT, [row], NOW)
     assert matrix.tolist() == [[0.0] * 7]
+
+
+def test_a_decaying_column_reads_as_what_is_left_of_it_and_the_others_as_they_were() -> None:
+    row = rows.encode_row(TWEET_ENGAGEMENT, NOW, [4.0, 3.0, 2.0, 1.0, 8.0, 8.0, 8.0])
+    matrix, _ = rows.decode_rows(TWEET_ENGAGEMENT, [row, row, row], NOW + 600_000)
+    left = [8.0 * math.exp(-600 / seconds) for seconds in WINDOWS.values()]
+    assert matrix[0].tolist() == pytest.approx([4.0, 3.0, 2.0, 1.0, *left])
+    # A row from the future has not decayed.
+    assert rows.decode_rows(TWEET_ENGAGEMENT, [row], NOW - 5)[0][0, 4] == 8.0
 
 
 def test_no_rows_decode_to_an_empty_matrix() -> None:

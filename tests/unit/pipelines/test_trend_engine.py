@@ -8,10 +8,10 @@ from dataclasses import replace
 import msgspec
 import pytest
 
-from ingestion.events import ClockAdvanced, Event, RetweetChanged, TweetCreated, encode
+from ingestion.events import ClockAdvanced, Event, MarkChanged, RetweetChanged, TweetCreated, encode
 from pipelines.trends.board import Row
 from pipelines.trends.engine import TrendEngine
-from pipelines.trends.occurrences import Reader
+from pipelines.trends.occurrences import Reader, marks_of
 from pipelines.trends.plan import TrendPlan, Window
 from pipelines.trends.terms import TermReader
 
@@ -51,6 +51,9 @@ class Job:
         self.engine.take(msgspec.msgpack.encode(record), at_ms)
         return self.engine.close_panes(at_ms)
 
+    def judge(self, *values: bytes) -> None:
+        self.engine.take(msgspec.msgpack.encode(marks_of(values)), 0)
+
 
 def figures(rows: Sequence[Row], window: str = "2m", place: str = "world") -> dict[float, dict[str, int]]:
     """Minutes from the start -> term -> authors."""
@@ -88,6 +91,12 @@ def test_a_late_tweet_counts_in_the_windows_that_still_hold_its_minute() -> None
     assert figures(first) == {1: {"#a": 3}}
     assert shown["world", "2m"].items[0].authors == 3
     assert figures(then) == {2: {"#a": 6, "#b": 3}}
+
+
+def test_a_clock_right_behind_the_last_tweet_closes_its_minute() -> None:
+    job = Job()
+    job.feed(crowd(1, 5, "a"))
+    assert set(figures(job.feed([ClockAdvanced(event_id="clock", ts=START + 5001)]))) == {1}
 
 
 def test_a_clock_closes_what_was_recorded_and_no_more() -> None:
@@ -155,6 +164,41 @@ def test_a_restored_engine_goes_on_as_if_nothing_had_happened(at: int) -> None:
             broken.engine.begin(0)
     assert any(rows and pages for rows, pages in expected)
     assert found == expected
+
+
+def mark(account: int, verdict: str, second: int, by_person: bool = False) -> bytes:
+    return encode(
+        MarkChanged(
+            event_id=f"m{second}",
+            ts=START + second * 1000,
+            target="account",
+            target_id=account,
+            verdict=verdict,
+            reason="identical_text",
+            by_person=by_person,
+        )
+    )
+
+
+def test_accounts_in_quarantine_do_not_count_and_count_again_when_let_out() -> None:
+    job = Job()
+    assert figures(job.feed([*crowd(1, 5, "a"), tweet(0, 75, "z")])) == {1: {"#a": 3}}
+    job.judge(mark(3, "quarantine", 80), b"no event", mark(4, "limit", 80))
+    assert figures(job.feed([*crowd(1, 76, "b"), *crowd(2, 76, "a"), tweet(0, 135, "z")])) == {
+        2: {"#a": 5, "#b": 2}
+    }
+    job.judge(mark(3, "allow", 140, by_person=True), mark(3, "quarantine", 150))
+    assert figures(job.feed([*crowd(1, 140, "c"), tweet(0, 195, "z")]))[3]["#c"] == 3
+
+
+def test_a_restored_engine_knows_who_is_in_quarantine() -> None:
+    job = Job()
+    job.judge(mark(3, "quarantine", 1))
+    state = job.engine.pack()
+    job.engine = TrendEngine(PLAN, 1)
+    job.engine.unpack(state)
+    job.engine.begin(0)
+    assert figures(job.feed([*crowd(1, 5, "a"), tweet(0, 75, "z")])) == {1: {"#a": 2}}
 
 
 def test_a_state_of_another_version_is_refused() -> None:

@@ -80,6 +80,23 @@ def test_forgetting_and_packing_change_no_count(log: list[Rows], at: int) -> Non
                 assert counted(windows, i) == plain(panes, pane, window.panes)
 
 
+@given(st.lists(rows_of_a_pane, min_size=2, max_size=10), st.integers(0, 9), st.sets(st.integers(0, 5)))
+def test_authors_left_out_are_out_of_every_window_that_holds_them(
+    log: list[Rows], at: int, left_out: set[int]
+) -> None:
+    windows, panes = Windows(PLAN, {}), dict[int, set[tuple[int, int]]]()
+    windows.start(0)
+    for pane, rows in enumerate(log):
+        windows.slide()
+        enter(windows, pane, rows)
+        panes[pane] = set(rows)
+        if pane == at:
+            windows.leave_out(np.asarray(sorted(left_out), np.uint64))
+            panes = {p: {row for row in found if row[1] not in left_out} for p, found in panes.items()}
+        for i, window in enumerate(PLAN):
+            assert counted(windows, i) == plain(panes, pane, window.panes)
+
+
 def test_history_is_the_weighted_mean_of_the_panes_that_have_left() -> None:
     windows = Windows(PLAN, {})
     windows.start(0)

@@ -49,6 +49,11 @@ def test_a_bundle_of_version_1_keeps_loading_with_the_scores_it_was_made_with() 
     assert bundle.score(matrix).score == pytest.approx(smoke.scores)
 
 
+def test_a_bundle_for_an_earlier_model_input_is_refused_by_its_feature_service() -> None:
+    with pytest.raises(BundleError, match=f"is for feature service ranking_v1, not {FEATURE_SERVICE}"):
+        Bundle.load(FIXTURE)
+
+
 def test_this_builds_feature_list_is_the_one_expected_unless_told() -> None:
     assert Bundle.load.__defaults__ == (MODEL_INPUT, FEATURE_SERVICE)
 
