@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import redis
 from numpy.typing import NDArray
 from pyflink.common import Row, Types
 from pyflink.datastream import KeyedProcessFunction, RuntimeContext
@@ -61,8 +60,7 @@ class EngagementWriter(KeyedProcessFunction):  # type: ignore[misc]
 
     def open(self, runtime_context: RuntimeContext) -> None:
         self._store = Store(self._address)
-        with redis.Redis.from_url(self._address.redis.url) as client:
-            load_functions(client)
+        self._store.load(load_functions)
 
         def tallies(kind: TallyKind, name: str) -> Tallies:
             descriptor = MapStateDescriptor(name, Types.LONG(), Types.PICKLED_BYTE_ARRAY())

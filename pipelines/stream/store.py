@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-import redis
-from redis.backoff import ExponentialBackoff
-from redis.retry import Retry
-
 from pipelines.settings import StreamSettings
 from timelines import functions
+from timelines.client import open_client
 from timelines.keys import Keyspace
 from timelines.settings import RedisSettings, TimelineSettings
+
+TIMEOUT_S, CONNECT_TIMEOUT_S, RETRIES = 30, 5, 5
 
 
 @dataclass(frozen=True)
@@ -40,13 +39,14 @@ class Store:
     def __init__(self, address: StoreAddress) -> None:
         self.keys = address.keys
         self.settings = address.timelines
-        self._client = redis.Redis.from_url(
-            address.redis.url,
-            socket_timeout=30,
-            socket_connect_timeout=5,
-            retry=Retry(ExponentialBackoff(cap=2, base=0.1), 5),
+        self._client = open_client(
+            address.redis, timeout_s=TIMEOUT_S, connect_timeout_s=CONNECT_TIMEOUT_S, retries=RETRIES
         )
         functions.load(self._client)
+
+    def load(self, load: Callable[[Any], None]) -> None:
+        """Have more server-side functions loaded through this connection."""
+        load(self._client)
 
     @contextmanager
     def pipeline(self) -> Iterator[Any]:
