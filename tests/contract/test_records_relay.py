@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 import threading
+import time
 import uuid
+from collections.abc import Callable
 from concurrent.futures import Future
+from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
 
-from ingestion.events import Event, FollowChanged
+from ingestion.events import Event, FollowChanged, decode
 from ingestion.outbox import message_of
 from ingestion.publisher import LogUnavailableError, MemoryPublisher
 from ingestion.relay import relay_batch, serve, waves
@@ -142,3 +147,66 @@ def test_the_relay_waits_for_tables_that_are_not_there_yet(records: RecordsSetti
     stop.set()
     relay.join(10)
     assert not relay.is_alive()
+
+
+RELAY = """
+import sys
+import threading
+from concurrent.futures import Future
+from ingestion.events import encode
+from ingestion.relay import serve
+from records.connections import connect
+from records.settings import RecordsSettings
+
+class Appended:
+    def publish(self, event):
+        with open(sys.argv[3], "ab") as log:
+            log.write(encode(event) + b"\\n")
+        done = Future()
+        done.set_result(None)
+        return done
+
+settings = RecordsSettings(dsn=sys.argv[1])
+serve(lambda: connect(settings, sys.argv[2]), Appended(), threading.Event())
+"""
+
+
+def test_a_relay_process_that_is_killed_again_and_again_loses_nothing_and_keeps_the_order_of_each_key(
+    records: RecordsSettings, records_namespace: str, tmp_path: Path
+) -> None:
+    log, followers, turns = tmp_path / "log", range(10, 20), 10
+    log.touch()
+
+    def begin() -> subprocess.Popen[bytes]:
+        return subprocess.Popen([sys.executable, "-c", RELAY, records.dsn, records_namespace, str(log)])
+
+    def until(holds: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + 60
+        while not holds():
+            assert time.monotonic() < deadline
+
+    relay = begin()
+    try:
+        for _ in range(3):
+            size = log.stat().st_size
+            writer = threading.Thread(target=toggle, args=(records, records_namespace, followers, turns))
+            writer.start()
+            until(lambda: log.stat().st_size > size)  # noqa: B023 - in the middle of its work
+            relay.kill()
+            relay.wait()
+            relay = begin()
+            writer.join()
+        with connect(records, records_namespace) as watcher:
+            watcher.autocommit = True
+            until(lambda: not outbox.waiting(watcher, 1))
+    finally:
+        relay.kill()
+        relay.wait()
+    first: dict[str, Event] = {}
+    for line in log.read_bytes().splitlines():
+        event = decode(line)
+        first.setdefault(event.event_id, event)
+    times = edges(list(first.values()))
+    # Changes of one edge are made a millisecond apart or more, so their order shows in their times.
+    assert all(changes == sorted(changes) for changes in times.values())
+    assert {user: len(changes) for user, changes in times.items()} == dict.fromkeys(followers, 3 * turns)
