@@ -16,10 +16,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-import orjson
 import psutil
-from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka import Producer
 
+from benchmarks.consumer import records_per_s
 from benchmarks.engagement_events import PROBES, EventLog, Record
 from benchmarks.harness import BenchmarkRefusedError, Figures, Trial
 from benchmarks.stack import NAMESPACE, running_stack
@@ -41,7 +41,6 @@ LEAD = EVENTS // 3
 DELAYS = 8
 FIRST_PROBE = 1 << 40
 PATIENCE_S = 300.0
-BATCH = 10_000
 TOPICS = JOB_TOPICS[JOB]
 
 
@@ -86,27 +85,7 @@ class EngagementStream:
 
     def consume(self) -> Figures:
         """The baseline, over the records of the repetition before it."""
-        consumer = Consumer(
-            {
-                "bootstrap.servers": self.kafka.bootstrap,
-                "group.id": "baseline",
-                "enable.auto.commit": False,
-                "queued.max.messages.kbytes": 65_536,
-            }
-        )
-        consumer.assign([TopicPartition(topic, part, at) for (topic, part), at in self.before.items()])
-        left = sum(end_offsets(self.kafka, NAMESPACE, TOPICS).values()) - sum(self.before.values())
-        first = consumer.consume(1, timeout=PATIENCE_S)
-        started, total = time.perf_counter(), left - len(first)
-        left = total
-        while left > 0:
-            messages = consumer.consume(BATCH, timeout=1.0)
-            for message in messages:
-                orjson.loads(message.value())
-            left -= len(messages)
-        seconds = time.perf_counter() - started
-        consumer.close()
-        return {"events_per_s": total / seconds}
+        return {"events_per_s": records_per_s(self.kafka, NAMESPACE, TOPICS, self.before)}
 
     def _write(self, producer: Any, records: Sequence[Record]) -> list[str]:
         """Writes records and a probe behind them in each partition; returns the keys that probes make."""
