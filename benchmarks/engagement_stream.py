@@ -36,7 +36,7 @@ from timelines.keys import Keyspace
 from timelines.settings import RedisSettings
 
 JOB = "engagement"
-EVENTS = 600_000
+EVENTS = 300_000
 LEAD = EVENTS // 3
 DELAYS = 8
 FIRST_PROBE = 1 << 40
@@ -59,7 +59,13 @@ class EngagementStream:
         """One repetition: the rate between the probes, and the processor time per event meanwhile."""
         self.before = end_offsets(self.kafka, NAMESPACE, TOPICS)
         records = [*self.log.take(LEAD)], [*self.log.take(EVENTS - LEAD)]
-        producer = Producer({"bootstrap.servers": self.kafka.bootstrap, "queue.buffering.max.messages": 0})
+        producer = Producer(
+            {
+                "bootstrap.servers": self.kafka.bootstrap,
+                "queue.buffering.max.messages": 0,
+                "log_level": 0,
+            }
+        )
         marks = [self._write(producer, part) for part in records]
         producer.flush()
         started, spent = self._await(marks[0]), self._spent()
