@@ -68,7 +68,8 @@ def test_hours_on_the_page_in_spark(trends_week: Any) -> None:
         os.environ["JAVA_HOME"] = str(find_java(os.environ))
     except JavaNotFoundError as error:
         pytest.skip(str(error))
-    spark = spark_session(FeatureSettings(spark_memory="1g", shuffle_partitions=2))
+    # Feast leaves a setting behind in the process's session that gives backticks another meaning.
+    spark = spark_session(FeatureSettings(spark_memory="1g", shuffle_partitions=2)).newSession()
     names: dict[str, Any] = {"spark": spark}
     exec(queries("python", trends_week)[1], names)  # noqa: S102 - the documented query
     rows = {row.place: row for row in names["hours"].collect()}
