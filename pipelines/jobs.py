@@ -25,3 +25,9 @@ JOB_TOPICS: dict[str, tuple[Topic, ...]] = {
     "trends": (TWEETS, MARKS),
     "archive": EVENT_TOPICS,
 }
+
+ON_REQUEST = ("safety",)
+"""Jobs that run only when they are named: of a million events this one alone keeps 1.5 GB on the heap."""
+
+USUAL_JOBS = tuple(job for job in JOB_TOPICS if job not in ON_REQUEST)
+"""What runs without being named."""

@@ -34,7 +34,7 @@ class StackSection(Section):
     valkey_mb: int = 1024
     postgres_mb: int = 128
     jobmanager_mb: int = 704
-    taskmanager_mb: int = 4608
+    taskmanager_mb: int = 3328
     slots: int = 10
     api_workers: int = 2
     disk_gb: float = 2.0

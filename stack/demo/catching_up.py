@@ -8,7 +8,7 @@ from functools import partial
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from pipelines.jobs import JOB_TOPICS
+from pipelines.jobs import JOB_TOPICS, USUAL_JOBS
 from pipelines.settings import StreamSettings
 from stack.demo.lag import Lag, LagReader
 from stack.errors import UserError
@@ -22,7 +22,7 @@ STALLED_SECONDS = 120
 def lag(settings: StreamSettings) -> Lag:
     """How far each job of the namespace is behind the log."""
     prefix = settings.namespace or "main"
-    groups = {f"{prefix}-{job}": topics for job, topics in JOB_TOPICS.items()}
+    groups = {f"{prefix}-{job}": JOB_TOPICS[job] for job in USUAL_JOBS}
     return LagReader(settings.kafka.bootstrap).read(groups, settings.namespace)
 
 
@@ -96,4 +96,4 @@ def _await_backlog(settings: StreamSettings) -> bool:
 
 def _passed(before: dict[str, int], now: dict[str, int]) -> bool:
     """Whether every job runs and has completed a checkpoint since ``before``."""
-    return len(now) >= len(JOB_TOPICS) and all(done > before.get(job, 0) for job, done in now.items())
+    return len(now) >= len(USUAL_JOBS) and all(done > before.get(job, 0) for job, done in now.items())
