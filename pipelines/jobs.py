@@ -27,7 +27,7 @@ JOB_TOPICS: dict[str, tuple[Topic, ...]] = {
 }
 
 ON_REQUEST = ("safety",)
-"""Jobs that run only when they are named: of a million events this one alone keeps 1.5 GB on the heap."""
+"""Jobs that start only when they are named: with this one too, a million events filled the heap."""
 
 USUAL_JOBS = tuple(job for job in JOB_TOPICS if job not in ON_REQUEST)
-"""What runs without being named."""
+"""What starts without being named."""

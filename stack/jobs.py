@@ -14,7 +14,7 @@ import msgspec
 from ingestion.admin import place_group
 from ingestion.settings import KafkaSettings
 from pipelines import submit
-from pipelines.jobs import JOB_TOPICS, USUAL_JOBS
+from pipelines.jobs import JOB_TOPICS
 from stack import lifecycle, savepoints, submission
 from stack.errors import UserError
 from stack.layout import Layout
@@ -36,11 +36,11 @@ class RunningJob:
 
 
 def stream_jobs(namespace: str, names: Sequence[str]) -> list[WantedJob]:
-    """The project's own jobs of these names, or the usual ones; ``UserError`` for another name."""
+    """The project's own jobs of these names, or all; ``UserError`` for another name."""
     for name in names:
         if name not in JOB_TOPICS:
             raise UserError(f"There is no job {name!r}; the jobs are {', '.join(JOB_TOPICS)}.")
-    return [WantedJob(namespace, name, submit.__file__) for name in names or USUAL_JOBS]
+    return [WantedJob(namespace, name, submit.__file__) for name in names or JOB_TOPICS]
 
 
 class JobControl:

@@ -10,6 +10,9 @@ import typer
 
 app = typer.Typer(help="The Flink jobs.", no_args_is_help=True)
 Names = Annotated[list[str] | None, typer.Argument(help="Jobs by name; all of them without it.")]
+Started = Annotated[
+    list[str] | None, typer.Argument(help="Jobs by name; without it those that need not be asked for.")
+]
 Folder = Annotated[
     Path | None, typer.Option("--dir", help="Where savepoints go; TIDELINE_FLINK__SAVEPOINT_DIR without it.")
 ]
@@ -17,16 +20,17 @@ Folder = Annotated[
 
 @app.command()
 def submit(
-    names: Names = None,
+    names: Started = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object as the last line.")] = False,
 ) -> None:
     """Submit the jobs that do not run, each from its last retained checkpoint."""
+    from pipelines.jobs import USUAL_JOBS
     from stack.context import job_control
     from stack.jobs import stream_jobs
     from stack.settings import StackSettings
 
     settings = StackSettings()
-    titles = job_control(settings).submit(stream_jobs(settings.namespace, names or ()))
+    titles = job_control(settings).submit(stream_jobs(settings.namespace, names or USUAL_JOBS))
     if as_json:
         typer.echo(json.dumps({"submitted": titles}))
         return
@@ -97,7 +101,7 @@ def restore(
 
 @app.command("start-over")
 def start_over(
-    names: Names = None,
+    names: Started = None,
     moment: Annotated[
         str | None, typer.Option("--from", help="Read the log from this moment: 2026-11-21T14:00, 2h, 7d.")
     ] = None,
@@ -108,6 +112,7 @@ def start_over(
     """
     import time
 
+    from pipelines.jobs import USUAL_JOBS
     from stack.context import job_control
     from stack.jobs import stream_jobs
     from stack.moments import moment_ms
@@ -116,7 +121,7 @@ def start_over(
     settings = StackSettings()
     from_ms = None if moment is None else moment_ms(moment, int(time.time() * 1000))
     control = job_control(settings)
-    jobs = stream_jobs(settings.namespace, names or ())
+    jobs = stream_jobs(settings.namespace, names or USUAL_JOBS)
     for title in control.start_over(jobs, settings.kafka, from_ms):
         typer.echo(f"{title} reads the log again")
 
