@@ -10,39 +10,30 @@ from timelines.bodies import AccountCard, TweetBody, tombstone
 
 def body_of(event: TweetCreated) -> TweetBody:
     """What is stored of a tweet."""
-    return TweetBody(
-        tweet_id=event.tweet_id,
-        author_id=event.author_id,
-        text=event.text,
-        created_at=event.ts,
-        lang=event.lang,
-        place=event.place,
-        visibility=event.visibility,
-        in_reply_to=event.in_reply_to,
-        quote_of=event.quote_of,
-        hashtags=event.hashtags,
-        mentions=event.mentions,
-        media=event.media,
-    )
+    return _body(event, event.ts)
 
 
 def body_of_record(stored: StoredTweet) -> TweetBody:
     """A row of the records as what is stored of a tweet."""
     if stored.deleted:
         return tombstone(stored.tweet_id, stored.author_id)
+    return _body(stored, stored.created_at)
+
+
+def _body(tweet: TweetCreated | StoredTweet, created_at: int) -> TweetBody:
     return TweetBody(
-        tweet_id=stored.tweet_id,
-        author_id=stored.author_id,
-        text=stored.text,
-        created_at=stored.created_at,
-        lang=stored.lang,
-        place=stored.place,
-        visibility=stored.visibility,
-        in_reply_to=stored.in_reply_to,
-        quote_of=stored.quote_of,
-        hashtags=stored.hashtags,
-        mentions=stored.mentions,
-        media=stored.media,
+        tweet_id=tweet.tweet_id,
+        author_id=tweet.author_id,
+        text=tweet.text,
+        created_at=created_at,
+        lang=tweet.lang,
+        place=tweet.place,
+        visibility=tweet.visibility,
+        in_reply_to=tweet.in_reply_to,
+        quote_of=tweet.quote_of,
+        hashtags=tweet.hashtags,
+        mentions=tweet.mentions,
+        media=tweet.media,
     )
 
 

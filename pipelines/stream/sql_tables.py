@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping
 
 from pyflink.table import StreamTableEnvironment
 
-from ingestion.events import ClockAdvanced, Event
+from ingestion.events import Event
 from ingestion.lake import TOPIC_EVENTS, Column, ScalarKind, columns, type_name
 from ingestion.topics import Topic
 
@@ -21,7 +21,6 @@ _SQL_TYPES: dict[ScalarKind, str] = {
     "boolean": "BOOLEAN",
 }
 SCHEMA_VERSION = 1
-HOUR_MS = 3_600_000
 
 
 def sql_type(column: Column) -> str:
@@ -41,26 +40,16 @@ def create_event_table(
     topic: Topic,
     connector: Mapping[str, str],
     *,
-    late_seconds: int | None = None,
     used: Collection[str] | None = None,
 ) -> str:
     """Registers the topic as a table named after it, and returns that name.
 
     ``used`` leaves out all other columns but ``v``: the JSON decoder then steps over them.
-
-    With ``late_seconds`` the table has a watermark: events may be that much older than the newest one, and
-    ClockAdvanced moves it to the next full hour, so that windows that slide by an hour or less close.
-    ``event_time`` of a row without a usable ``ts`` is 1970, which holds no watermark back.
+    ``event_time`` of a row without a usable ``ts`` is 1970.
     """
     kept = [c for c in topic_columns(topic) if used is None or c.name in used or c.name == "v"]
     lines = ["`type` STRING", *(f"`{column.name}` {sql_type(column)}" for column in kept)]
-    moment = "ts"
-    if late_seconds is not None:
-        next_hour = f"ts - MOD(ts, {HOUR_MS}) + {HOUR_MS + late_seconds * 1000}"
-        moment = f"CASE WHEN {is_clock()} THEN {next_hour} ELSE ts END"
-    lines.append(f"event_time AS COALESCE(TO_TIMESTAMP_LTZ({moment}, 3), TO_TIMESTAMP_LTZ(0, 3))")
-    if late_seconds is not None:
-        lines.append(f"WATERMARK FOR event_time AS event_time - INTERVAL '{late_seconds}' SECOND")
+    lines.append("event_time AS COALESCE(TO_TIMESTAMP_LTZ(ts, 3), TO_TIMESTAMP_LTZ(0, 3))")
     options = ", ".join(f"'{key}' = '{value}'" for key, value in connector.items())
     t_env.execute_sql(f"CREATE TEMPORARY TABLE `{topic.name}` ({', '.join(lines)}) WITH ({options})")
     return topic.name
@@ -92,8 +81,3 @@ def is_event(event_type: type[Event]) -> str:
     required = (f"`{column.name}` IS NOT NULL" for column in columns(event_type) if column.required)
     version = f"COALESCE(v, {SCHEMA_VERSION}) = {SCHEMA_VERSION}"
     return " AND ".join((f"`type` = '{type_name(event_type)}'", version, *required))
-
-
-def is_clock() -> str:
-    """The SQL condition for records that only advance event time."""
-    return f"`type` = '{type_name(ClockAdvanced)}' AND ts IS NOT NULL"
