@@ -12,20 +12,32 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+import numpy as np
 from feast import Entity, FeatureView, RepoConfig
 from feast.infra.online_stores.online_store import OnlineStore
 from feast.infra.supported_async_methods import SupportedAsyncMethods
 from feast.protos.feast.types.EntityKey_pb2 import EntityKey
 from feast.protos.feast.types.Value_pb2 import Value
 from feast.repo_config import FeastConfigBaseModel
+from numpy.typing import NDArray
 
-from features.rows import by_partition, in_order, load_functions, put_encoded, row_pattern
-from features.stored_views import StoredView, WriteRow, stored_view
+from features.rows import (
+    FloatMatrix,
+    by_partition,
+    encode_rows,
+    in_order,
+    load_functions,
+    put_encoded,
+    put_rows,
+    row_pattern,
+)
+from features.stored_views import PackedView, StoredView, WriteRow, stored_view
 from timelines.client import mget, open_async_client, open_client
 from timelines.keys import Keyspace
 from timelines.settings import RedisSettings
 
 _CHUNK = 1000
+_PACKED_CHUNK = 20_000
 
 ReadRow = tuple[datetime | None, dict[str, Value] | None]
 
@@ -73,6 +85,30 @@ class TidelineOnlineStore(OnlineStore):  # type: ignore[misc]
             self.rows_written += len(chunk)
             if progress is not None:
                 progress(len(chunk))
+
+    def write_packed(
+        self,
+        config: RepoConfig,
+        stored: PackedView,
+        ids: NDArray[np.int64],
+        times_ms: NDArray[np.int64],
+        values: FloatMatrix,
+    ) -> None:
+        """Upsert rows given as arrays, as :meth:`online_write_batch` does.
+
+        Args:
+            ids: int64 [n, entities], in the order of the view's entities.
+            times_ms: int64 [n], event times in ms UTC.
+            values: float32 [n, columns]; NaN is missing.
+        """
+        keys, client = _keyspace(config), self._connect(config)
+        for start in range(0, len(ids), _PACKED_CHUNK):
+            part = slice(start, start + _PACKED_CHUNK)
+            pipe = client.pipeline(transaction=False)
+            packed = encode_rows(stored.view, times_ms[part], values[part])
+            put_rows(pipe, keys, stored.view, ids[part], packed, keep_seconds=2 * stored.ttl_seconds)
+            pipe.execute()
+            self.rows_written += len(packed)
 
     def online_read(
         self,

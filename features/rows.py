@@ -124,20 +124,22 @@ def put_rows(
     view: View,
     ids: Iterable[Sequence[int]] | NDArray[np.int64],
     rows: Iterable[bytes],
+    keep_seconds: int | None = None,
 ) -> None:
     """Queue versioned upserts on a redis-py pipeline, sync or asyncio: calls of one partition each.
 
     ``ids`` are [n, entities].
 
     ``load_functions`` must have run on the server. A row older than the stored one changes nothing.
-    Rows are kept twice their ttl, so that a stale one can be told from an absent one.
+    Rows are kept twice their ttl, so that a stale one can be told from an absent one, or ``keep_seconds``.
     """
+    keep = 2 * _ttl_seconds(view) if keep_seconds is None else keep_seconds
     places = np.asarray(ids if isinstance(ids, np.ndarray) else list(ids), dtype=np.int64)
     placed = list(zip(_row_keys(keys, view, places), rows, strict=True)) if len(places) else []
     for group in by_partition((places[:, 0] % keys.partitions).tolist() if len(places) else ()):
         for start in range(0, len(group), KEYS_PER_CALL):
             part = [placed[index] for index in group[start : start + KEYS_PER_CALL]]
-            put_encoded(pipe, part, keep_seconds=2 * _ttl_seconds(view))
+            put_encoded(pipe, part, keep_seconds=keep)
 
 
 def put_encoded(pipe: Any, rows: Sequence[tuple[str, bytes]], keep_seconds: int) -> None:

@@ -60,8 +60,9 @@ def open_store(settings: HasFeatureStore, now_ms: int | None = None) -> FeatureS
             "namespace": settings.namespace,
             "now_ms": now_ms,
         },
+        batch_engine={"type": "features.materialization.TidelineComputeEngine"},
         entity_key_serialization_version=3,
-        materialization={"online_write_batch_size": 10_000, "pull_latest_features": True},
+        materialization={"pull_latest_features": True},
     )
     return FeatureStore(config=config)
 

@@ -41,6 +41,11 @@ def test_events_that_come_twice_out_of_order_and_late_change_nothing(town: Any) 
     town.episode("events twice, out of order, an hour late", late_ms=HOUR_MS)
 
 
+def test_writers_whose_clock_is_stepped_ahead_and_back_change_nothing(town: Any) -> None:
+    town.episode("writers' clock an hour ahead", late_ms=-HOUR_MS)
+    town.episode("writers' clock back again")
+
+
 def test_poison_is_set_aside_put_back_and_counted_and_the_rest_goes_on(
     town: Any, eventually: Callable[..., Any]
 ) -> None:

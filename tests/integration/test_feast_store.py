@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import redis
 
 from features.names import CONTEXT_FEATURES, FEATURE_SERVICE, MODEL_INPUT, VIEWS, View
 from features.settings import FeatureSettings, FeatureStoreSettings
@@ -107,6 +108,15 @@ def newest(view: View, rows: pd.DataFrame, line: Any) -> list[float]:
         float(found[feature.name].iloc[-1]) * math.exp(-age_s / feature.decay_s if feature.decay_s else 0.0)
         for feature in view.features
     ]
+
+
+def stored_rows(settings: FeatureStoreSettings) -> dict[bytes, tuple[bytes, bool]]:
+    """Each feature row in the store, and whether it expires."""
+    with redis.Redis.from_url(settings.redis.url) as client:
+        return {
+            key: (client.get(key), client.ttl(key) > 0)
+            for key in client.scan_iter(f"{settings.namespace}:feature:*")
+        }
 
 
 def test_historical_features_are_the_newest_rows_at_each_moment(settings: FeatureStoreSettings) -> None:
@@ -212,6 +222,29 @@ def test_materialized_rows_read_the_same_through_feast_and_through_the_wide_read
     np.testing.assert_array_equal(wide.matrix, np.array(expected, dtype=np.float32))
     # Rows of the stream's view are the stream's to write.
     assert online["tweet_likes"].isna().all()
+
+
+def test_packed_materialization_writes_what_feasts_own_engine_writes(
+    settings: FeatureStoreSettings,
+) -> None:
+    from feast import FeatureStore
+
+    from features.store import apply_repo, materialize, open_store
+
+    write_offline(settings)
+    written = []
+    for engine in ("features.materialization.TidelineComputeEngine", "local"):
+        config = open_store(settings).config
+        config.batch_engine_config = {"type": engine}
+        store = FeatureStore(config=config)
+        apply_repo(store, settings)
+        materialize(store, settings, NOW, lambda view: None, full=True)
+        written.append(stored_rows(settings))
+        store.teardown()
+        assert not stored_rows(settings)
+    packed, by_feast = written
+    assert packed == by_feast
+    assert len(packed) > len(SPARK_VIEWS)
 
 
 def test_a_second_materialization_writes_only_what_is_newer(settings: FeatureStoreSettings) -> None:
