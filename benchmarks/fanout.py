@@ -44,17 +44,16 @@ PIPELINE, CLIENTS = 64, 20
 
 @dataclass
 class FanOut:
-    """``READERS`` full home timelines under so many partitions."""
+    """So many full home timelines under so many partitions."""
 
     client: redis.Redis
     partitions: int
+    readers: int = READERS
     settings: TimelineSettings = field(default_factory=TimelineSettings)
-    log: DeliveryLog = field(
-        default_factory=lambda: DeliveryLog(READERS, FOLLOWERS, RETWEETS, REPEATED, COMPARED)
-    )
 
     def __post_init__(self) -> None:
         self.keys = Keyspace(f"bench{self.partitions}", self.partitions)
+        self.log = DeliveryLog(self.readers, FOLLOWERS, RETWEETS, REPEATED, COMPARED)
 
     def fill(self) -> None:
         """Full timelines at all stages between two trims, stored as the functions store them."""
@@ -64,9 +63,9 @@ class FanOut:
         cells = len(settled) // CELL_BYTES
         head = Header(True, length, generation=1, used=cells, sorted_cells=cells, capacity=cells)
         later, places = pack_cells(entries[length:])
-        stage = self.log.rng.random(READERS)
+        stage = self.log.rng.random(self.readers)
         with self.client.pipeline(transaction=False) as pipe:
-            for reader in range(READERS):
+            for reader in range(self.readers):
                 trimmed_at = slack * (50 + reader % 10 * 10 + reader // 10 % 10) // 100
                 count = int(np.searchsorted(places, stage[reader] * trimmed_at * CELL_BYTES))
                 pipe.set(self.keys.home(reader), head.pack() + settled)
@@ -99,14 +98,14 @@ class FanOut:
                 raise BenchmarkRefusedError(f"Reader {reader}'s timeline is not the fold of its deliveries.")
 
 
-def zadd(address: RedisSettings, client: redis.Redis) -> Figures:
+def zadd(address: RedisSettings, client: redis.Redis, sets: int = READERS) -> Figures:
     """The baseline: one member with a score into one of as many sorted sets, pipelined."""
     program = shutil.which("redis-benchmark")
     if program is None:
         raise BenchmarkRefusedError("redis-benchmark is missing: install Debian's redis-tools.")
     url = urlsplit(address.url)
     where = ["-h", str(url.hostname), "-p", str(url.port)]
-    load = ["-P", str(PIPELINE), "-c", str(CLIENTS), "-n", str(ZADDS), "-r", str(READERS), "--csv"]
+    load = ["-P", str(PIPELINE), "-c", str(CLIENTS), "-n", str(ZADDS), "-r", str(sets), "--csv"]
     command = [program, *where, *load, "ZADD", "t:__rand_int__", "__rand_int__", "__rand_int__"]
     run = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603
     zadds = float(next(csv.DictReader(run.stdout.splitlines()))["rps"])

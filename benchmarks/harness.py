@@ -22,6 +22,7 @@ NAMES = (
     "fanout-stream",
     "feed",
     "freshness",
+    "growth",
     "timeline-read",
     "timeline-rebuild",
     "trends",

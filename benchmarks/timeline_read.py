@@ -36,25 +36,26 @@ READS = 200
 
 @dataclass(frozen=True)
 class World:
-    """``READERS`` readers with full timelines who follow ``PULLED`` pulled authors with full outboxes."""
+    """Readers with full timelines who follow ``PULLED`` pulled authors with full outboxes."""
 
     address: RedisSettings
     keys: Keyspace
     settings: TimelineSettings
+    readers: int = READERS
 
     def fill(self, client: redis.Redis) -> None:
-        log = DeliveryLog(READERS, READERS, retweets=1 / 3, repeated=0.05, compared=READERS)
+        log = DeliveryLog(self.readers, self.readers, retweets=1 / 3, repeated=0.05, compared=self.readers)
         pushed, pulled = np.arange(10_000, 10_000 + PUSHED), np.arange(20_000, 20_000 + PULLED)
         with client.pipeline(transaction=False) as pipe:
-            commands.activate(pipe, self.keys, self.settings, range(READERS))
+            commands.activate(pipe, self.keys, self.settings, range(self.readers))
             commands.mark_pulled(pipe, self.keys, pulled.tolist())
-            for reader in range(READERS):
+            for reader in range(self.readers):
                 for author in (*pushed.tolist(), *pulled.tolist()):
                     commands.set_followee(pipe, self.keys, reader, author, 1, True)
             for _ in range(self.settings.length // PUSHED + 2):
                 entries = log.tweets(PUSHED)
                 entries["author"] = pushed
-                pairs = np.repeat(np.arange(READERS), PUSHED), np.tile(entries, READERS)
+                pairs = np.repeat(np.arange(self.readers), PUSHED), np.tile(entries, self.readers)
                 commands.deliver(pipe, self.keys, self.settings, *pairs)
             for _ in range(self.settings.length):
                 entries = log.tweets(PULLED)
@@ -63,11 +64,11 @@ class World:
             pipe.execute()
 
 
-async def _median_ms(ask: Callable[[int], Awaitable[Any]]) -> float:
+async def _median_ms(ask: Callable[[int], Awaitable[Any]], readers: int) -> float:
     samples = []
     for number in range(READS):
         started = time.perf_counter()
-        await ask(number % READERS)
+        await ask(number % readers)
         samples.append(time.perf_counter() - started)
     return statistics.median(samples) * 1000
 
@@ -80,7 +81,7 @@ def measure_reads(world: World) -> Figures:
             home = await reader.read(0)
             if home.rebuilt or len(home.entries) != world.settings.length:
                 raise BenchmarkRefusedError("The timeline to read is not full.")
-            return {"p50_ms": await _median_ms(reader.read)}
+            return {"p50_ms": await _median_ms(reader.read, world.readers)}
         finally:
             await client.aclose()
 
@@ -93,7 +94,7 @@ def measure_bare_trips(world: World) -> Figures:
         try:
             trips: list[list[Trip]] = []
             whole: list[list[Trip]] = []
-            for reader in range(READERS):
+            for reader in range(world.readers):
                 recorder = Recorder(client)
                 await HomeReader(recorder, world.keys, world.settings).read(reader)
                 trips.append(recorder.trips)
@@ -101,8 +102,8 @@ def measure_bare_trips(world: World) -> Figures:
                 names += world.keys.keys("outbox", range(20_000, 20_000 + PULLED))
                 whole.append([[("get", (name,), {}) for name in names]])
             return {
-                "p50_ms": await _median_ms(lambda reader: replay(client, trips[reader])),
-                "whole_p50_ms": await _median_ms(lambda reader: replay(client, whole[reader])),
+                "p50_ms": await _median_ms(lambda reader: replay(client, trips[reader]), world.readers),
+                "whole_p50_ms": await _median_ms(lambda reader: replay(client, whole[reader]), world.readers),
                 "round_trips": float(len(trips[0])),
             }
         finally:
