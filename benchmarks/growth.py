@@ -1,8 +1,8 @@
 """How the cost of writing and reading timelines grows: 10,000, 100,000 and 1,000,000 users on one server.
 
 Every user has a timeline at its full length, which is 100 here so that a million fit, at all stages between
-two trims. Deliveries are those of ``fanout``, beside redis-benchmark's ZADD over as many sorted sets. Reads are
-those of ``timeline-read``, by 200 further readers with 800 entries and 50 pulled authors.
+two trims. Deliveries are those of ``fanout``, beside redis-benchmark's ZADD over as many sorted sets. Reads
+are those of ``timeline-read``, by 200 further readers with 800 entries and 50 pulled authors.
 """
 
 from __future__ import annotations
