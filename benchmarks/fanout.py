@@ -23,11 +23,11 @@ import redis
 from benchmarks.deliveries import DeliveryLog
 from benchmarks.harness import BenchmarkRefusedError, Figures, Trial
 from benchmarks.store import open_store, running_store
-from timelines import commands
 from timelines.cells import CELL_BYTES, pack_cells
+from timelines.delivery import deliver
 from timelines.keys import Keyspace
 from timelines.settings import RedisSettings, TimelineSettings
-from timelines.timeline import Header, decode_home, newest, tail_head
+from timelines.timeline import Header, decode_home, newest, tail_head, tail_limits
 
 READERS = 20_000
 FOLLOWERS = 200
@@ -63,11 +63,11 @@ class FanOut:
         cells = len(settled) // CELL_BYTES
         head = Header(True, length, generation=1, used=cells, sorted_cells=cells, capacity=cells)
         later, places = pack_cells(entries[length:])
-        stage = self.log.rng.random(self.readers)
+        room = tail_limits(np.arange(self.readers), slack) - CELL_BYTES
+        reached = np.searchsorted(places, self.log.rng.random(self.readers) * room)
         with self.client.pipeline(transaction=False) as pipe:
             for reader in range(self.readers):
-                trimmed_at = slack * (50 + reader % 10 * 10 + reader // 10 % 10) // 100
-                count = int(np.searchsorted(places, stage[reader] * trimmed_at * CELL_BYTES))
+                count = int(reached[reader])
                 pipe.set(self.keys.home(reader), head.pack() + settled)
                 pipe.set(self.keys.home_tail(reader), tail_head(1) + later[: places[count]])
                 self.log.remember(reader, entries[: length + count])
@@ -75,17 +75,15 @@ class FanOut:
                     pipe.execute()
 
     def deliver(self) -> float:
-        """Deliveries per second over some batches, each one pipeline.
+        """Deliveries per second over some batches, one after the other.
 
         Raises:
             BenchmarkRefusedError: a timeline is not what the fold of its deliveries is.
         """
         batches = [self.log.batch(TWEETS_A_BATCH) for _ in range(BATCHES)]
         started = time.perf_counter()
-        with self.client.pipeline(transaction=False) as pipe:
-            for readers, entries in batches:
-                commands.deliver(pipe, self.keys, self.settings, readers, entries)
-                pipe.execute()
+        for readers, entries in batches:
+            deliver(self.client, self.keys, self.settings, readers, entries)
         seconds = time.perf_counter() - started
         self._compare()
         return sum(len(readers) for readers, _ in batches) / seconds

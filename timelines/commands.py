@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
@@ -26,6 +27,36 @@ KEYS_PER_CALL = 500
 """Timelines written by one function call: bounds how long a call keeps the server busy."""
 
 
+@dataclass(frozen=True)
+class Owned:
+    """Packed entries by timeline: ``owners`` int64 [n], each once, by partition; key and cells of each."""
+
+    owners: Ids
+    names: list[str]
+    blobs: list[bytes]
+
+
+def by_owner(keys: Keyspace, kind: str, ending: str, owners: Ids, entries: Entries) -> Owned:
+    """``entries[i]`` goes to the timeline of ``owners[i]``; each timeline's entries ascend by id.
+
+    Raises:
+        EntryError: as many owners as entries are needed.
+    """
+    owners = np.asarray(owners, dtype=np.int64)
+    if len(owners) != len(entries):
+        raise entry.EntryError(f"{len(owners)} timeline owners do not match {len(entries)} entries.")
+    if not len(owners):
+        return Owned(owners, [], [])
+    order = _grouped(owners, entries["appearance"], keys.partitions)
+    owners = owners[order]
+    blob, places = pack_cells(entries[order])
+    starts = np.flatnonzero(np.r_[True, owners[1:] != owners[:-1]])
+    unique = owners[starts]
+    edges = places[np.r_[starts, len(owners)]].tolist()
+    names = keys.keys(kind, unique.tolist(), ending)
+    return Owned(unique, names, [blob[edges[i] : edges[i + 1]] for i in range(len(names))])
+
+
 def _append(
     pipe: Any,
     keys: Keyspace,
@@ -36,28 +67,22 @@ def _append(
     owners: Ids,
     entries: Entries,
 ) -> int:
-    owners = np.asarray(owners, dtype=np.int64)
-    if len(owners) != len(entries):
-        raise entry.EntryError(f"{len(owners)} timeline owners do not match {len(entries)} entries.")
-    if not len(owners):
+    return _call(pipe, keys, settings, function, by_owner(keys, kind, ending, owners, entries))
+
+
+def _call(pipe: Any, keys: Keyspace, settings: TimelineSettings, function: str, owned: Owned) -> int:
+    """One call per partition and ``KEYS_PER_CALL`` timelines; answers how many."""
+    if not len(owned.owners):
         return 0
-    order = _grouped(owners, entries["appearance"], keys.partitions)
-    owners = owners[order]
-    blob, places = pack_cells(entries[order])
-    starts = np.flatnonzero(np.r_[True, owners[1:] != owners[:-1]])
-    unique = owners[starts]
-    edges = places[np.r_[starts, len(owners)]].tolist()
-    names = keys.keys(kind, unique.tolist(), ending)
-    blobs = [blob[edges[i] : edges[i + 1]] for i in range(len(names))]
-    partitions = unique % keys.partitions
-    bounds = np.r_[np.flatnonzero(np.r_[True, partitions[1:] != partitions[:-1]]), len(unique)].tolist()
+    partitions = owned.owners % keys.partitions
+    changes = np.flatnonzero(partitions[1:] != partitions[:-1]) + 1
+    bounds = [0, *changes.tolist(), len(partitions)]
     calls = 0
     for low, high in pairwise(bounds):
         for start in range(low, high, KEYS_PER_CALL):
-            end = min(start + KEYS_PER_CALL, high)
-            pipe.fcall(
-                function, end - start, *names[start:end], settings.length, settings.slack, *blobs[start:end]
-            )
+            part = slice(start, min(start + KEYS_PER_CALL, high))
+            names = owned.names[part]
+            pipe.fcall(function, len(names), *names, settings.length, settings.slack, *owned.blobs[part])
             calls += 1
     return calls
 
@@ -83,6 +108,17 @@ def deliver(pipe: Any, keys: Keyspace, settings: TimelineSettings, readers: Ids,
         The number of calls put on the pipeline (one per partition and 500 readers).
     """
     return _append(pipe, keys, settings, "deliver", "home", TAIL, readers, entries)
+
+
+def look_over(pipe: Any, keys: Keyspace, settings: TimelineSettings, readers: Ids) -> int:
+    """Take away the tails of these readers, int64 [n], that belong to no timeline, and settle those that are
+    due; returns the number of calls. For who appends to tails without the function ``deliver``.
+    """
+    readers = readers[np.argsort(readers % keys.partitions, kind="stable")]
+    nothing = [b""] * len(readers)
+    return _call(
+        pipe, keys, settings, "deliver", Owned(readers, keys.keys("home", readers.tolist(), TAIL), nothing)
+    )
 
 
 def append_outbox(pipe: Any, keys: Keyspace, settings: TimelineSettings, entries: Entries) -> int:

@@ -228,27 +228,31 @@ local function no_room() return 0 end
 
 local function tail_head(generation) return pack('>c4BBI2I4I4', 'TAIL', 2, 0, 0, generation % 4294967296, 0) end
 
+-- Whether a tail is that of a stored timeline: of its generation.
+local function belongs(s, tail) return sub(tail, 1, 4) == 'TAIL' and sub(s, 9, 12) == sub(tail, 9, 12) end
+
 local function put_home(key, tail_key, s, ...)
   call('SET', key, s, ...)
   call('SET', tail_key, tail_head(unpack_at('>I4', s, 9)), ...)
 end
 
--- deliver KEYS: the tails of home timelines; ARGV: length, slack, then the packed entries of each.
--- Only existing timelines are written; answers how many were.
+-- deliver KEYS: the tails of home timelines; ARGV: length, slack, then the packed entries of each. Only existing
+-- timelines are written; answers how many were. Given nothing to append to a tail, it looks whether that is one: who
+-- appends without this function leaves bytes where there was no timeline.
 register('deliver', function(keys, args)
   local length, slack, appended = tonumber(args[1]), tonumber(args[2]), 0
   local soonest = CELL + CELL * floor(slack / 2)
   for i = 1, #keys do
     local tail_key, blob = keys[i], args[i + 2]
     local stored = call('APPEND', tail_key, blob)
-    if stored == #blob then
+    if stored == #blob or (#blob == 0 and call('GETRANGE', tail_key, 0, 3) ~= 'TAIL') then
       call('DEL', tail_key)
     else
       appended = appended + 1
       if stored > soonest and stored > CELL + CELL * spread(slack, byte(tail_key, -2), byte(tail_key, -3)) then
         local key = sub(tail_key, 1, -2)
         local s, tail = call('GET', key), call('GET', tail_key)
-        if s and sub(s, 9, 12) == sub(tail, 9, 12) then
+        if s and belongs(s, tail) then
           put_home(key, tail_key, settled(s .. sub(tail, CELL + 1), length, no_room), 'KEEPTTL')
         else
           call('DEL', key, tail_key)
@@ -333,7 +337,7 @@ end)
 -- others, nor when a complete timeline is of another generation: it may do by now.
 register('open_home', function(keys, args)
   local s, tail = call('GET', keys[1]), call('GET', keys[2])
-  local whole = s and tail and byte(s, 5) == 2 and sub(s, 9, 12) == sub(tail, 9, 12)
+  local whole = s and tail and byte(s, 5) == 2 and belongs(s, tail)
   if whole and byte(s, 6) == 1 and unpack_at('>I4', s, 9) ~= tonumber(args[5]) then return false end
   if not call('SET', keys[4], args[3], 'NX', 'PX', args[4]) then return false end
   call('SADD', keys[3], args[2])

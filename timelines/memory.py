@@ -14,7 +14,7 @@ from typing import Any
 from timelines import timeline
 from timelines.cells import CELL_BYTES, SECOND, pack_cells, unpack_cells
 from timelines.entry import Entries
-from timelines.timeline import HEADER_BYTES, Header, read_header
+from timelines.timeline import HEADER_BYTES, TAIL_MAGIC, Header, read_header, spread
 
 Members = set[bytes]
 Value = bytes | dict[bytes, float] | Members
@@ -27,16 +27,12 @@ def _bytes(value: bytes | str | int | float) -> bytes:
 Room = Callable[[int, bool], int]
 
 
-def _spread(slack: int, ones: int, tens: int) -> int:
-    return max(1, slack * (50 + (ones * 10 + tens) % 100) // 100)
-
-
 def _no_room(used: int, full: bool) -> int:
     return 0
 
 
 def _outbox_room(key: bytes, slack: int) -> Room:
-    return lambda used, full: _spread(slack, key[-1], key[-2]) if full else max(4, used // 2)
+    return lambda used, full: spread(slack, key[-1], key[-2]) if full else max(4, used // 2)
 
 
 def _settled(head: Header, entries: Entries, length: int, room: Room) -> bytes:
@@ -213,9 +209,12 @@ class MemoryStore:
             tail = self._string(tail_key)
             if tail is None:
                 continue
+            if not blob and tail[:4] != TAIL_MAGIC:
+                self._forget(tail_key)
+                continue
             appended += 1
             tail = self._values[tail_key] = tail + blob
-            if len(tail) > CELL_BYTES * (1 + _spread(slack, tail_key[-2], tail_key[-3])):
+            if len(tail) > CELL_BYTES * (1 + spread(slack, tail_key[-2], tail_key[-3])):
                 key = tail_key[:-1]
                 home = timeline.decode_home(self._string(key), tail)
                 if home is None:

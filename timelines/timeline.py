@@ -28,9 +28,10 @@ import struct
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from timelines.cells import CELL_BYTES, unpack_cells
-from timelines.entry import WITHDRAWN, Entries, unpack
+from timelines.entry import WITHDRAWN, Entries, Ids, unpack
 
 HEADER_BYTES = 32
 _HEADER = struct.Struct(">4sBBHIIIIQ")
@@ -40,6 +41,7 @@ HEADER_DTYPE = np.dtype(
     {"names": ["used", "floor"], "formats": [">u4", ">u8"], "offsets": [12, 24], "itemsize": HEADER_BYTES}
 )
 """What many headers tell at once."""
+_CHARACTERS = b"0123456789:"
 MAGIC, TAIL_MAGIC, VERSION = b"TLIN", b"TAIL", 2
 
 
@@ -130,6 +132,23 @@ def decode_home(settled: bytes | None, tail: bytes | None) -> Timeline | None:
 def tail_head(generation: int) -> bytes:
     """What a tail begins with."""
     return _TAIL.pack(TAIL_MAGIC, VERSION, 0, 0, generation % 2**32, 0)
+
+
+def spread(slack: int, ones: int, tens: int) -> int:
+    """How many cells are appended before the next settling, from half to one and a half times ``slack``.
+
+    The last two characters of the owner's id decide, so that timelines that fill in step are not all settled
+    in one call; ``functions.lua`` does the same.
+    """
+    return max(1, slack * (50 + (ones * 10 + tens) % 100) // 100)
+
+
+def tail_limits(owners: Ids, slack: int) -> npt.NDArray[np.int64]:
+    """The bytes beyond which the tails of these owners, int64 [n], are due to be settled: int64 [n]."""
+    cells = np.array([[spread(slack, ones, tens) for tens in _CHARACTERS] for ones in _CHARACTERS[:10]])
+    tens = np.where(owners >= 10, owners // 10 % 10, 10)  # before an id of one digit stands a colon
+    limits: npt.NDArray[np.int64] = CELL_BYTES * (1 + cells[owners % 10, tens])
+    return limits
 
 
 def _version(stored: bytes) -> int:

@@ -36,6 +36,8 @@ class Delivery(KeyedProcessFunction):  # type: ignore[misc]
         )
         self._waiting: dict[int, int] = {}
         self._activated: set[int] = set()
+        # The first flush of a shard may repeat what failed half-way before.
+        self._flushed: set[int] = set()
         metrics = runtime_context.get_metrics_group()
         self._deliveries = metrics.counter("deliveries")
         self._flushes = metrics.counter("flushes")
@@ -70,11 +72,13 @@ class Delivery(KeyedProcessFunction):  # type: ignore[misc]
         met = set(pairs.activate.tolist())
         met.update(np.unique(pairs.readers).tolist())
         met -= self._activated
-        keys, settings = self._store.keys, self._store.settings
-        with self._store.pipeline() as pipe:
-            commands.activate(pipe, keys, settings, met)
-            commands.deliver(pipe, keys, settings, pairs.readers, pairs.entries[pairs.which])
+        if met:
+            with self._store.pipeline() as pipe:
+                commands.activate(pipe, self._store.keys, self._store.settings, met)
+        again = shard not in self._flushed
+        self._store.deliver(pairs.readers, pairs.entries[pairs.which], again=again)
         self._pending.clear()
+        self._flushed.add(shard)
         self._activated |= met
         if len(self._activated) > ACTIVATED_KEPT:
             self._activated.clear()

@@ -10,6 +10,8 @@ from typing import Any
 from pipelines.settings import StreamSettings
 from timelines import functions
 from timelines.client import open_client
+from timelines.delivery import deliver
+from timelines.entry import Entries, Ids
 from timelines.keys import Keyspace
 from timelines.settings import RedisSettings, TimelineSettings
 
@@ -59,6 +61,10 @@ class Store:
         pipe = self._client.pipeline(transaction=False)
         yield pipe
         pipe.execute()
+
+    def deliver(self, readers: Ids, entries: Entries, *, again: bool) -> None:
+        """:func:`timelines.delivery.deliver`, with its errors."""
+        deliver(self._client, self.keys, self.settings, readers, entries, again=again)
 
     def close(self) -> None:
         self._client.close()

@@ -15,6 +15,7 @@ from records.migrate import migrate
 from records.settings import RecordsSettings
 from timelines import commands
 from timelines.client import open_async_client, open_client
+from timelines.delivery import deliver
 from timelines.entry import Entries
 from timelines.home import HomeReader, HomeTimeline
 from timelines.keys import Keyspace
@@ -56,7 +57,7 @@ class StoreUnderTest:
     def deliver(self, readers: Sequence[int], entries: Entries) -> int:
         """Deliver every entry to every reader; answers how many timelines were written."""
         pairs = np.repeat(np.array(readers), len(entries)), np.tile(entries, len(readers))
-        return sum(self.write(commands.deliver, self.settings, *pairs))
+        return deliver(self.client, self.keys, self.settings, *pairs)
 
     def read(self, reader: int, limit: int | None = None) -> HomeTimeline:
         return self.run(lambda client: HomeReader(client, self.keys, self.settings).read(reader, limit))
