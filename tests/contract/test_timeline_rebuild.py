@@ -7,16 +7,15 @@ import multiprocessing
 from typing import Any
 
 import pytest
+from store_under_test import memory_store, real_store
 
 from timelines import commands, timeline
 from timelines.client import open_async_client
 from timelines.entry import Entries, entries
 from timelines.home import HomeReader
 from timelines.keys import Keyspace
-from timelines.memory import AsyncMemoryRedis, MemoryRedis, MemoryStore
+from timelines.memory import MemoryRedis
 from timelines.settings import RedisSettings, TimelineSettings
-
-from .conftest import StoreUnderTest, real_store
 
 BIG = 2**60
 AUTHOR, READER, OTHER = 7, 9, 11
@@ -71,8 +70,7 @@ def test_a_rebuild_whose_process_died_is_taken_over(store: Any) -> None:
     store.settings = TimelineSettings(length=5, slack=4, rebuild_lease_ms=1000)
     if isinstance(store.client, MemoryRedis):
         now = iter(range(0, 10**6, 10))  # each look at the clock is 10 ms later
-        memory = MemoryStore(lambda: next(now))
-        store = StoreUnderTest(MemoryRedis(memory), lambda: AsyncMemoryRedis(memory), store.settings)
+        store = memory_store(store.settings, lambda: next(now))
     store.follow(READER, AUTHOR)
     store.publish(tweets(AUTHOR, 1))
     names = [store.keys.home(READER), store.keys.home_tail(READER), store.keys.activated(READER % 4)]

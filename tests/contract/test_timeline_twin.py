@@ -9,12 +9,11 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from store_under_test import memory_store
 
 from timelines import timeline
 from timelines.entry import RETWEET, WITHDRAWN, Entries, entries
-from timelines.memory import AsyncMemoryRedis, MemoryRedis, MemoryStore
-
-from .conftest import StoreUnderTest
+from timelines.memory import MemoryRedis
 
 V1 = Path(__file__).parents[1] / "unit" / "timelines" / "fixtures" / "timeline_v1.hex"
 BASE, READER, AUTHOR = 2**60, 9, 7
@@ -38,8 +37,7 @@ def rows(batch: list[tuple[int, int]]) -> Entries:
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(log=batches, sort=st.lists(st.booleans(), min_size=12, max_size=12))
 def test_server_and_twin_store_the_same_bytes(store: Any, log: list[Any], sort: list[bool]) -> None:
-    memory = MemoryStore()
-    twin = StoreUnderTest(MemoryRedis(memory), lambda: AsyncMemoryRedis(memory), store.settings)
+    twin = memory_store(store.settings)
     store = store.fresh(store.settings)
     twin.keys = store.keys
     for batch, ordered in zip(log, sort, strict=False):

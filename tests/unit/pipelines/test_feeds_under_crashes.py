@@ -9,9 +9,10 @@ import os
 import secrets
 
 import pytest
-from feeds_machine import WIDE_BAND, Feeds
+from feeds_machine import SETTINGS, WIDE_BAND, Feeds
 from hypothesis import HealthCheck, seed, settings
 from hypothesis.stateful import run_state_machine_as_test
+from store_under_test import memory_store
 
 from pipelines.stream import tiers
 
@@ -27,23 +28,23 @@ def test_feeds_equal_the_model_whatever_crashes_or_comes_again(monkeypatch: pyte
         print_blob=True,
         suppress_health_check=list(HealthCheck),
     )
-    run_state_machine_as_test(seed(number)(Feeds), settings=steps)
+    run_state_machine_as_test(seed(number)(lambda: Feeds(memory_store(SETTINGS))), settings=steps)
 
 
 def test_an_author_who_was_back_before_a_crash_and_stays_pulled_after_it_is_still_merged_at_read(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(tiers, "STAYS_PULLED", WIDE_BAND)
-    feeds = Feeds()
+    feeds = Feeds(memory_store(SETTINGS))
     feeds.change_the_thresholds((5, 5))
     for follower in (2, 3, 4, 5, 6):
-        feeds.follow(follower, 1, active=True, late=False)
-    feeds.write(feeds.batch(sorted(feeds.log), 100))
+        feeds.log.follow(follower, 1)
+    feeds.write(feeds.batch(sorted(feeds.log.keys), 100))
     feeds.complete_a_checkpoint()
     feeds.change_the_thresholds((9, 9))
-    feeds.follow(1, 1, active=True, late=False)
-    thresholds = [key for key in feeds.log if key[0] == "settings"]
-    follows = [key for key in feeds.log if key[0] == "follows"]
+    feeds.log.follow(1, 1)
+    thresholds = [key for key in feeds.log.keys if key[0] == "settings"]
+    follows = [key for key in feeds.log.keys if key[0] == "follows"]
     feeds.write(feeds.batch(thresholds, 100))
     feeds.let_throttled_deliveries_through(1000)
     feeds.write(feeds.batch(follows, 100))
@@ -52,5 +53,5 @@ def test_an_author_who_was_back_before_a_crash_and_stays_pulled_after_it_is_stil
     feeds.write(feeds.batch(follows, 100))
     feeds.write(feeds.batch(thresholds, 100))
     assert feeds.authors.get(1).pulled
-    feeds.post(1, late=False)
+    feeds.log.post(1)
     feeds.catch_up_and_compare()
