@@ -28,6 +28,7 @@ from stack.commands import (
     trends,
     up,
     verify,
+    warm,
     world,
 )
 from stack.errors import sentence_of
@@ -50,6 +51,7 @@ for command in (
     train.train,
     verify.verify,
     rebuild.rebuild,
+    warm.warm,
     token.token,
     bench.bench,
 ):

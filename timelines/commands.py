@@ -170,6 +170,21 @@ def unmark_pulled(pipe: Any, keys: Keyspace, authors: Sequence[int]) -> None:
         pipe.set(keys.pulled_stamp(), uuid.uuid4().hex)
 
 
+def mark_pulled_shares(pipe: Any, keys: Keyspace, authors: Sequence[int], shares: Iterable[int]) -> None:
+    """Have these authors' outboxes merged at read for the sake of these shares of their followers."""
+    members = [f"{author}:{share}" for share in shares for author in authors]
+    if members:
+        pipe.sadd(keys.pulled_shares(), *members)
+        mark_pulled(pipe, keys, authors)
+
+
+def unmark_pulled_share(pipe: Any, keys: Keyspace, authors: Sequence[int], share: int, shares: int) -> None:
+    """As :func:`unmark_pulled` for one share of so many: the mark goes with the last of them."""
+    if authors:
+        names = (keys.pulled(), keys.pulled_shares(), keys.pulled_stamp())
+        pipe.fcall("unmark_pulled_share", 3, *names, uuid.uuid4().hex, share, shares, *authors)
+
+
 def edge_score(ts_ms: int, active: bool) -> int:
     """Order of the changes of one edge: the later wins, at the same millisecond the active one."""
     return ts_ms * 2 + int(active)

@@ -394,3 +394,19 @@ register('put_versioned', function(keys, args)
   end
   return written
 end)
+
+-- unmark_pulled_share KEYS: the pulled authors, the pulled shares, the stamp; ARGV: a new stamp, the share, how many
+-- shares there are, then authors. An author of whom no share is left is pulled no longer; answers how many were.
+register('unmark_pulled_share', function(keys, args)
+  local gone = 0
+  for i = 4, #args do
+    call('SREM', keys[2], args[i] .. ':' .. args[2])
+    local left = false
+    for share = 0, tonumber(args[3]) - 1 do
+      left = left or call('SISMEMBER', keys[2], args[i] .. ':' .. share) == 1
+    end
+    if not left then gone = gone + call('SREM', keys[1], args[i]) end
+  end
+  call('SET', keys[3], args[1])
+  return gone
+end)

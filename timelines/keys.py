@@ -110,6 +110,10 @@ class Keyspace:
         """SET of the authors that are pulled at read."""
         return f"{self.prefix}:pulled:{{pulled}}"
 
+    def pulled_shares(self) -> str:
+        """SET of "author:share": shares of spread authors' followers who need them merged at read."""
+        return f"{self.prefix}:pulled_shares:{{pulled}}"
+
     def pulled_stamp(self) -> str:
         """STRING: another value after each change of ``pulled``."""
         return f"{self.prefix}:pulled_stamp:{{pulled}}"

@@ -67,6 +67,7 @@ class MemoryStore:
             "open_home": self._open_home,
             "fill_home": self._fill_home,
             "put_versioned": self._put_versioned,
+            "unmark_pulled_share": self._unmark_pulled_share,
         }
 
     def _find(self, key: bytes) -> Value | None:
@@ -143,6 +144,12 @@ class MemoryStore:
         if self._find(_bytes(key)) is None:
             return -2
         return self._expiry.get(_bytes(key), self._clock() - 1) - self._clock()
+
+    def pexpire(self, key: str, ms: int) -> bool:
+        if self._find(_bytes(key)) is None:
+            return False
+        self._expiry[_bytes(key)] = self._clock() + ms
+        return True
 
     def keys_from(self, prefix: str) -> list[bytes]:
         return [key for key in list(self._values) if key.startswith(prefix.encode()) and self._find(key)]
@@ -312,6 +319,15 @@ class MemoryStore:
             if stored is None or value[:8] >= stored[:8]:
                 written += bool(self.set(key, value, keepttl=True))
         return written
+
+    def _unmark_pulled_share(self, keys: list[bytes], args: list[bytes]) -> int:
+        shares, gone = self._members(keys[1]), 0
+        for author in args[3:]:
+            self.srem(keys[1], author + b":" + args[1])
+            if not any(author + b":%d" % share in shares for share in range(int(args[2]))):
+                gone += self.srem(keys[0], author)
+        self.set(keys[2], args[0])
+        return gone
 
 
 class MemoryRedis:

@@ -25,6 +25,8 @@ class TimelineSettings(BaseModel):
     slowly, ``throttled_per_second`` deliveries for all of them; from ``pull_above`` on they are pulled at
     read. These three are where a job begins: ``tideline fan-out`` changes them while it runs.
 
+    Once an author has ``spread_above`` followers, these are spread over all shards of the job, for ever.
+
     A timeline keeps its newest ``length`` entries and is trimmed when it has about ``slack`` more.
 
     ``rebuild_lease_ms``: after how long without an end another process takes a rebuild over.
@@ -37,6 +39,7 @@ class TimelineSettings(BaseModel):
     push_below: int = Field(default=1000, ge=0)
     pull_above: int = Field(default=10_000, ge=0)
     throttled_per_second: int = Field(default=50_000, gt=0)
+    spread_above: int = Field(default=50_000, gt=0)
     length: int = Field(default=800, ge=1, le=60_000)
     slack: int = 400
     expire_days: int = 7

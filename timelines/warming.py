@@ -6,10 +6,11 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
-from timelines.home import HomeReader
 from timelines.keys import Keyspace
 
 SCANNED = 1000
+NOT_THERE = -2
+"""What a server answers for the expiry of a key that does not exist."""
 
 
 async def readers_of(redis: Any, keys: Keyspace) -> list[int]:
@@ -19,8 +20,28 @@ async def readers_of(redis: Any, keys: Keyspace) -> list[int]:
     return sorted(set(found))
 
 
+async def missing(redis: Any, keys: Keyspace, readers: Sequence[int]) -> list[int]:
+    """Those of the readers who have no home timeline, in their order."""
+    found: list[int] = []
+    for some in _batches(readers, SCANNED):
+        pipe = redis.pipeline(transaction=False)
+        for key in keys.keys("home", some):
+            pipe.pttl(key)
+        left = await pipe.execute()
+        found += [reader for reader, ms in zip(some, left, strict=True) if ms == NOT_THERE]
+    return found
+
+
+async def shorten(redis: Any, keys: Keyspace, reader: int, keep_ms: int) -> None:
+    """Have a timeline expire sooner than after a read: who has not read it does not count as active."""
+    pipe = redis.pipeline(transaction=False)
+    for key in (keys.home(reader), keys.home_tail(reader)):
+        pipe.pexpire(key, keep_ms)
+    await pipe.execute()
+
+
 async def warm(
-    home: HomeReader,
+    read: Callable[[int], Awaitable[bool]],
     readers: Sequence[int],
     rate: float,
     together: int,
@@ -31,6 +52,7 @@ async def warm(
     """Read every reader's timeline once, which rebuilds those that are missing; answers how many were.
 
     Args:
+        read: reads one timeline and says whether it was rebuilt.
         readers: ascending.
         rate: readers begun per second at most.
         together: readers under way at the same time.
@@ -45,9 +67,9 @@ async def warm(
         ahead = started + begun / rate - seconds()
         if ahead > 0:
             await sleep(ahead)
-        found = await asyncio.gather(*(home.read(reader) for reader in some))
+        found = await asyncio.gather(*map(read, some))
         begun += len(some)
-        rebuilt += sum(timeline.rebuilt for timeline in found)
+        rebuilt += sum(found)
         passed(some[-1], rebuilt)
     return rebuilt
 

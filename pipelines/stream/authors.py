@@ -181,6 +181,30 @@ class Authors:
                     author.change_edge(follower, edge)
         return author
 
+    def release(self, author_id: int) -> Author:
+        """Forget an author, here and in the tables; what was known of them is somebody else's from now on."""
+        author = self.get(author_id)
+        for number in range(_blocks(author.logged)):
+            del self._tables.edges[f"{author_id}:{number}"]
+        if author.recents:
+            del self._tables.recents[author_id]
+        if self._tables.heads.get(author_id) is not None:
+            del self._tables.heads[author_id]
+        del self._known[author_id]
+        self._size -= _weight(author)
+        return author
+
+    def adopt(self, author_id: int, released: Author, length: int) -> None:
+        """Go on from where another instance released an author, also where some of it is known."""
+        author = self.get(author_id)
+        changed = [
+            follower for follower, edge in released.edges.items() if author.change_edge(follower, edge)
+        ]
+        author.remember(bytes(released.recents), length)
+        author.pulled = author.pulled or released.pulled
+        author.override = released.override
+        self.save({author_id: changed} if changed else {}, [author_id], [author_id])
+
     def pulled(self) -> list[int]:
         """The authors merged at read, by their heads alone."""
         return [author_id for author_id, head in self._tables.heads.items() if _HEAD.unpack(head)[1]]

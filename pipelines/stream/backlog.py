@@ -111,6 +111,12 @@ class Backlog:
         number = max(self._items, default=0) + 1
         self._put(number, Waiting(author, returning, now_ms, packed))
 
+    def waiting(self, author: int) -> bytes:
+        """The author's packed entries that some followers have not got yet."""
+        return b"".join(
+            item.entries for item in self._items.values() if item.author == author and not item.returning
+        )
+
     def discard(self, author: int) -> None:
         """Forget what waits of an author: it is read from the outbox from now on."""
         for number in [number for number, item in self._items.items() if item.author == author]:

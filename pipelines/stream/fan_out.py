@@ -115,8 +115,12 @@ def fan_out(
     tiers: FanOutTiers,
     length: int,
     recheck: Iterable[int] = (),
+    *,
+    to_authors: bool = True,
 ) -> FanOut:
     """Apply a batch of events to the authors' state and say what has to be written.
+
+    ``to_authors`` says that an entry goes to its author's own timeline too.
 
     A pulled author's entries go to the author alone; the others' to their followers too, at once or
     throttled. ``recheck`` are authors whose tier may have changed without an event of theirs. A deletion does
@@ -127,7 +131,8 @@ def fan_out(
     entries = entry.entries(batch.rows) if batch.rows else entry.empty()
     packed = entry.pack(entries)
     pairs = Pairs(entries)
-    pairs.add(np.arange(len(entries)), entries["author"])
+    if to_authors:
+        pairs.add(np.arange(len(entries)), entries["author"])
     edges: dict[int, dict[int, tuple[int, bool]]] = {}
     changed: dict[int, list[int]] = {}
     crossed: list[int] = []
@@ -166,3 +171,18 @@ def fan_out(
     authors.save(changed, batch.own, {*crossed, *recheck})
     pulled = [author_id for author_id in crossed if author_id not in returning]
     return FanOut(edges, entries, pulled, pairs.deliveries(batch.readers), throttled, returning)
+
+
+def without_followers(events: Iterable[AnyEvent]) -> FanOut:
+    """What has to be written for authors whose followers are known elsewhere: all but what goes to these."""
+    batch = _collect(events)
+    entries = entry.entries(batch.rows) if batch.rows else entry.empty()
+    pairs = Pairs(entries)
+    pairs.add(np.arange(len(entries)), entries["author"])
+    edges: dict[int, dict[int, tuple[int, bool]]] = {}
+    for author_id, follows in batch.follows.items():
+        for event in follows:
+            of_follower = edges.setdefault(event.follower_id, {})
+            change = (event.ts, event.active)
+            of_follower[author_id] = max(change, of_follower.get(author_id, change))
+    return FanOut(edges, entries, [], pairs.deliveries(batch.readers), {}, {})

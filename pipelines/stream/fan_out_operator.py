@@ -1,214 +1,106 @@
-"""The keyed operator of fan-out: authors in Flink state, edges, outboxes and pulled marks into the store.
+"""The keyed operators of fan-out: edges, outboxes and pulled marks into the store, deliveries out.
 
-What the followers of large authors get slowly waits in a backlog; a timer drains it as a token bucket allows.
+``FanOutOperator`` is keyed by author and hands the largest over to ``FanOutShares``, keyed by follower.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from typing import Any
 
-import msgspec
-import numpy as np
-import numpy.typing as npt
-from pyflink.common import Row, Types
-from pyflink.datastream import KeyedProcessFunction, RuntimeContext
-from pyflink.datastream.state import MapState, MapStateDescriptor, ValueState, ValueStateDescriptor
+from pyflink.common import Row
+from pyflink.datastream import KeyedProcessFunction, OutputTag, RuntimeContext
 
-from ingestion.events import AnyEvent, AuthorTierChanged, FanOutChanged
-from pipelines.stream.authors import Authors, AuthorTables
-from pipelines.stream.backlog import Backlog
+from ingestion.events import decode
+from pipelines.stream.author_shards import PAYLOAD, AuthorShards, Shard
 from pipelines.stream.decoding import DEAD_LETTERS, decode_batch
-from pipelines.stream.deliveries import Deliveries
-from pipelines.stream.delivery import END_OF_INPUT
-from pipelines.stream.fan_out import FanOut, fan_out, unfit
-from pipelines.stream.store import Store, StoreAddress
-from pipelines.stream.tiers import FanOutTiers, TokenBucket
+from pipelines.stream.fan_out import FanOut, fan_out, unfit, without_followers
+from pipelines.stream.spreading import ToShare, decode_message, encode_message, pulled_in, take_over
+from pipelines.stream.tiers import FanOutTiers
 from timelines import commands
-from timelines.entry import Ids
 
-PAIRS_PER_RECORD = 50_000
-TURN_MS = 50
-WITHOUT_LIMIT = 1 << 62
-# Edges and entries that an operator keeps in memory beside their state, at some 300 bytes each.
-KEPT_IN_MEMORY = 1_500_000
-PAYLOAD = Types.ROW_NAMED(["shard", "payload"], [Types.INT(), Types.PRIMITIVE_ARRAY(Types.BYTE())])
-# Primitive byte arrays in state would be converted byte by byte in Python; pickled ones are copied.
-_BYTES = Types.PICKLED_BYTE_ARRAY()
-_tiers = msgspec.json.Decoder(FanOutTiers)
+TO_SHARES = OutputTag("to-shares", PAYLOAD)
 
 
-class _StateTable:
-    """A map state with the face of a dictionary; bound to the key that is being processed."""
-
-    def __init__(self, state: MapState) -> None:
-        self._state = state
-
-    def get(self, key: int | str, /) -> Any:
-        return self._state.get(key)
-
-    def __setitem__(self, key: int | str, value: bytes, /) -> None:
-        self._state.put(key, value)
-
-    def __delitem__(self, key: int | str, /) -> None:
-        self._state.remove(key)
-
-    def items(self) -> Iterator[tuple[Any, bytes]]:
-        return iter(self._state.items())
-
-
-class FanOutOperator(KeyedProcessFunction):  # type: ignore[misc]
-    """Record batches keyed by author shard -> packed deliveries keyed by store shard; dead letters aside."""
-
-    def __init__(self, address: StoreAddress, shards: int) -> None:
-        self._address = address
-        self._author_shards = shards
-        self._store_shards = min(shards, address.redis.partitions)
+class FanOutOperator(AuthorShards):
+    """Record batches keyed by author shard -> packed deliveries keyed by store shard; aside, dead letters and
+    what concerns the shares of spread authors' followers."""
 
     def open(self, runtime_context: RuntimeContext) -> None:
-        self._store = Store(self._address)
-        self._tables = AuthorTables(
-            heads=_table(runtime_context, "author_heads_v2", Types.LONG()),
-            recents=_table(runtime_context, "author_recents_v1", Types.LONG()),
-            edges=_table(runtime_context, "author_edges_v1", Types.STRING()),
-        )
-        self._backlog_table = _table(runtime_context, "backlog_v1", Types.LONG())
-        self._tiers_state: ValueState = runtime_context.get_state(
-            ValueStateDescriptor("tiers_v1", Types.PICKLED_BYTE_ARRAY())
-        )
-        self._shards: dict[int, _Shard] = {}
-        self._bucket = TokenBucket()
-        metrics = runtime_context.get_metrics_group()
-        metrics.gauge("waiting", lambda: sum(len(shard.backlog) for shard in self._shards.values()))
-        self._events = metrics.counter("events")
-        self._rejected = metrics.counter("dead_letters")
-
-    def close(self) -> None:
-        self._store.close()
+        super().open(runtime_context)
+        self._rejected = runtime_context.get_metrics_group().counter("dead_letters")
 
     def process_element(self, batch: Row, ctx: KeyedProcessFunction.Context) -> Iterator[Any]:
         number, events, letters = decode_batch(batch, unfit)
         for letter in letters:
             yield DEAD_LETTERS, letter
-        shard = self._shard(number)
-        recheck = self._change_settings(number, shard, events)
-        length = self._address.timelines.length
-        result = fan_out(events, shard.authors, shard.tiers, length, recheck)
-        self._write(result)
-        yield from self._parts(result.deliveries)
-        shard.queue(result, ctx.timer_service().current_processing_time())
-        if shard.backlog and not shard.timer:
-            timers = ctx.timer_service()
-            timers.register_processing_time_timer(timers.current_processing_time() + TURN_MS)
-            timers.register_event_time_timer(END_OF_INPUT)
-            shard.timer = True
-        self._events.inc(len(events))
+        shard, timers = self.shard(number), ctx.timer_service()
+        here, elsewhere = shard.spread.divide(events)
+        recheck = self.change_settings(shard, here)
+        settings = self.store.settings
+        result = fan_out(here, shard.authors, shard.tiers, settings.length, recheck)
+        self._write(shard, result)
+        yield from self.parts(result.deliveries)
+        shard.queue(result, timers.current_processing_time())
+        if elsewhere:
+            apart = without_followers(elsewhere)
+            self._write(shard, apart)
+            yield from self.parts(apart.deliveries)
+        messages = shard.spread.messages(
+            here, elsewhere, shard.authors, shard.backlog, shard.tiers, settings.spread_above
+        )
+        if pulled := pulled_in(messages):
+            with self.store.pipeline() as pipe:
+                commands.mark_pulled_shares(pipe, self.store.keys, pulled, range(self.shard_count))
+        for target, message in enumerate(messages):
+            if message != ToShare():
+                yield TO_SHARES, Row(target, encode_message(message))
+        self.set_timer(shard, timers)
+        self.events.inc(len(events))
         self._rejected.inc(len(letters))
 
-    def on_timer(self, timestamp: int, ctx: KeyedProcessFunction.OnTimerContext) -> Iterator[Any]:
-        shard = self._shard(ctx.get_current_key())
-        timers = ctx.timer_service()
-        now = timers.current_processing_time()
-        ending = timestamp == END_OF_INPUT
-        tokens = WITHOUT_LIMIT if ending else self._bucket.take(now, shard.tiers.throttled_per_second)
-        turn = shard.backlog.take(shard.authors, tokens, lambda readers: self._last_read(readers, now))
-        if not ending:
-            self._bucket.give_back(tokens - len(turn))
-        yield from self._parts(turn.pushed)
-        self._bring_back(shard.authors, turn.returning, turn.returned)
-        shard.timer = bool(shard.backlog)
-        if shard.timer:
-            timers.register_processing_time_timer(now + TURN_MS)
+    def knows(self, shard: Shard, author_id: int) -> bool:
+        return author_id % self.shard_count == shard.number
 
-    def _shard(self, number: int) -> _Shard:
-        shard = self._shards.get(number)
-        if shard is None:
-            stored = self._tiers_state.value()
-            tiers = FanOutTiers.of(self._address.timelines) if stored is None else _tiers.decode(stored)
-            authors = Authors(self._tables, KEPT_IN_MEMORY // self._author_shards)
-            # After a restart the store may be ahead of the state: an author that came back, and in the
-            # repeated run never leaves, is pulled here and has no mark there.
-            with self._store.pipeline() as pipe:
-                commands.mark_pulled(pipe, self._store.keys, authors.pulled())
-            shard = self._shards[number] = _Shard(authors, Backlog(self._backlog_table), tiers)
-        return shard
-
-    def _change_settings(self, number: int, shard: _Shard, events: Iterable[AnyEvent]) -> list[int]:
-        """The authors whose tier has to be looked at again."""
-        recheck: list[int] = []
-        for event in events:
-            match event:
-                case FanOutChanged():
-                    shard.tiers = shard.tiers.changed(event)
-                    self._tiers_state.update(msgspec.json.encode(shard.tiers))
-                    recheck += shard.authors.due_to_cross(shard.tiers)
-                case AuthorTierChanged() if event.author_id % self._author_shards == number:
-                    shard.authors.get(event.author_id).override = event.tier
-                    recheck.append(event.author_id)
-        return recheck
-
-    def _write(self, result: FanOut) -> None:
-        keys = self._store.keys
-        with self._store.pipeline() as pipe:
+    def _write(self, shard: Shard, result: FanOut) -> None:
+        keys = self.store.keys
+        with self.store.pipeline() as pipe:
             for follower, changes in result.edges.items():
                 scores = {str(followee): commands.edge_score(*change) for followee, change in changes.items()}
                 pipe.zadd(keys.followees(follower), scores, gt=True)
-            commands.append_outbox(pipe, keys, self._store.settings, result.entries)
-            commands.mark_pulled(pipe, keys, result.pulled)
-
-    def _bring_back(self, authors: Authors, missed: Deliveries, returned: list[int]) -> None:
-        """Write what followers of returning authors were not given; only then take the pulled marks."""
-        keys, settings = self._store.keys, self._store.settings
-        if len(missed):
-            with self._store.pipeline() as pipe:
-                commands.activate(pipe, keys, settings, np.unique(missed.readers).tolist())
-                commands.deliver(pipe, keys, settings, missed.readers, missed.entries[missed.which])
-        if returned:
-            with self._store.pipeline() as pipe:
-                commands.unmark_pulled(pipe, keys, returned)
-            for author_id in returned:
-                authors.get(author_id).returning = False
-            authors.save({}, (), returned)
-
-    def _last_read(self, readers: Ids, now_ms: int) -> npt.NDArray[np.int64]:
-        """By when their timelines will expire: only reading puts that off.
-
-        The delivery operator may not have met them yet; a timeline made later would lack what is skipped now.
-        """
-        keys, settings = self._store.keys, self._store.settings
-        if not len(readers):
-            return np.empty(0, dtype=np.int64)
-        with self._store.pipeline() as pipe:
-            activated = commands.activate(pipe, keys, settings, readers.tolist())
-            for key in keys.keys("home", readers.tolist()):
-                pipe.pttl(key)
-            left = np.array(pipe.execute()[activated:], dtype=np.int64)
-        return np.where(left < 0, -1, now_ms - commands.expiry_ms(settings) + left)
-
-    def _parts(self, deliveries: Deliveries) -> Iterator[Row]:
-        partitions = self._address.redis.partitions
-        for target, part in deliveries.by_shard(partitions, self._store_shards, PAIRS_PER_RECORD):
-            yield Row(target, part.encode())
+            commands.append_outbox(pipe, keys, self.store.settings, result.entries)
+            self.mark(pipe, shard, result.pulled)
 
 
-@dataclass
-class _Shard:
-    """What the operator keeps of one key; ``timer`` says that the backlog's next turn is set."""
+class FanOutShares(AuthorShards):
+    """Messages to shares keyed by follower shard -> packed deliveries keyed by store shard.
 
-    authors: Authors
-    backlog: Backlog
-    tiers: FanOutTiers
-    timer: bool = False
+    Edges and outboxes are in the store before a share is told of them.
+    """
 
-    def queue(self, result: FanOut, now_ms: int) -> None:
-        for author_id in result.pulled:
-            self.backlog.discard(author_id)
-        for author_id, entries in result.returning.items():
-            self.backlog.add(author_id, entries, now_ms, returning=True)
-        for author_id, entries in result.throttled.items():
-            self.backlog.add(author_id, entries, now_ms)
+    def process_element(self, row: Row, ctx: KeyedProcessFunction.Context) -> Iterator[Any]:
+        message = decode_message(row[1])
+        shard, timers = self.shard(row[0]), ctx.timer_service()
+        now, length = timers.current_processing_time(), self.store.settings.length
+        events = [decode(event) for event in message.events]
+        recheck = take_over(message.handovers, shard.authors, shard.backlog, length, now)
+        recheck += self.change_settings(shard, events)
+        if message.tiers and message.tiers.since > shard.tiers.since:
+            recheck += self.set_tiers(shard, message.tiers)
+        result = fan_out(events, shard.authors, self.tiers(shard), length, recheck, to_authors=False)
+        if result.pulled:
+            with self.store.pipeline() as pipe:
+                self.mark(pipe, shard, result.pulled)
+        yield from self.parts(result.deliveries)
+        shard.queue(result, now)
+        self.set_timer(shard, timers)
+        self.events.inc(len(events))
 
+    def tiers(self, shard: Shard) -> FanOutTiers:
+        return shard.tiers.of_a_share(self.shard_count)
 
-def _table(context: RuntimeContext, name: str, key_type: Any) -> _StateTable:
-    return _StateTable(context.get_map_state(MapStateDescriptor(name, key_type, _BYTES)))
+    def mark(self, pipe: Any, shard: Shard, authors: list[int]) -> None:
+        commands.mark_pulled_shares(pipe, self.store.keys, authors, [shard.number])
+
+    def unmark(self, pipe: Any, shard: Shard, authors: list[int]) -> None:
+        commands.unmark_pulled_share(pipe, self.store.keys, authors, shard.number, self.shard_count)

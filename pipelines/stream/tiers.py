@@ -37,6 +37,11 @@ class FanOutTiers(msgspec.Struct, frozen=True):
             return self
         return FanOutTiers(event.push_below, event.pull_above, event.throttled_per_second, event.order)
 
+    def of_a_share(self, shares: int) -> FanOutTiers:
+        """The thresholds for one of so many equal shares of an author's followers."""
+        below, above = -(-self.push_below // shares), -(-self.pull_above // shares)
+        return FanOutTiers(below, above, self.throttled_per_second, self.since)
+
     def tier(self, followers: int, override: Tier | None, pulled: bool) -> Tier:
         """The tier of an author with so many followers who is pulled so far or not."""
         if override is not None:

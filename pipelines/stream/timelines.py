@@ -1,7 +1,8 @@
 """Flink job ``timelines``: tweets and follows into home timelines and outboxes.
 
 batches -> fan-out (keyed by author shard; writes edges, outboxes, pulled marks) -> delivery (keyed by store
-shard; writes home timelines). Large authors' entries wait between the two in a backlog. An outbox is written
+shard; writes home timelines). Large authors' entries wait between the two in a backlog; the largest authors'
+followers are joined by a step of their own, keyed by follower shard. An outbox is written
 before its entry is delivered, and an edge before its backfill, so that a rebuild that runs meanwhile misses
 nothing. All writes may be repeated.
 """
@@ -15,8 +16,9 @@ from ingestion.topics import SETTINGS
 from pipelines.jobs import JOB_TOPICS
 from pipelines.settings import FlinkSettings, StreamSettings
 from pipelines.stream import connectors, decoding
+from pipelines.stream.author_shards import PAYLOAD
 from pipelines.stream.delivery import Delivery
-from pipelines.stream.fan_out_operator import PAYLOAD, FanOutOperator
+from pipelines.stream.fan_out_operator import TO_SHARES, FanOutOperator, FanOutShares
 from pipelines.stream.store import StoreAddress
 
 JOB = "timelines"
@@ -30,8 +32,16 @@ def build(batches: DataStream, address: StoreAddress, flink: FlinkSettings) -> D
         .uid("fan-out")
         .name("fan out")
     )
+    shares = (
+        fanned.get_side_output(TO_SHARES)
+        .key_by(lambda message: message[0], key_type=Types.INT())
+        .process(FanOutShares(address, flink.shards), output_type=PAYLOAD)
+        .uid("fan-out-shares")
+        .name("fan out shares")
+    )
     delivered = (
-        fanned.key_by(lambda part: part[0], key_type=Types.INT())
+        fanned.union(shares)
+        .key_by(lambda part: part[0], key_type=Types.INT())
         .process(Delivery(address, flink.flush_ms), output_type=Types.STRING())
         .uid("delivery")
         .name("deliver")

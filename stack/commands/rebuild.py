@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -26,58 +26,21 @@ def rebuild(
 
     Interrupted, it goes on where it stopped. Timelines that are there are left as they are.
     """
-    import asyncio
-    import time
-
-    from redis.exceptions import RedisError
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
     from pipelines.settings import StreamSettings
-    from stack.errors import UserError
-    from timelines.client import open_async_client
-    from timelines.home import HomeReader
+    from stack.warming import Run
     from timelines.keys import Keyspace
-    from timelines.warming import readers_of, warm
+    from timelines.warming import readers_of
 
     settings = StreamSettings()
-    keys = Keyspace(settings.namespace, settings.redis.partitions)
-    chosen = None if readers is None else _listed(readers)
+    chosen = None if readers is None else sorted(set(_listed(readers)))
+
+    async def everybody(client: Any, keys: Keyspace) -> list[int]:
+        return await readers_of(client, keys) if chosen is None else chosen
+
     place = Path(settings.home) / "rebuild" / f"{settings.namespace or 'live'}.json"
     if from_start:
         place.unlink(missing_ok=True)
-    after = json.loads(place.read_text())["after"] if place.exists() else -1
-    together = max(1, min(16, int(rate)))
-
-    async def run(bar: Progress) -> dict[str, float]:
-        client = open_async_client(settings.redis, timeout_s=30, connections=together + 1)
-        try:
-            everybody = sorted(set(chosen)) if chosen is not None else await readers_of(client, keys)
-            todo = [reader for reader in everybody if reader > after]
-            task = bar.add_task("rebuild", total=len(everybody), completed=len(everybody) - len(todo))
-
-            def passed(reader: int, rebuilt: int) -> None:
-                place.parent.mkdir(parents=True, exist_ok=True)
-                place.write_text(json.dumps({"after": reader}))
-                bar.update(task, advance=together, description=f"rebuild: {rebuilt} rebuilt")
-
-            started = time.monotonic()
-            home = HomeReader(client, keys, settings.timelines)
-            rebuilt = await warm(home, todo, rate, together, passed, time.monotonic)
-            seconds = time.monotonic() - started
-        finally:
-            await client.aclose()
-        place.unlink(missing_ok=True)
-        return {"readers": len(todo), "rebuilt": rebuilt, "seconds": round(seconds, 3)}
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True)) as bar:
-        try:
-            figures = asyncio.run(run(bar))
-        except RedisError as error:
-            raise UserError(
-                f"The store stopped answering: {error}. Run `tideline rebuild` again to go on."
-            ) from error
+    figures = Run("rebuild", place, rate).finish(settings, everybody)
     if as_json:
         typer.echo(json.dumps(figures))
     else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,19 @@ from typer.testing import CliRunner
 
 from timelines.entry import entries
 from timelines.home import HomeReader
-from timelines.warming import readers_of, warm
+from timelines.warming import missing, readers_of, shorten, warm
 
 BIG, AUTHOR = 2**60, 7
+
+
+def reading(client: Any, store: Any) -> Callable[[int], Awaitable[bool]]:
+    """Reads a timeline and says whether it was rebuilt."""
+    home = HomeReader(client, store.keys, store.settings)
+
+    async def read(reader: int) -> bool:
+        return (await home.read(reader)).rebuilt
+
+    return read
 
 
 def lost(store: Any, readers: range) -> None:
@@ -31,10 +42,10 @@ def test_every_missing_timeline_is_rebuilt_once(store: Any) -> None:
 
     async def scenario(client: Any) -> list[int]:
         found = await readers_of(client, store.keys)
-        home = HomeReader(client, store.keys, store.settings)
+        read = reading(client, store)
 
         async def run() -> int:
-            return await warm(home, found, 1e9, 8, lambda *told: passed.append(told), lambda: 0.0)
+            return await warm(read, found, 1e9, 8, lambda *told: passed.append(told), lambda: 0.0)
 
         assert found == list(readers)
         return [await run(), await run()]
@@ -52,11 +63,27 @@ def test_the_rate_is_kept(store: Any) -> None:
         now[0] += pause
 
     async def scenario(client: Any) -> None:
-        home = HomeReader(client, store.keys, store.settings)
-        await warm(home, range(100, 120), 10, 5, lambda *told: None, lambda: now[0], sleep)
+        await warm(reading(client, store), range(100, 120), 10, 5, lambda *told: None, lambda: now[0], sleep)
 
     store.run(scenario)
     assert slept == pytest.approx([0.5, 0.5, 0.5])
+
+
+def test_only_readers_without_a_timeline_are_missing_one(store: Any) -> None:
+    lost(store, range(100, 104))
+    store.read(102)
+    assert store.run(lambda client: missing(client, store.keys, range(100, 104))) == [100, 101, 103]
+
+
+def test_a_shortened_timeline_lives_on_as_any_other_once_it_is_read(store: Any) -> None:
+    lost(store, range(100, 102))
+    for reader in (100, 101):
+        store.read(reader)
+        store.run(lambda client, reader=reader: shorten(client, store.keys, reader, 60_000))
+    store.read(101)
+    for key in (store.keys.home, store.keys.home_tail):
+        assert 0 < store.client.pttl(key(100)) <= 60_000
+        assert store.client.pttl(key(101)) > 86_400_000
 
 
 @pytest.mark.valkey
@@ -100,7 +127,7 @@ def test_a_store_that_is_away_ends_the_rebuild_with_its_error(store: Any) -> Non
             raise ConnectionError("away")
 
     passed: list[Any] = []
-    reading = warm(HomeReader(Away(), store.keys, store.settings), [1, 2], 1, 1, passed.append, lambda: 0.0)
+    warming = warm(reading(Away(), store), [1, 2], 1, 1, passed.append, lambda: 0.0)
     with pytest.raises(ConnectionError):
-        asyncio.run(reading)
+        asyncio.run(warming)
     assert not passed

@@ -214,6 +214,35 @@ def test_thresholds_changed_on_the_way_lose_nothing(job: Job) -> None:
     assert job.feed(2) == [104, 103, 102, 101, 100]
 
 
+@pytest.mark.parametrize("pull_above", [3, 100])
+def test_an_author_whose_followers_are_spread_over_all_shards_reaches_each_of_them(
+    job: Job, pull_above: int
+) -> None:
+    def thresholds(number: int, followers: int) -> FanOutChanged:
+        return FanOutChanged(
+            event_id=f"s{number}", ts=number, push_below=1, pull_above=followers, throttled_per_second=1000
+        )
+
+    early, late = range(2, 7), range(7, 10)
+    job.timelines(
+        *(follow(reader, 1) for reader in early),
+        tweet(100, 1),
+        retweet(101, 1, 77, 9),
+        *(follow(reader, 1) for reader in late),
+        tweet(102, 1),
+        thresholds(1, 100),
+        follow(2, 1, active=False),
+        tweet(103, 1),
+        thresholds(2, 1 if pull_above == 3 else 50),
+        tweet(104, 1),
+        tiers=TimelineSettings(push_below=3, pull_above=pull_above, spread_above=4, length=5, slack=4),
+    )
+    assert job.client.smembers(job.keys.pulled()) == ({b"1"} if pull_above == 3 else set())
+    assert [job.feed(reader) for reader in (1, *early, *late)] == [
+        [] if reader == 2 else [104, 103, 102, 101, 100] for reader in (1, *early, *late)
+    ]
+
+
 def test_an_unfollowed_author_and_a_retweet_taken_back_are_gone(job: Job) -> None:
     job.timelines(
         follow(2, 1),
@@ -304,7 +333,7 @@ def test_python_runs_in_threads_of_the_jvm_and_stateful_operators_have_fixed_uid
     ]
     assert "EmbeddedPythonKeyedProcessOperator" in operators
     assert not [name for name in operators if name.startswith("External")]
-    assert (steps["fan out"].getUid(), steps["deliver"].getUid()) == ("fan-out", "delivery")
+    assert {"fan-out", "fan-out-shares", "delivery"} <= {step.getUid() for step in steps.values()}
 
 
 def test_checkpoints_are_exactly_once_and_in_a_folder_of_the_job(tmp_path: Path) -> None:

@@ -53,19 +53,22 @@ class FeedsLog:
     def live(self, chance: random.Random, events: int) -> None:
         """A burst of acts: steps of one event each would make histories in which hardly anything meets."""
         for _ in range(events):
-            act, late, active = chance.choice(ACTS), chance.random() < 0.3, chance.random() < 0.7
+            act, late, active = chance.choice(ACTS), chance.random() < 0.4, chance.random() < 0.7
             person, other = chance.choice(PEOPLE), chance.choice(AUTHORS)
             posted = [event for event in self.history if isinstance(event, TweetCreated)]
             if act == "follow":
                 self.follow(person, other, active, late)
-            elif act == "mute":
-                self.mute(chance.choice(RESTRICTING), chance.choice(RESTRICTED), active, late)
-            elif act == "block":
-                self.block(chance.choice(RESTRICTING), chance.choice(RESTRICTED), active, late)
+            elif act in ("mute", "block"):
+                change, pair = getattr(self, act), (chance.choice(RESTRICTING), chance.choice(RESTRICTED))
+                change(*pair, active)
+                if late:
+                    change(*pair, not active, late)
             elif act == "post" or not posted:
                 self.post(other, late)
             else:
-                self.react(act, person, chance.choice(posted), active)
+                # Authors retweet, and what is new, so that a feed holds one original more than once.
+                who = other if act == "retweet" else person
+                self.react(act, who, chance.choice(posted[-6:]), active)
 
     def post(self, author: int, late: bool = False) -> None:
         number = self.next_number(late)

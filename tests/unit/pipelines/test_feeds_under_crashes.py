@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import random
 import secrets
 
 import pytest
@@ -39,19 +40,19 @@ def test_an_author_who_was_back_before_a_crash_and_stays_pulled_after_it_is_stil
     feeds.change_the_thresholds((5, 5))
     for follower in (2, 3, 4, 5, 6):
         feeds.log.follow(follower, 1)
-    feeds.write(feeds.batch(sorted(feeds.log.keys), 100))
+    feeds.job.take(feeds.batch(sorted(feeds.log.keys), 100))
     feeds.complete_a_checkpoint()
     feeds.change_the_thresholds((9, 9))
     feeds.log.follow(1, 1)
     thresholds = [key for key in feeds.log.keys if key[0] == "settings"]
     follows = [key for key in feeds.log.keys if key[0] == "follows"]
-    feeds.write(feeds.batch(thresholds, 100))
-    feeds.let_throttled_deliveries_through(1000)
-    feeds.write(feeds.batch(follows, 100))
-    assert not feeds.authors.get(1).pulled
+    feeds.job.take(feeds.batch(thresholds, 100))
+    feeds.let_throttled_deliveries_through(0, 1000)
+    feeds.job.take(feeds.batch(follows, 100))
+    assert not feeds.job.head.authors.get(1).pulled
     feeds.crash()
-    feeds.write(feeds.batch(follows, 100))
-    feeds.write(feeds.batch(thresholds, 100))
-    assert feeds.authors.get(1).pulled
+    feeds.job.take(feeds.batch(follows, 100))
+    feeds.job.take(feeds.batch(thresholds, 100))
+    assert feeds.job.head.authors.get(1).pulled
     feeds.log.post(1)
-    feeds.catch_up_and_compare()
+    feeds.catch_up_and_compare(random.Random(0))
