@@ -10,7 +10,8 @@ import random
 import secrets
 
 import pytest
-from feeds_machine import SETTINGS, WIDE_BAND, Feeds
+from fan_out_job import SHARES
+from feeds_machine import SETTINGS, THRESHOLDS, WIDE_BAND, Feeds
 from hypothesis import HealthCheck, seed, settings
 from hypothesis.stateful import run_state_machine_as_test
 from store_under_test import memory_store
@@ -30,6 +31,29 @@ def test_feeds_equal_the_model_whatever_crashes_or_comes_again(monkeypatch: pyte
         suppress_health_check=list(HealthCheck),
     )
     run_state_machine_as_test(seed(number)(lambda: Feeds(memory_store(SETTINGS))), settings=steps)
+
+
+def test_feeds_equal_the_model_however_far_the_shares_of_spread_authors_lag(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(tiers, "STAYS_PULLED", WIDE_BAND)
+    number = int(os.environ.get("TIDELINE_SEED") or secrets.randbelow(1 << 32))
+    print(f"TIDELINE_SEED={number}")
+    for history in range(40):
+        chance, feeds = random.Random(number + history), Feeds(memory_store(SETTINGS))
+        feeds.begin(chance, spread_above=chance.choice((2, 3)))
+        for _ in range(12):
+            feeds.log.live(chance, 4)
+            if chance.random() < 0.3:
+                feeds.change_the_thresholds(chance.choice(THRESHOLDS))
+            keys = sorted(feeds.log.keys)
+            chance.shuffle(keys)
+            feeds.job.take(feeds.batch(keys, chance.randint(1, 6)))
+            for _ in range(chance.randint(0, 2)):
+                feeds.tell_a_share(chance.randrange(SHARES))
+            if chance.random() < 0.3:
+                feeds.let_throttled_deliveries_through(chance.randint(0, SHARES), chance.randint(1, 6))
+        feeds.catch_up_and_compare(chance)
 
 
 def test_an_author_who_was_back_before_a_crash_and_stays_pulled_after_it_is_still_merged_at_read(
