@@ -7,13 +7,12 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 import redis
+from store_under_test import StoreUnderTest, real_store
 
 from timelines.cells import pack_cells
 from timelines.delivery import deliver
 from timelines.entry import ENTRY_DTYPE, Entries
 from timelines.settings import TimelineSettings
-
-from .conftest import StoreUnderTest, real_store
 
 pytestmark = pytest.mark.valkey
 READER, OTHER, AUTHOR = 7, 123, 42

@@ -26,6 +26,7 @@ from pipelines.stream.spreading import (
 )
 from pipelines.stream.tiers import FanOutTiers
 from timelines import commands
+from timelines.delivery import deliver
 from timelines.entry import Ids
 
 NOW_MS = 1_000_000_000_000
@@ -137,6 +138,7 @@ class FanOutJob:
         for shard in self.shards:
             store.write(shard.mark, shard.authors.pulled())
         self.activated: set[int] = set()
+        self.flushed = False
 
     @property
     def shards(self) -> list[Shard]:
@@ -189,7 +191,9 @@ class FanOutJob:
         """A turn of the backlog."""
         turn = shard.backlog.take(shard.authors, most, self._last_read)
         self.state.waiting.append(turn.pushed)
-        self._deliver(turn.returning)
+        self._activate(turn.returning)
+        missed = turn.returning.entries[turn.returning.which]
+        self.store.write(commands.deliver, self.store.settings, turn.returning.readers, missed)
         self.store.write(shard.unmark, turn.returned)
         for author in turn.returned:
             shard.authors.get(author).returning = False
@@ -198,7 +202,12 @@ class FanOutJob:
     def deliver_what_waits(self) -> None:
         parts, self.state.waiting = self.state.waiting, []
         for part in parts:
-            self._deliver(part)
+            self._activate(part)
+            entries, client = part.entries[part.which], self.store.client
+            # The first flush may repeat what failed half-way before.
+            again = not self.flushed
+            deliver(client, self.store.keys, self.store.settings, part.readers, entries, again=again)
+            self.flushed = True
 
     def finish(self) -> None:
         """All that is under way or waits."""
@@ -210,10 +219,9 @@ class FanOutJob:
                 self.turn(shard, 1000)
         self.deliver_what_waits()
 
-    def _deliver(self, part: Deliveries) -> None:
+    def _activate(self, part: Deliveries) -> None:
         met = {*part.activate.tolist(), *part.readers.tolist()} - self.activated
         self.store.activate(*met)
-        self.store.write(commands.deliver, self.store.settings, part.readers, part.entries[part.which])
         self.activated |= met
 
     def _last_read(self, readers: Ids) -> Ids:
