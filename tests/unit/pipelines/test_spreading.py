@@ -25,9 +25,9 @@ class AuthorShard:
         self.spread = SpreadAuthors(self.table, SHARDS)
         self.tiers = tiers
 
-    def take(self, *events: AnyEvent) -> list[ToShare]:
+    def take(self, *events: AnyEvent, recheck: tuple[int, ...] = ()) -> list[ToShare]:
         here, elsewhere = self.spread.divide(list(events))
-        result = fan_out(here, self.authors, self.tiers, LENGTH)
+        result = fan_out(here, self.authors, self.tiers, LENGTH, recheck)
         for author, entries in result.throttled.items():
             self.backlog.add(author, entries, 0)
         messages = self.spread.messages(here, elsewhere, self.authors, self.backlog, self.tiers, ABOVE)
@@ -83,6 +83,15 @@ def test_a_pulled_authors_shares_begin_as_pulled_and_come_back_by_their_own_coun
     crossed = take_over(messages[0].handovers, share, Backlog(Table()), LENGTH, 0)  # type: ignore[arg-type]
     result = fan_out([], share, pull_at(99).of_a_share(SHARDS), LENGTH, crossed, to_authors=False)
     assert result.returning[1]["appearance"].tolist() == [51, 50]
+
+
+def test_an_author_on_the_way_back_from_being_pulled_is_handed_over_as_pulled() -> None:
+    shard = AuthorShard(pull_at(3))
+    shard.take(tweet(50, 1), *(follow(reader, 1, reader) for reader in range(10, 10 + ABOVE - 1)))
+    shard.tiers = PUSH_ALL
+    shard.take(recheck=(1,))
+    assert shard.authors.get(1).returning
+    assert [message.handovers[0].pulled for message in shard.take(follow(20, 1, 20))] == [True] * SHARDS
 
 
 def test_changed_thresholds_are_news_for_every_share() -> None:
