@@ -3,19 +3,22 @@
 The job runs on the local stack's own Kafka, Valkey and Flink. A repetition writes its events at once, far
 faster than the job reads them, and times the job between two sets of probes: events about something of their
 own that stand in every partition behind the first third and at the end. ``delay_ms`` is what probes wait when
-nothing else goes on. The baseline is a confluent-kafka consumer that reads the same records in batches and
-decodes them with orjson, and does nothing with them.
+nothing else goes on, ``loaded_delay_ms`` while events arrive at half of that rate. The baseline is a
+confluent-kafka consumer that reads the same records in batches and decodes them with orjson, and does nothing
+with them.
 """
 
 from __future__ import annotations
 
 import statistics
 import time
+from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import psutil
 from confluent_kafka import Producer
 
@@ -39,6 +42,8 @@ JOB = "engagement"
 EVENTS = 300_000
 LEAD = EVENTS // 3
 DELAYS = 8
+LOADED_S = 10.0
+PROBE_EVERY_S = 0.2
 FIRST_PROBE = 1 << 40
 PATIENCE_S = 300.0
 TOPICS = JOB_TOPICS[JOB]
@@ -74,9 +79,12 @@ class EngagementStream:
         jvm, store = (now - then for now, then in zip(self._spent(), spent, strict=True))
         read = EVENTS - LEAD
         delays = [self._delay(producer) for _ in range(DELAYS)]
+        loaded = self._loaded_delays(producer, read / seconds / 2)
         return {
             "delay_ms_p50": statistics.median(delays),
             "delay_ms_max": max(delays),
+            "loaded_delay_ms_p50": statistics.median(loaded),
+            "loaded_delay_ms_p99": float(np.percentile(loaded, 99)),
             "events_per_s": read / seconds,
             "job_cpu_us": 1e6 * jvm / read,
             "store_cpu_us": 1e6 * store / read,
@@ -89,14 +97,34 @@ class EngagementStream:
         producer.flush()
         return 1000 * (self._await(probes) - started)
 
+    def _loaded_delays(self, producer: Any, events_per_s: float) -> list[float]:
+        """The same while events arrive at this rate for ``LOADED_S``, for probes at even intervals."""
+        records = [*self.log.take(int(events_per_s * LOADED_S))]
+        waiting: deque[tuple[float, list[str]]] = deque()
+        delays: list[float] = []
+        started, written, probes = time.perf_counter(), 0, 0
+        while written < len(records) or waiting:
+            now = time.perf_counter() - started
+            due = min(int(now * events_per_s), len(records))
+            _produce(producer, records[written:due])
+            written = due
+            if now >= probes * PROBE_EVERY_S and now < LOADED_S:
+                waiting.append((time.perf_counter(), self._write(producer, ())))
+                probes += 1
+            while waiting and self.store.exists(*waiting[0][1]) == len(waiting[0][1]):
+                delays.append(1000 * (time.perf_counter() - waiting.popleft()[0]))
+            if now > PATIENCE_S:
+                raise BenchmarkRefusedError(f"The job did not read its log within {PATIENCE_S:.0f} s.")
+            time.sleep(0.005)
+        return delays
+
     def consume(self) -> Figures:
         """The baseline, over the records of the repetition before it."""
         return {"events_per_s": records_per_s(self.kafka, NAMESPACE, TOPICS, self.before)}
 
     def _write(self, producer: Any, records: Sequence[Record]) -> list[str]:
         """Writes records and a probe behind them in each partition; returns the keys that probes make."""
-        for topic, key, value in records:
-            producer.produce(topic.full_name(NAMESPACE), value, key)
+        _produce(producer, records)
         keys = Keyspace(NAMESPACE, RedisSettings().partitions)
         made = []
         for topic in PROBES:
@@ -121,14 +149,18 @@ class EngagementStream:
         return time.perf_counter()
 
     def _spent(self) -> tuple[float, float]:
-        """Processor seconds of Flink's processes and of the store's, so far."""
+        """Processor seconds of the TaskManager and of the store, so far."""
         state = lifecycle.running(self.plan.layout)
-        spent = {"flink": 0.0, "valkey": 0.0}
+        spent = dict.fromkeys(("taskmanager", "valkey"), 0.0)
         for server in state.servers if state else ():
-            if server.name.split("-")[0] in spent and server.process and (p := server.process.process()):
-                family = [p, *p.children(recursive=True)]
-                spent[server.name.split("-")[0]] += sum(_seconds(member) for member in family)
-        return spent["flink"], spent["valkey"]
+            if server.name in spent and server.process and (process := server.process.process()):
+                spent[server.name] += _seconds(process)
+        return spent["taskmanager"], spent["valkey"]
+
+
+def _produce(producer: Any, records: Sequence[Record]) -> None:
+    for topic, key, value in records:
+        producer.produce(topic.full_name(NAMESPACE), value, key)
 
 
 def _seconds(process: psutil.Process) -> float:

@@ -46,9 +46,11 @@ def build(t_env: StreamTableEnvironment, address: StoreAddress, flink: FlinkSett
     """
     create_views(t_env, address.redis.partitions, flink.shards)
     rows = t_env.sql_query(engagement_queries.batches("marks", "arriving_pairs", BATCH_MS))
+    stream = t_env.to_data_stream(rows)
+    # Operators of Flink SQL keep no row that they were handed: no need to copy each between any two of them.
+    stream.get_execution_environment().get_config().enable_object_reuse()
     return (
-        t_env.to_data_stream(rows)
-        .key_by(lambda row: row[0], key_type=Types.INT())
+        stream.key_by(lambda row: row[0], key_type=Types.INT())
         .process(EngagementWriter(address), output_type=Types.STRING())
         .uid("engagement-tallies")
         .name("write counts")
