@@ -1,11 +1,11 @@
 """Events per second through the ``engagement`` job on one slot, until their counts can be read in the store.
 
 The job runs on the local stack's own Kafka, Valkey and Flink. A repetition writes its events at once, far
-faster than the job reads them, and times the job between two sets of probes: events about something of their
-own that stand in every partition behind the first third and at the end. ``delay_ms`` is what probes wait when
+faster than the job reads them, and times from the first write until probes have come out: events about
+something of their own that stand at the end of every partition. ``delay_ms`` is what probes wait when
 nothing else goes on, ``loaded_delay_ms`` while events arrive at half of that rate. The baseline is a
-confluent-kafka consumer that reads the same records in batches and decodes them with orjson, and does nothing
-with them.
+confluent-kafka consumer that reads the same records in batches and decodes them with orjson, and does
+nothing with them.
 """
 
 from __future__ import annotations
@@ -40,7 +40,6 @@ from timelines.settings import RedisSettings
 
 JOB = "engagement"
 EVENTS = 300_000
-LEAD = EVENTS // 3
 DELAYS = 8
 LOADED_S = 10.0
 PROBE_EVERY_S = 0.2
@@ -61,9 +60,9 @@ class EngagementStream:
     before: dict[tuple[str, int], int] = field(default_factory=dict)
 
     def run(self) -> Figures:
-        """One repetition: the rate between the probes, and the processor time per event meanwhile."""
+        """One repetition: the rate over all of its events, and the processor time of each."""
         self.before = end_offsets(self.kafka, NAMESPACE, TOPICS)
-        records = [*self.log.take(LEAD)], [*self.log.take(EVENTS - LEAD)]
+        records = [*self.log.take(EVENTS)]
         producer = Producer(
             {
                 "bootstrap.servers": self.kafka.bootstrap,
@@ -71,23 +70,21 @@ class EngagementStream:
                 "log_level": 0,
             }
         )
-        marks = [self._write(producer, part) for part in records]
+        started, spent = time.perf_counter(), self._spent()
+        last = self._write(producer, records)
         producer.flush()
-        started, spent = self._await(marks[0]), self._spent()
-        ended = self._await(marks[1])
-        seconds = ended - started
+        seconds = self._await(last) - started
         jvm, store = (now - then for now, then in zip(self._spent(), spent, strict=True))
-        read = EVENTS - LEAD
         delays = [self._delay(producer) for _ in range(DELAYS)]
-        loaded = self._loaded_delays(producer, read / seconds / 2)
+        loaded = self._loaded_delays(producer, EVENTS / seconds / 2)
         return {
             "delay_ms_p50": statistics.median(delays),
             "delay_ms_max": max(delays),
             "loaded_delay_ms_p50": statistics.median(loaded),
             "loaded_delay_ms_p99": float(np.percentile(loaded, 99)),
-            "events_per_s": read / seconds,
-            "job_cpu_us": 1e6 * jvm / read,
-            "store_cpu_us": 1e6 * store / read,
+            "events_per_s": EVENTS / seconds,
+            "job_cpu_us": 1e6 * jvm / EVENTS,
+            "store_cpu_us": 1e6 * store / EVENTS,
         }
 
     def _delay(self, producer: Any) -> float:

@@ -49,8 +49,14 @@ def job_name(settings: StreamSettings, job: str) -> str:
     return f"{settings.namespace or 'main'}-{job}"
 
 
-def configuration(settings: StreamSettings, job: str, state: StateBackend = "hashmap") -> Configuration:
-    """Thread mode, exactly-once checkpoints that outlive the job, restarts."""
+def configuration(
+    settings: StreamSettings, job: str, state: StateBackend = "hashmap", checkpoint_every: int = 1
+) -> Configuration:
+    """Thread mode, exactly-once checkpoints that outlive the job, restarts.
+
+    ``checkpoint_every``: how many times the usual interval lies between checkpoints. One of a heap writes the
+    whole of it: with as many keys as there are likes that is dear, and so is doing a little more again cheap.
+    """
     flink = settings.flink
     folder = str(flink.checkpoint_dir)
     if "://" not in folder:
@@ -59,7 +65,7 @@ def configuration(settings: StreamSettings, job: str, state: StateBackend = "has
     for key, value in {
         "python.execution-mode": "thread",
         "state.backend.type": state,
-        "execution.checkpointing.interval": f"{flink.checkpoint_ms} ms",
+        "execution.checkpointing.interval": f"{checkpoint_every * flink.checkpoint_ms} ms",
         "execution.checkpointing.mode": "EXACTLY_ONCE",
         "execution.checkpointing.timeout": "10 min",
         "execution.checkpointing.externalized-checkpoint-retention": "RETAIN_ON_CANCELLATION",
@@ -85,10 +91,14 @@ def configuration(settings: StreamSettings, job: str, state: StateBackend = "has
     return config
 
 
-def environment(settings: StreamSettings, job: str, state: StateBackend = "hashmap") -> JobEnvironment:
+def environment(
+    settings: StreamSettings, job: str, state: StateBackend = "hashmap", checkpoint_every: int = 1
+) -> JobEnvironment:
     """The environment a job is built in; start the JVMs with the Python environment's ``bin`` first on
     PATH, or its packages are not found by the interpreter inside them."""
-    made = StreamExecutionEnvironment.get_execution_environment(configuration(settings, job, state))
+    made = StreamExecutionEnvironment.get_execution_environment(
+        configuration(settings, job, state, checkpoint_every)
+    )
     env = JobEnvironment(made._j_stream_execution_environment)
     env.set_parallelism(settings.flink.parallelism)
     return env

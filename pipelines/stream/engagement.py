@@ -20,6 +20,7 @@ JOB = "engagement"
 INPUTS = JOB_TOPICS[JOB]
 # The largest part of the delay between a like and its count; also how often a hot tweet is written.
 BATCH_MS = 500
+CHECKPOINT_EVERY = 3
 
 
 def create_views(t_env: StreamTableEnvironment, partitions: int, shards: int) -> None:
@@ -59,7 +60,7 @@ def build(t_env: StreamTableEnvironment, address: StoreAddress, flink: FlinkSett
 
 def main() -> None:
     settings = StreamSettings()
-    env = connectors.environment(settings, JOB)
+    env = connectors.environment(settings, JOB, checkpoint_every=CHECKPOINT_EVERY)
     connectors.require_topics(settings, INPUTS)
     t_env = StreamTableEnvironment.create(env)
     group = connectors.job_name(settings, JOB)
