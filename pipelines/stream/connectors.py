@@ -13,12 +13,13 @@ from typing import Any, Literal
 
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
-from pyflink.common import Configuration, Types
+from pyflink.common import Configuration, TypeInformation, Types
 from pyflink.common.serialization import SimpleStringSchema
-from pyflink.datastream import DataStream, StreamExecutionEnvironment
+from pyflink.datastream import DataStream, KeyedStream, StreamExecutionEnvironment
 from pyflink.datastream.connectors.base import DeliveryGuarantee
 from pyflink.datastream.connectors.kafka import KafkaRecordSerializationSchema, KafkaSink
-from pyflink.table import StreamTableEnvironment
+from pyflink.java_gateway import get_gateway
+from pyflink.table import StreamTableEnvironment, Table
 
 from ingestion.topics import DEAD_LETTERS, Topic
 from pipelines.settings import FlinkSettings, StreamSettings
@@ -202,6 +203,16 @@ def _batches(table: str, shard: str, milliseconds: int) -> str:
             SELECT {shard} AS shard, `topic`, record_value, `partition`, `offset`, window_start, window_end
             FROM TABLE(TUMBLE(DATA => TABLE {table}, TIMECOL => DESCRIPTOR(arrival), SIZE => {window})))
         GROUP BY shard, `topic`, window_start, window_end"""  # noqa: S608
+
+
+def keyed_records(tables: StreamTableEnvironment, rows: Table, record: TypeInformation) -> KeyedStream:
+    """The records of ``rows`` (an INT key and a ROW, of type ``record``), keyed without leaving the JVM.
+
+    ``DataStream.key_by`` would take every record, with all of its arrays, through Python to ask for its key.
+    """
+    pairs = tables.to_append_stream(rows, Types.ROW([Types.INT(), record]))
+    selector, key = get_gateway().jvm.KeyByKeySelector(), Types.ROW([Types.INT()]).get_java_type_info()
+    return KeyedStream(pairs._j_data_stream.keyBy(selector, key), record, pairs)
 
 
 def partition_count(settings: StreamSettings, topic: Topic) -> int:
