@@ -41,6 +41,8 @@ from timelines.settings import RedisSettings
 JOB = "engagement"
 EVENTS = 300_000
 DELAYS = 8
+# By then the JVM has compiled what Flink SQL generates: until then an event costs up to twice as much.
+WARMUPS = 3
 LOADED_S = 10.0
 PROBE_EVERY_S = 0.2
 FIRST_PROBE = 1 << 40
@@ -178,4 +180,5 @@ def trial() -> Iterator[Trial]:
                 stream.run,
                 baseline=stream.consume,
                 ratio=("events_per_s", "events_per_s"),
+                warmups=WARMUPS,
             )
