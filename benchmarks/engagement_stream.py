@@ -1,21 +1,24 @@
 """Events per second through the ``engagement`` job on one slot, until their counts can be read in the store.
 
 The job runs on the local stack's own Kafka, Valkey and Flink. A repetition writes its events at once, far
-faster than the job reads them, and times the job between two sets of probes: events about something of their
-own that stand in every partition behind the first third and at the end. ``delay_ms`` is what probes wait when
-nothing else goes on. The baseline is a confluent-kafka consumer that reads the same records in batches and
-decodes them with orjson, and does nothing with them.
+faster than the job reads them, and times from the first write until probes have come out: events about
+something of their own that stand at the end of every partition. ``delay_ms`` is what probes wait when
+nothing else goes on, ``loaded_delay_ms`` while events arrive at half of that rate. The baseline is a
+confluent-kafka consumer that reads the same records in batches and decodes them with orjson, and does
+nothing with them.
 """
 
 from __future__ import annotations
 
 import statistics
 import time
+from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import psutil
 from confluent_kafka import Producer
 
@@ -37,8 +40,11 @@ from timelines.settings import RedisSettings
 
 JOB = "engagement"
 EVENTS = 300_000
-LEAD = EVENTS // 3
 DELAYS = 8
+# By then the JVM has compiled what Flink SQL generates: until then an event costs up to twice as much.
+WARMUPS = 3
+LOADED_S = 10.0
+PROBE_EVERY_S = 0.2
 FIRST_PROBE = 1 << 40
 PATIENCE_S = 300.0
 TOPICS = JOB_TOPICS[JOB]
@@ -56,9 +62,9 @@ class EngagementStream:
     before: dict[tuple[str, int], int] = field(default_factory=dict)
 
     def run(self) -> Figures:
-        """One repetition: the rate between the probes, and the processor time per event meanwhile."""
+        """One repetition: the rate over all of its events, and the processor time of each."""
         self.before = end_offsets(self.kafka, NAMESPACE, TOPICS)
-        records = [*self.log.take(LEAD)], [*self.log.take(EVENTS - LEAD)]
+        records = [*self.log.take(EVENTS)]
         producer = Producer(
             {
                 "bootstrap.servers": self.kafka.bootstrap,
@@ -66,20 +72,21 @@ class EngagementStream:
                 "log_level": 0,
             }
         )
-        marks = [self._write(producer, part) for part in records]
+        started, spent = time.perf_counter(), self._spent()
+        last = self._write(producer, records)
         producer.flush()
-        started, spent = self._await(marks[0]), self._spent()
-        ended = self._await(marks[1])
-        seconds = ended - started
+        seconds = self._await(last) - started
         jvm, store = (now - then for now, then in zip(self._spent(), spent, strict=True))
-        read = EVENTS - LEAD
         delays = [self._delay(producer) for _ in range(DELAYS)]
+        loaded = self._loaded_delays(producer, EVENTS / seconds / 2)
         return {
             "delay_ms_p50": statistics.median(delays),
             "delay_ms_max": max(delays),
-            "events_per_s": read / seconds,
-            "job_cpu_us": 1e6 * jvm / read,
-            "store_cpu_us": 1e6 * store / read,
+            "loaded_delay_ms_p50": statistics.median(loaded),
+            "loaded_delay_ms_p99": float(np.percentile(loaded, 99)),
+            "events_per_s": EVENTS / seconds,
+            "job_cpu_us": 1e6 * jvm / EVENTS,
+            "store_cpu_us": 1e6 * store / EVENTS,
         }
 
     def _delay(self, producer: Any) -> float:
@@ -89,14 +96,34 @@ class EngagementStream:
         producer.flush()
         return 1000 * (self._await(probes) - started)
 
+    def _loaded_delays(self, producer: Any, events_per_s: float) -> list[float]:
+        """The same while events arrive at this rate for ``LOADED_S``, for probes at even intervals."""
+        records = [*self.log.take(int(events_per_s * LOADED_S))]
+        waiting: deque[tuple[float, list[str]]] = deque()
+        delays: list[float] = []
+        started, written, probes = time.perf_counter(), 0, 0
+        while written < len(records) or waiting:
+            now = time.perf_counter() - started
+            due = min(int(now * events_per_s), len(records))
+            _produce(producer, records[written:due])
+            written = due
+            if now >= probes * PROBE_EVERY_S and now < LOADED_S:
+                waiting.append((time.perf_counter(), self._write(producer, ())))
+                probes += 1
+            while waiting and self.store.exists(*waiting[0][1]) == len(waiting[0][1]):
+                delays.append(1000 * (time.perf_counter() - waiting.popleft()[0]))
+            if now > PATIENCE_S:
+                raise BenchmarkRefusedError(f"The job did not read its log within {PATIENCE_S:.0f} s.")
+            time.sleep(0.005)
+        return delays
+
     def consume(self) -> Figures:
         """The baseline, over the records of the repetition before it."""
         return {"events_per_s": records_per_s(self.kafka, NAMESPACE, TOPICS, self.before)}
 
     def _write(self, producer: Any, records: Sequence[Record]) -> list[str]:
         """Writes records and a probe behind them in each partition; returns the keys that probes make."""
-        for topic, key, value in records:
-            producer.produce(topic.full_name(NAMESPACE), value, key)
+        _produce(producer, records)
         keys = Keyspace(NAMESPACE, RedisSettings().partitions)
         made = []
         for topic in PROBES:
@@ -121,14 +148,18 @@ class EngagementStream:
         return time.perf_counter()
 
     def _spent(self) -> tuple[float, float]:
-        """Processor seconds of Flink's processes and of the store's, so far."""
+        """Processor seconds of the TaskManager and of the store, so far."""
         state = lifecycle.running(self.plan.layout)
-        spent = {"flink": 0.0, "valkey": 0.0}
+        spent = dict.fromkeys(("taskmanager", "valkey"), 0.0)
         for server in state.servers if state else ():
-            if server.name.split("-")[0] in spent and server.process and (p := server.process.process()):
-                family = [p, *p.children(recursive=True)]
-                spent[server.name.split("-")[0]] += sum(_seconds(member) for member in family)
-        return spent["flink"], spent["valkey"]
+            if server.name in spent and server.process and (process := server.process.process()):
+                spent[server.name] += _seconds(process)
+        return spent["taskmanager"], spent["valkey"]
+
+
+def _produce(producer: Any, records: Sequence[Record]) -> None:
+    for topic, key, value in records:
+        producer.produce(topic.full_name(NAMESPACE), value, key)
 
 
 def _seconds(process: psutil.Process) -> float:
@@ -149,4 +180,5 @@ def trial() -> Iterator[Trial]:
                 stream.run,
                 baseline=stream.consume,
                 ratio=("events_per_s", "events_per_s"),
+                warmups=WARMUPS,
             )

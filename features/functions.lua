@@ -3,19 +3,23 @@
 
 -- KEYS: row keys of one partition. ARGV[1]: seconds to keep, 0 for ever; ARGV[1 + i]: the row of KEYS[i].
 -- A row older than the stored one of the same version is dropped. Returns how many rows were written.
+-- Written first and compared after: a newer row is the rule, and then one call does both.
 local function put_feature_rows(keys, args)
-  local written = 0
+  local keep = tonumber(args[1])
+  local function put(key, row)
+    if keep == 0 then
+      return redis.call('SET', key, row, 'GET')
+    end
+    return redis.call('SET', key, row, 'EX', keep, 'GET')
+  end
+  local written = #keys
   for i, key in ipairs(keys) do
     local row = args[i + 1]
-    local stored = redis.call('GETRANGE', key, 0, 8)
-    if #stored < 9 or stored:byte(1) ~= row:byte(1)
-        or struct.unpack('>I8', stored, 2) <= struct.unpack('>I8', row, 2) then
-      if args[1] == '0' then
-        redis.call('SET', key, row)
-      else
-        redis.call('SET', key, row, 'EX', args[1])
-      end
-      written = written + 1
+    local stored = put(key, row)
+    if stored and #stored >= 9 and stored:byte(1) == row:byte(1)
+        and struct.unpack('>I8', stored, 2) > struct.unpack('>I8', row, 2) then
+      put(key, stored)
+      written = written - 1
     end
   end
   return written

@@ -232,7 +232,8 @@ def _ttl_seconds(view: View) -> int:
 def _row_keys(keys: Keyspace, view: View, ids: NDArray[np.int64]) -> list[str]:
     if ids.shape[1] == 1:
         return keys.keys(f"feature:{view.name}", ids[:, 0].tolist())
-    return keys.pair_keys(f"feature:{view.name}", ids.tolist())
+    # Not a list of lists: so many small ones set the collector of garbage going.
+    return keys.pair_keys(f"feature:{view.name}", zip(*(column.tolist() for column in ids.T), strict=True))
 
 
 def _distinct(ids: Sequence[NDArray[np.int64]]) -> tuple[NDArray[np.int64], NDArray[np.intp]]:

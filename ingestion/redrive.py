@@ -18,7 +18,7 @@ from ingestion.events import MalformedEventError, decode
 from ingestion.log import Place, open_consumer, read_between
 from ingestion.publisher import LogUnavailableError
 from ingestion.settings import KafkaSettings
-from ingestion.topics import EVENT_TOPICS, REDRIVES, SETTINGS, route
+from ingestion.topics import EVENT_TOPICS, MARKS, REDRIVES, SETTINGS, route
 
 HEADER = "tideline-dead-letter"
 DELIVERY_S = 15.0
@@ -48,7 +48,7 @@ class Redriver:
     def __init__(self, settings: KafkaSettings, namespace: str) -> None:
         self._settings = settings
         self._namespace = namespace
-        self._topics = {topic.full_name(namespace): topic for topic in (*EVENT_TOPICS, SETTINGS)}
+        self._topics = {topic.full_name(namespace): topic for topic in (*EVENT_TOPICS, MARKS, SETTINGS)}
         self._producer = Producer(
             {
                 "bootstrap.servers": settings.bootstrap,

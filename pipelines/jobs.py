@@ -26,6 +26,14 @@ JOB_TOPICS: dict[str, tuple[Topic, ...]] = {
     "archive": EVENT_TOPICS,
 }
 
+DECODING = ("timelines", "content", "records")
+"""Jobs that decode every record in Python, and write a dead letter for each that is no event."""
+
+UNDECODED = tuple(
+    topic for topic in (*EVENT_TOPICS, MARKS) if not any(topic in JOB_TOPICS[job] for job in DECODING)
+)
+"""Topics that no such job reads: ``archive`` writes their dead letters."""
+
 ON_REQUEST = ("safety",)
 """Jobs that start only when they are named: with this one too, a million events filled the heap."""
 

@@ -13,12 +13,13 @@ from typing import Any, Literal
 
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
-from pyflink.common import Configuration, Types
+from pyflink.common import Configuration, TypeInformation, Types
 from pyflink.common.serialization import SimpleStringSchema
-from pyflink.datastream import DataStream, StreamExecutionEnvironment
+from pyflink.datastream import DataStream, KeyedStream, StreamExecutionEnvironment
 from pyflink.datastream.connectors.base import DeliveryGuarantee
 from pyflink.datastream.connectors.kafka import KafkaRecordSerializationSchema, KafkaSink
-from pyflink.table import StreamTableEnvironment
+from pyflink.java_gateway import get_gateway
+from pyflink.table import StreamTableEnvironment, Table
 
 from ingestion.topics import DEAD_LETTERS, Topic
 from pipelines.settings import FlinkSettings, StreamSettings
@@ -49,8 +50,14 @@ def job_name(settings: StreamSettings, job: str) -> str:
     return f"{settings.namespace or 'main'}-{job}"
 
 
-def configuration(settings: StreamSettings, job: str, state: StateBackend = "hashmap") -> Configuration:
-    """Thread mode, exactly-once checkpoints that outlive the job, restarts."""
+def configuration(
+    settings: StreamSettings, job: str, state: StateBackend = "hashmap", checkpoint_every: int = 1
+) -> Configuration:
+    """Thread mode, exactly-once checkpoints that outlive the job, restarts.
+
+    ``checkpoint_every``: how many times the usual interval lies between checkpoints. One of a heap writes the
+    whole of it: with as many keys as there are likes that is dear, and so is doing a little more again cheap.
+    """
     flink = settings.flink
     folder = str(flink.checkpoint_dir)
     if "://" not in folder:
@@ -59,7 +66,7 @@ def configuration(settings: StreamSettings, job: str, state: StateBackend = "has
     for key, value in {
         "python.execution-mode": "thread",
         "state.backend.type": state,
-        "execution.checkpointing.interval": f"{flink.checkpoint_ms} ms",
+        "execution.checkpointing.interval": f"{checkpoint_every * flink.checkpoint_ms} ms",
         "execution.checkpointing.mode": "EXACTLY_ONCE",
         "execution.checkpointing.timeout": "10 min",
         "execution.checkpointing.externalized-checkpoint-retention": "RETAIN_ON_CANCELLATION",
@@ -85,10 +92,14 @@ def configuration(settings: StreamSettings, job: str, state: StateBackend = "has
     return config
 
 
-def environment(settings: StreamSettings, job: str, state: StateBackend = "hashmap") -> JobEnvironment:
+def environment(
+    settings: StreamSettings, job: str, state: StateBackend = "hashmap", checkpoint_every: int = 1
+) -> JobEnvironment:
     """The environment a job is built in; start the JVMs with the Python environment's ``bin`` first on
     PATH, or its packages are not found by the interpreter inside them."""
-    made = StreamExecutionEnvironment.get_execution_environment(configuration(settings, job, state))
+    made = StreamExecutionEnvironment.get_execution_environment(
+        configuration(settings, job, state, checkpoint_every)
+    )
     env = JobEnvironment(made._j_stream_execution_environment)
     env.set_parallelism(settings.flink.parallelism)
     return env
@@ -192,6 +203,16 @@ def _batches(table: str, shard: str, milliseconds: int) -> str:
             SELECT {shard} AS shard, `topic`, record_value, `partition`, `offset`, window_start, window_end
             FROM TABLE(TUMBLE(DATA => TABLE {table}, TIMECOL => DESCRIPTOR(arrival), SIZE => {window})))
         GROUP BY shard, `topic`, window_start, window_end"""  # noqa: S608
+
+
+def keyed_records(tables: StreamTableEnvironment, rows: Table, record: TypeInformation) -> KeyedStream:
+    """The records of ``rows`` (an INT key and a ROW, of type ``record``), keyed without leaving the JVM.
+
+    ``DataStream.key_by`` would take every record, with all of its arrays, through Python to ask for its key.
+    """
+    pairs = tables.to_append_stream(rows, Types.ROW([Types.INT(), record]))
+    selector, key = get_gateway().jvm.KeyByKeySelector(), Types.ROW([Types.INT()]).get_java_type_info()
+    return KeyedStream(pairs._j_data_stream.keyBy(selector, key), record, pairs)
 
 
 def partition_count(settings: StreamSettings, topic: Topic) -> int:

@@ -20,6 +20,11 @@ JOB = "engagement"
 INPUTS = JOB_TOPICS[JOB]
 # The largest part of the delay between a like and its count; also how often a hot tweet is written.
 BATCH_MS = 500
+CHECKPOINT_EVERY = 3
+# Half a dozen shuffles each hand over what they have after that long: a small part of BATCH_MS.
+BUFFER_MS = 25
+# ``engagement_queries.Batch``
+RECORD = Types.ROW([Types.INT(), *[Types.OBJECT_ARRAY(Types.LONG())] * 3, Types.OBJECT_ARRAY(Types.DOUBLE())])
 
 
 def create_views(t_env: StreamTableEnvironment, partitions: int, shards: int) -> None:
@@ -46,10 +51,11 @@ def build(t_env: StreamTableEnvironment, address: StoreAddress, flink: FlinkSett
     """
     create_views(t_env, address.redis.partitions, flink.shards)
     rows = t_env.sql_query(engagement_queries.batches("marks", "arriving_pairs", BATCH_MS))
+    records = connectors.keyed_records(t_env, rows, RECORD)
+    # Operators of Flink SQL keep no row that they were handed: no need to copy each between any two of them.
+    records.get_execution_environment().get_config().enable_object_reuse()
     return (
-        t_env.to_data_stream(rows)
-        .key_by(lambda row: row[0], key_type=Types.INT())
-        .process(EngagementWriter(address), output_type=Types.STRING())
+        records.process(EngagementWriter(address), output_type=Types.STRING())
         .uid("engagement-tallies")
         .name("write counts")
     )
@@ -57,7 +63,8 @@ def build(t_env: StreamTableEnvironment, address: StoreAddress, flink: FlinkSett
 
 def main() -> None:
     settings = StreamSettings()
-    env = connectors.environment(settings, JOB)
+    env = connectors.environment(settings, JOB, checkpoint_every=CHECKPOINT_EVERY)
+    env.set_buffer_timeout(BUFFER_MS)
     connectors.require_topics(settings, INPUTS)
     t_env = StreamTableEnvironment.create(env)
     group = connectors.job_name(settings, JOB)

@@ -49,7 +49,7 @@ class Tallies:
 
 
 class EngagementWriter(KeyedProcessFunction):  # type: ignore[misc]
-    """Rows of ``engagement_queries.batches`` keyed by shard -> counts and feature rows; emits nothing.
+    """Records of ``engagement_queries.batches`` keyed by shard -> counts and feature rows; emits nothing.
 
     Values are absolute and versioned by the newest event time behind them, so writing again changes nothing.
     A failed write fails the task, which repeats the batch from the last checkpoint.
@@ -76,9 +76,9 @@ class EngagementWriter(KeyedProcessFunction):  # type: ignore[misc]
         self._store.close()
 
     def process_element(self, batch: Row, ctx: KeyedProcessFunction.Context) -> Iterator[Any]:
-        ids, codes = (np.array(batch[place], dtype=np.int64) for place in (2, 3))
+        ids, codes = (np.array(batch[place], dtype=np.int64) for place in (1, 2))
         with self._store.pipeline() as pipe:
-            if batch[1] == PAIRS:
+            if batch[0] == PAIRS:
                 self._write_pairs(pipe, np.stack([ids, codes], axis=1), batch)
             else:
                 self._write_marks(pipe, ids, decode_marks(codes))
@@ -86,8 +86,8 @@ class EngagementWriter(KeyedProcessFunction):  # type: ignore[misc]
 
     def _write_pairs(self, pipe: Any, pairs: Ints, batch: Batch) -> None:
         """Of a pair that a batch holds twice the later one is written last."""
-        moments = np.array(batch[4], dtype=np.int64)
-        values = affinities(np.array(batch[5], dtype=np.float64), moments)
+        moments = np.array(batch[3], dtype=np.int64)
+        values = affinities(np.array(batch[4], dtype=np.float64), moments)
         packed = encode_rows(USER_AUTHOR_RECENT, moments, values[:, None].astype(np.float32))
         put_rows(pipe, self._store.keys, USER_AUTHOR_RECENT, pairs, packed)
 

@@ -68,7 +68,7 @@ MARKS, PAIRS = range(2)
 
 
 class Batch(Protocol):
-    """A row of ``batches``: shard, content, and arrays.
+    """A record of ``batches``: content, and arrays.
 
     Of MARKS: ids and codes. Of PAIRS: readers (in place of ids), authors (of codes), moments and weights, as
     ``arriving_pairs`` gives them.
@@ -155,7 +155,7 @@ def changes(edge_rows: str, post_rows: str) -> str:
     return f"""
         SELECT op, kind, owner, actor, author, {nothing} AS parent, {nothing} AS quoted,
             CAST(SUBSTRING(word FROM 1 FOR {len(str(_EPOCH))}) AS BIGINT) - {_EPOCH} AS ts,
-            SUBSTRING(word FROM CHAR_LENGTH(word)) = '1' AS active
+            word LIKE '%1' AS active
         FROM {edge_rows}
         UNION ALL
         SELECT op, {POST} AS kind, owner, CAST(0 AS BIGINT) AS actor, author, parent, quoted, ts, active
@@ -237,16 +237,16 @@ def arriving_pairs(pair_rows: str, partitions: int, shards: int) -> str:
 
 
 def batches(marks_view: str, pairs_view: str, batch_ms: int) -> str:
-    """Rows of one shard and ``batch_ms``, as :class:`Batch` names their columns."""
+    """Rows of a shard and what came for it within ``batch_ms``, a :class:`Batch`."""
     window = f"SIZE => INTERVAL '{batch_ms / 1000:.3f}' SECOND"
     return f"""
-        SELECT shard, {MARKS} AS content, ARRAY_AGG(id) AS ids, ARRAY_AGG(code) AS codes,
-            ARRAY[CAST(0 AS BIGINT)] AS moments, ARRAY[0E0] AS weights
+        SELECT shard, ROW({MARKS}, ARRAY_AGG(id), ARRAY_AGG(code), ARRAY[CAST(0 AS BIGINT)], ARRAY[0E0])
+            AS record
         FROM TABLE(TUMBLE(DATA => TABLE {marks_view}, TIMECOL => DESCRIPTOR(arrival), {window}))
         GROUP BY shard, window_start, window_end
         UNION ALL
-        SELECT shard, {PAIRS} AS content, ARRAY_AGG(actor) AS ids, ARRAY_AGG(author) AS codes,
-            ARRAY_AGG(ts) AS moments, ARRAY_AGG(weight) AS weights
+        SELECT shard, ROW({PAIRS}, ARRAY_AGG(actor), ARRAY_AGG(author), ARRAY_AGG(ts), ARRAY_AGG(weight))
+            AS record
         FROM TABLE(TUMBLE(DATA => TABLE {pairs_view}, TIMECOL => DESCRIPTOR(arrival), {window}))
         GROUP BY shard, window_start, window_end"""  # noqa: S608
 

@@ -19,26 +19,23 @@ USED |= {"text"}
 
 
 def acts() -> str:
-    """Likes and retweets in the windows that they lie in."""
+    """The first like or retweet of each tweet by an account."""
     return f"""
-        SELECT user_id AS actor, tweet_id, ts, opens FROM (
+        SELECT user_id AS actor, tweet_id, MIN(ts) AS ts FROM (
             SELECT user_id, tweet_id, ts FROM `{ENGAGEMENTS.name}` WHERE {is_event(LikeChanged)} AND active
             UNION ALL
             SELECT user_id, tweet_id, ts FROM `{TWEETS.name}` WHERE {is_event(RetweetChanged)} AND active
-        ) {_in_windows()}"""  # noqa: S608
+        ) GROUP BY user_id, tweet_id"""  # noqa: S608
 
 
-def engagers(acts_view: str) -> str:
-    """Who engaged with a tweet in a window, and whether as a young account."""
+def young(acts_view: str) -> str:
+    """The acts of accounts that were young then."""
     return f"""
-        SELECT e.tweet_id, e.opens, e.actor, b.born IS NOT NULL AND e.ts - b.born < {YOUNG_MS} AS young
-        FROM (
-            SELECT tweet_id, opens, actor, MIN(ts) AS ts FROM {acts_view} GROUP BY tweet_id, opens, actor
-        ) AS e
-        LEFT JOIN (
+        SELECT a.actor, a.tweet_id, a.ts
+        FROM {acts_view} AS a JOIN (
             SELECT user_id, MIN(created_at) AS born FROM `{USERS.name}` WHERE {is_event(AccountRegistered)}
             GROUP BY user_id
-        ) AS b ON e.actor = b.user_id"""  # noqa: S608
+        ) AS b ON a.actor = b.user_id AND a.ts - b.born < {YOUNG_MS}"""  # noqa: S608
 
 
 def copies(limits: Limits) -> str:
@@ -50,13 +47,12 @@ def copies(limits: Limits) -> str:
         ) {_in_windows()} WHERE CHAR_LENGTH(words) >= {limits.text_length}"""  # noqa: S608
 
 
-def signals(acts_view: str, engagers_view: str, copies_view: str, limits: Limits) -> str:
+def signals(acts_view: str, young_view: str, copies_view: str, limits: Limits) -> str:
     """Columns rule STRING, account BIGINT, tweet BIGINT (0 for none), as a changelog."""
     none = "CAST(0 AS BIGINT)"
-    young = "COUNT(*) FILTER (WHERE young)"
     return f"""
         SELECT CAST('engagement_rate' AS STRING) AS rule, actor AS account, {none} AS tweet
-        FROM {acts_view} GROUP BY actor, opens HAVING COUNT(DISTINCT tweet_id) >= {limits.rate}
+        FROM {acts_view} {_in_windows()} GROUP BY actor, opens HAVING COUNT(*) >= {limits.rate}
         UNION ALL
         SELECT CAST('follow_churn' AS STRING) AS rule, follower_id AS account, {none} AS tweet
         FROM (
@@ -72,11 +68,15 @@ def signals(acts_view: str, engagers_view: str, copies_view: str, limits: Limits
         ) AS f ON c.words = f.words AND c.opens = f.opens
         UNION ALL
         SELECT CAST('fake_engagement' AS STRING) AS rule, e.actor AS account, e.tweet_id AS tweet
-        FROM {engagers_view} AS e JOIN (
-            SELECT tweet_id, opens FROM {engagers_view} GROUP BY tweet_id, opens
-            HAVING {young} >= {limits.engagers} AND {young} >= {limits.young_share} * COUNT(*)
-        ) AS f ON e.tweet_id = f.tweet_id AND e.opens = f.opens
-        WHERE e.young"""  # noqa: S608
+        FROM (SELECT tweet_id, opens, actor FROM {young_view} {_in_windows()}) AS e JOIN (
+            SELECT tweet_id, opens FROM (
+                SELECT tweet_id, ts, 1 AS young FROM {young_view}
+                UNION ALL
+                SELECT tweet_id, ts, 0 AS young FROM {acts_view}
+            ) {_in_windows()} GROUP BY tweet_id, opens
+            HAVING SUM(young) >= {limits.engagers}
+                AND SUM(young) >= {limits.young_share} * (COUNT(*) - SUM(young))
+        ) AS f ON e.tweet_id = f.tweet_id AND e.opens = f.opens"""  # noqa: S608
 
 
 def _in_windows() -> str:

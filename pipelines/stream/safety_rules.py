@@ -40,10 +40,10 @@ class Limits:
     """From how much on it is too much, each within one window.
 
     Attributes:
-        rate: distinct tweets that an account liked or retweeted.
+        rate: distinct tweets that an account liked or retweeted for the first time.
         copies: distinct tweets of one text, of at least ``text_length`` letters.
-        engagers: distinct young accounts (registered less than a day ago) that engaged with a tweet, and at
-            least ``young_share`` of all who did.
+        engagers: young accounts (registered less than a day ago) that engaged with a tweet for the first
+            time, and at least ``young_share`` of all who did.
         unfollows: accounts that were left.
         repeats: tweets of an account with a signal, from which the account is quarantined itself.
     """
@@ -87,6 +87,7 @@ def fingerprint(text: str) -> str:
 def signals_of(events: Iterable[AnyEvent], limits: Limits) -> set[Signal]:
     """Every signal that a log holds, whatever its order and however often it says the same."""
     born: dict[int, int] = {}
+    acts: dict[tuple[int, int], int] = {}
     engaged: dict[tuple[int, int], set[int]] = defaultdict(set)
     engagers: dict[tuple[int, int], dict[int, int]] = defaultdict(dict)
     copies: dict[tuple[str, int], set[tuple[int, int]]] = defaultdict(set)
@@ -96,10 +97,8 @@ def signals_of(events: Iterable[AnyEvent], limits: Limits) -> set[Signal]:
             case AccountRegistered():
                 born[event.user_id] = min(event.created_at, born.get(event.user_id, event.created_at))
             case LikeChanged(active=True) | RetweetChanged(active=True):
-                for window in windows_of(event.ts):
-                    engaged[event.user_id, window].add(event.tweet_id)
-                    first = engagers[event.tweet_id, window]
-                    first[event.user_id] = min(event.ts, first.get(event.user_id, event.ts))
+                act = (event.user_id, event.tweet_id)
+                acts[act] = min(event.ts, acts.get(act, event.ts))
             case TweetCreated() if event.text is not None:
                 text = fingerprint(event.text)
                 if len(text) >= limits.text_length:
@@ -108,6 +107,10 @@ def signals_of(events: Iterable[AnyEvent], limits: Limits) -> set[Signal]:
             case FollowChanged(active=False):
                 for window in windows_of(event.ts):
                     left[event.follower_id, window].add(event.followee_id)
+    for (user, tweet), ts in acts.items():
+        for window in windows_of(ts):
+            engaged[user, window].add(tweet)
+            engagers[tweet, window][user] = ts
     found = {Signal("engagement_rate", user, 0) for (user, _), t in engaged.items() if len(t) >= limits.rate}
     found |= {Signal("follow_churn", user, 0) for (user, _), f in left.items() if len(f) >= limits.unfollows}
     for written in copies.values():

@@ -48,17 +48,24 @@ def without_repeats(candidates: Sequence[Candidate]) -> list[Candidate]:
     the first stays, a pair in place of its words.
     """
     kept: list[Candidate] = []
+    with_word: dict[str, list[int]] = {}
     for candidate in candidates:
         words = _words(candidate)
-        for index, other in enumerate(kept):
-            shared = words & _words(other)
+        place = len(kept)
+        for index in sorted({index for word in words for index in with_word.get(word, ())}):
+            other = kept[index]
             least, most = sorted((candidate.authors, other.authors))
-            if shared and least >= SAME_PHRASE * most:
-                if len(words) > len(_words(other)):
-                    kept[index] = candidate
+            if least >= SAME_PHRASE * most:
+                place = index
                 break
-        else:
+        if place == len(kept):
             kept.append(candidate)
+        elif len(words) > len(_words(kept[place])):
+            kept[place] = candidate
+        else:
+            continue
+        for word in words:
+            with_word.setdefault(word, []).append(place)
     return kept
 
 

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from ingestion.events import MalformedEventError, MarkChanged, decode
 from pipelines.trends import posts as posts_of
-from pipelines.trends.hashing import TERM_BITS, Ints, UInts, mixed
+from pipelines.trends.hashing import KIND_BITS, TERM_BITS, Ints, UInts, mixed
 from pipelines.trends.places import places_of
 from pipelines.trends.posts import Post, Posts
 from pipelines.trends.terms import TermReader
@@ -18,7 +18,8 @@ from pipelines.trends.terms import TermReader
 TOTAL = np.uint64(0)
 """The term that every tweet contains: how much is written in a place."""
 NAME_AGAIN_MS = 3_600_000
-MAX_NAMED = 1 << 20
+NAMED_SLOTS = 1 << 20
+"""Of two forms with one slot the later is remembered: the other one's name is sent again."""
 
 
 class AccountMark(msgspec.Struct, array_like=True, frozen=True):
@@ -73,7 +74,7 @@ def marks_of(values: Sequence[bytes | None]) -> Occurrences:
 
 
 class Reader:
-    """Reads batches. Remembers which terms it has named, to name each once in ``NAME_AGAIN_MS``.
+    """Reads batches. Remembers which terms it has named, to name most once in ``NAME_AGAIN_MS``.
 
     Args:
         pane_ms: length of a pane.
@@ -89,7 +90,7 @@ class Reader:
         self._terms = terms
         self._pane_ms = pane_ms
         self._languages = languages
-        self._named = np.zeros(0, np.uint64)
+        self._named = np.zeros(NAMED_SLOTS, np.uint64)
         self._named_until = 0
 
     def read(self, partition: int, values: Sequence[bytes | None]) -> Occurrences:
@@ -170,14 +171,11 @@ class Reader:
 
     def _new_forms(self, forms: UInts, newest: int) -> Ints:
         """Indices of the forms (terms with their kind) that have no name yet."""
-        if newest >= self._named_until or len(self._named) > MAX_NAMED:
-            self._named, self._named_until = np.zeros(0, np.uint64), newest + NAME_AGAIN_MS
-        fresh = forms != TOTAL
-        if len(self._named):
-            place = np.minimum(np.searchsorted(self._named, forms), len(self._named) - 1)
-            fresh &= self._named[place] != forms
-        new = np.flatnonzero(fresh)
-        self._named = np.insert(self._named, np.searchsorted(self._named, forms[new]), forms[new])
+        if newest >= self._named_until:
+            self._named[:], self._named_until = TOTAL, newest + NAME_AGAIN_MS
+        slots = ((forms >> np.uint64(12)) ^ (forms & KIND_BITS)) & np.uint64(NAMED_SLOTS - 1)
+        new = np.flatnonzero((self._named[slots] != forms) & (forms != TOTAL))
+        self._named[slots[new]] = forms[new]
         return new
 
 

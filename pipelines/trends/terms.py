@@ -188,11 +188,14 @@ def _skipped(points: CodePoints, kinds: npt.NDArray[np.uint8]) -> Bools:
         for offset, letter in enumerate(head[1:], 1):
             place = place[points[place + offset] == ord(letter)]
         begins[place] = True
-    at = np.arange(len(points))
-    white = (kinds == SPACE) | (kinds == END)
-    last_begin = np.maximum.accumulate(np.where(begins, at, -1))
-    last_white = np.maximum.accumulate(np.where(white, at, -1))
-    skipped: Bools = last_begin > last_white
+    begin = np.flatnonzero(begins)
+    white = np.flatnonzero((kinds == SPACE) | (kinds == END))
+    token = np.searchsorted(white, begin)
+    first = np.diff(token, prepend=-1) > 0
+    turns = np.zeros(len(points), np.int8)
+    turns[begin[first]] = 1
+    turns[white[token[first]]] = -1
+    skipped: Bools = np.cumsum(turns, dtype=np.int8).view(np.bool_)
     return skipped
 
 

@@ -27,6 +27,7 @@ from confluent_kafka.admin import AdminClient
 from fastapi import FastAPI
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from features.settings import FeatureSettings
 from ingestion.api import app as write_api
 from ingestion.api import problems
 from ingestion.api.service import WriteService, build_service
@@ -93,6 +94,19 @@ def flink_environment() -> Callable[[], Any]:
         return env
 
     return make
+
+
+@pytest.fixture(scope="session")
+def spark() -> Any:
+    """The process's Spark session, small."""
+    from features.spark_session import spark_session
+    from stack.java import JavaNotFoundError, find_java
+
+    try:
+        os.environ["JAVA_HOME"] = str(find_java(os.environ))
+    except JavaNotFoundError as error:
+        pytest.skip(str(error))
+    return spark_session(FeatureSettings(spark_memory="1g", shuffle_partitions=2))
 
 
 @dataclass

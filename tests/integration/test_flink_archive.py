@@ -10,6 +10,7 @@ import msgspec
 import pyarrow.parquet as pq
 import pytest
 
+from ingestion.dead_letters import DeadLetter
 from ingestion.events import (
     BlockChanged,
     ClockAdvanced,
@@ -144,6 +145,28 @@ def test_the_clock_and_what_did_not_happen_have_no_files(lake: Path) -> None:
             MutedWordsChanged,
         )
     }
+
+
+def test_records_of_topics_that_no_other_job_decodes_become_dead_letters(
+    flink_environment: Callable[[], Any],
+) -> None:
+    from pyflink.common import Row
+
+    from pipelines.stream import archive
+    from pipelines.stream.connectors import BATCH
+
+    env = flink_environment()
+    values = [encode(SHOWN), *MALFORMED, encode(CLOCK)]
+    batches = [
+        Row(0, "test.impressions", values, [2] * len(values), [*range(len(values))]),
+        Row(0, "test.reports", [encode(CLOCK)], [0], [7]),
+    ]
+    with archive.letters(env.from_collection(batches, type_info=BATCH)).execute_and_collect() as letters:
+        found = [msgspec.json.decode(letter, type=DeadLetter) for letter in letters]
+    assert [letter.value for letter in found] == [*MALFORMED]
+    assert {(letter.topic, letter.partition) for letter in found} == {("test.impressions", 2)}
+    assert [letter.offset for letter in found] == [*range(1, 1 + len(MALFORMED))]
+    assert any("version" in letter.reason or "`$.v`" in letter.reason for letter in found)
 
 
 def test_every_archived_type_has_the_columns_of_its_fields() -> None:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import math
-import os
 import random
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,15 +12,13 @@ from typing import Any
 import msgspec
 import numpy as np
 import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
+from lake_files import write_lake
 
 from features.aggregates import TWEET, EngagementFold, smoothed_rate
 from features.context import context_features
 from features.names import CONTEXT_FEATURES, FEATURE_SERVICE, MODEL_INPUT, TWEET_ENGAGEMENT, VIEWS
 from features.rows import at_age
-from features.settings import FeatureSettings
 from features.tallies import values_of
 from ingestion.events import (
     Event,
@@ -33,46 +29,12 @@ from ingestion.events import (
     TweetCreated,
     TweetDeleted,
 )
-from ingestion.lake import columns, event_folder
 
 pytestmark = pytest.mark.spark
 
 START = 1_700_000_000_000 - 1_700_000_000_000 % 3_600_000
 HOUR = 3_600_000
 UNTIL = START + 8 * HOUR + 17 * 60_000
-ARROW = {"string": pa.string(), "long": pa.int64(), "double": pa.float64(), "boolean": pa.bool_()}
-
-
-@pytest.fixture(scope="module")
-def spark() -> Any:
-    from features.spark_session import spark_session
-    from stack.java import JavaNotFoundError, find_java
-
-    try:
-        os.environ["JAVA_HOME"] = str(find_java(os.environ))
-    except JavaNotFoundError as error:
-        pytest.skip(str(error))
-    return spark_session(FeatureSettings(spark_memory="1g", shuffle_partitions=2))
-
-
-def write_lake(lake: Path, events: Iterable[Event], namespace: str = "") -> Path:
-    """The events as the archive job leaves them."""
-    parts: dict[tuple[type[Event], str], list[Event]] = defaultdict(list)
-    for event in events:
-        day = datetime.fromtimestamp(event.ts / 1000, tz=UTC).strftime("%Y-%m-%d")
-        parts[type(event), day].append(event)
-    for (event_type, day), part in parts.items():
-        schema = pa.schema(
-            [
-                (column.name, pa.list_(ARROW[column.kind]) if column.array else ARROW[column.kind])
-                for column in columns(event_type)
-            ]
-        )
-        folder = event_folder(lake, namespace, event_type) / f"day={day}"
-        folder.mkdir(parents=True)
-        rows = [msgspec.structs.asdict(event) for event in part]
-        pq.write_table(pa.Table.from_pylist(rows, schema=schema), folder / "part-0.parquet")
-    return lake
 
 
 def built(spark: Any, folder: Path, events: Iterable[Event]) -> dict[str, pd.DataFrame]:

@@ -1,0 +1,37 @@
+"""The lake as the archive job leaves it, without that job."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ingestion.events import Event
+from ingestion.lake import columns, event_folder
+
+ARROW = {"string": pa.string(), "long": pa.int64(), "double": pa.float64(), "boolean": pa.bool_()}
+
+
+def write_lake(lake: Path, events: Iterable[Event], namespace: str = "") -> Path:
+    """The events as the archive job leaves them."""
+    parts: dict[tuple[type[Event], str], list[Event]] = defaultdict(list)
+    for event in events:
+        day = datetime.fromtimestamp(event.ts / 1000, tz=UTC).strftime("%Y-%m-%d")
+        parts[type(event), day].append(event)
+    for (event_type, day), part in parts.items():
+        schema = pa.schema(
+            [
+                (column.name, pa.list_(ARROW[column.kind]) if column.array else ARROW[column.kind])
+                for column in columns(event_type)
+            ]
+        )
+        folder = event_folder(lake, namespace, event_type) / f"day={day}"
+        folder.mkdir(parents=True)
+        rows = [msgspec.structs.asdict(event) for event in part]
+        pq.write_table(pa.Table.from_pylist(rows, schema=schema), folder / "part-0.parquet")
+    return lake
