@@ -41,7 +41,7 @@ def rebuild(
     from timelines.warming import readers_of, warm
 
     settings = StreamSettings()
-    keys = Keyspace(settings.namespace, settings.redis.partitions)
+    keys = Keyspace.of(settings)
     chosen = None if readers is None else _listed(readers)
     place = Path(settings.home) / "rebuild" / f"{settings.namespace or 'live'}.json"
     if from_start:
