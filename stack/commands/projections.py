@@ -24,14 +24,18 @@ def rebuild_beside(
     Raises:
         UserError: a name or the moment is none, or a step failed.
     """
+    from confluent_kafka import KafkaException
+    from redis.exceptions import RedisError
     from rich.console import Console
 
     from pipelines.settings import StreamSettings
     from stack.addresses import Choices
     from stack.context import job_control, running_plan
+    from stack.errors import UserError
     from stack.moments import moment_ms
     from stack.projections.replay import ProjectionReplay, Wish
     from stack.settings import StackSettings
+    from stack.verify.feeds import FeedReadError
 
     jobs = chosen(names)
     from_ms = None if moment == BEGINNING else moment_ms(moment, int(time.time() * 1000))
@@ -41,7 +45,12 @@ def rebuild_beside(
         stack.namespace, stack.security.dev_login, stack.timelines.push_below, stack.timelines.pull_above
     )
     replay = ProjectionReplay(running_plan(stack), choices, StreamSettings(), Console(stderr=True))
-    outcome = replay.run(Wish(jobs, from_ms, viewers, unlink_per_second))
+    try:
+        outcome = replay.run(Wish(jobs, from_ms, viewers, unlink_per_second))
+    except (OSError, RedisError, KafkaException, FeedReadError) as error:
+        raise UserError(
+            f"The replay stopped ({error}): run it again, it begins with what is served."
+        ) from error
     if as_json:
         typer.echo(json.dumps(asdict(outcome)))
     else:
