@@ -34,7 +34,7 @@ from features.rows import (
 from features.stored_views import PackedView, StoredView, WriteRow, stored_view
 from timelines.client import mget, open_async_client, open_client
 from timelines.keys import Keyspace
-from timelines.settings import RedisSettings
+from timelines.settings import Projections, RedisSettings
 
 _CHUNK = 1000
 _PACKED_CHUNK = 20_000
@@ -50,6 +50,7 @@ class TidelineOnlineStoreConfig(FeastConfigBaseModel):  # type: ignore[misc]
     partitions: int = 16
     cluster: bool = False
     namespace: str = ""
+    projections: Projections = Projections()
     now_ms: int | None = None
 
 
@@ -188,7 +189,8 @@ def _address(config: RepoConfig) -> RedisSettings:
 
 
 def _keyspace(config: RepoConfig) -> Keyspace:
-    return Keyspace(config.online_store.namespace, config.online_store.partitions)
+    store = config.online_store
+    return Keyspace(store.namespace, store.partitions, store.projections)
 
 
 def _queue_reads(

@@ -57,7 +57,7 @@ def row_key(keys: Keyspace, view: View, ids: Sequence[int]) -> str:
 
 def row_pattern(keys: Keyspace, view_name: str) -> str:
     """What SCAN matches to find every row of a view in this namespace."""
-    return keys.key(f"feature:{view_name}", 0).partition("{")[0] + "*"
+    return keys.pattern(f"feature:{view_name}")
 
 
 def encode_row(view: View, ts_ms: int, values: Sequence[float]) -> bytes:

@@ -8,7 +8,7 @@ from typing import Protocol
 from pydantic import BaseModel, ConfigDict, Field
 
 from ingestion.settings import TidelineSettings
-from timelines.settings import RedisSettings
+from timelines.settings import Projections, RedisSettings
 
 
 class FeatureSettings(BaseModel):
@@ -40,6 +40,8 @@ class HasFeatureStore(Protocol):
 
     @property
     def namespace(self) -> str: ...
+    @property
+    def projections(self) -> Projections: ...
     @property
     def redis(self) -> RedisSettings: ...
     @property

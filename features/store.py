@@ -58,6 +58,7 @@ def open_store(settings: HasFeatureStore, now_ms: int | None = None) -> FeatureS
             "partitions": settings.redis.partitions,
             "cluster": settings.redis.cluster,
             "namespace": settings.namespace,
+            "projections": settings.projections.model_dump(),
             "now_ms": now_ms,
         },
         batch_engine={"type": "features.materialization.TidelineComputeEngine"},

@@ -70,9 +70,42 @@ def end_offsets(
     Raises:
         LogUnavailableError: the broker does not answer or a topic does not exist.
     """
+    return _reach(settings, namespace, topics, OffsetSpec.latest())
+
+
+def start_offsets(
+    settings: KafkaSettings, namespace: str = "", topics: Sequence[Topic] = TOPICS
+) -> dict[tuple[str, int], int]:
+    """The offset of the first record that is left of each (topic name on the broker, partition).
+
+    Raises:
+        LogUnavailableError: the broker does not answer or a topic does not exist.
+    """
+    return _reach(settings, namespace, topics, OffsetSpec.earliest())
+
+
+def delete_topics(settings: KafkaSettings, namespace: str, topics: Sequence[Topic]) -> None:
+    """Delete those of these topics that exist.
+
+    Raises:
+        LogUnavailableError: the broker does not answer or refuses.
+    """
     admin = _admin(settings)
     try:
-        return _ends(admin, _partitions(admin, [topic.full_name(namespace) for topic in topics]))
+        known = admin.list_topics(timeout=REQUEST_S).topics
+        names = [name for topic in topics if (name := topic.full_name(namespace)) in known]
+        for future in admin.delete_topics(names).values() if names else ():
+            future.result(timeout=REQUEST_S * 2)
+    except KafkaException as error:
+        raise LogUnavailableError(f"Kafka did not delete topics: {error.args[0].str()}.") from error
+
+
+def _reach(
+    settings: KafkaSettings, namespace: str, topics: Sequence[Topic], spec: OffsetSpec
+) -> dict[tuple[str, int], int]:
+    admin = _admin(settings)
+    try:
+        return _offsets(admin, _partitions(admin, [topic.full_name(namespace) for topic in topics]), spec)
     except KafkaException as error:
         raise LogUnavailableError(f"Kafka does not answer: {error.args[0].str()}.") from error
 
@@ -89,7 +122,7 @@ def place_group(settings: KafkaSettings, group: str, topics: Sequence[str], from
     try:
         parts = _partitions(admin, topics)
         answers = admin.list_offsets(dict.fromkeys(parts, spec), request_timeout=REQUEST_S)
-        ends = _ends(admin, parts)
+        ends = _offsets(admin, parts, OffsetSpec.latest())
         found = {(part.topic, part.partition): answer.result().offset for part, answer in answers.items()}
         # A partition without a record of that moment or later is read from its end.
         places = [
@@ -110,16 +143,16 @@ def _partitions(admin: AdminClient, names: Sequence[str]) -> list[TopicPartition
     return [TopicPartition(name, partition) for name in names for partition in found[name].partitions]
 
 
-def _ends(admin: AdminClient, partitions: Sequence[TopicPartition]) -> dict[tuple[str, int], int]:
-    """The next offset of each partition, asked of the partitions' leaders.
+def _offsets(
+    admin: AdminClient, partitions: Sequence[TopicPartition], spec: OffsetSpec
+) -> dict[tuple[str, int], int]:
+    """An offset of each partition, asked of the partitions' leaders.
 
     A broker names the leaders of a new topic before they lead; what they answer until then is asked again.
     """
     deadline = time.monotonic() + REQUEST_S
     while True:
-        answers = admin.list_offsets(
-            {partition: OffsetSpec.latest() for partition in partitions}, request_timeout=REQUEST_S
-        )
+        answers = admin.list_offsets(dict.fromkeys(partitions, spec), request_timeout=REQUEST_S)
         try:
             return {
                 (asked.topic, asked.partition): answer.result().offset for asked, answer in answers.items()

@@ -45,7 +45,7 @@ class ReplayFigures:
     clock_records: int
 
 
-class _Failures:
+class Failures:
     """Keeps the first failed delivery."""
 
     def __init__(self) -> None:
@@ -93,7 +93,7 @@ def replay(
         shift = shift_to_end(recordings, now_ms + takes_ms)
     first_ts, last_ts = span(recordings, shift)
     counts: Counter[str] = Counter()
-    failures = _Failures()
+    failures = Failures()
     started = clock()
     pace = Pace(options.speed, first_ts, started, clock, sleep)
     events = 0

@@ -18,6 +18,8 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from timelines.settings import Projections
+
 CONFIG_FILE = Path("tideline.toml")
 ADDRESSES_FILE = "addresses.toml"
 
@@ -58,6 +60,7 @@ class TidelineSettings(BaseSettings):
 
     home: Path = Path(".tideline")
     namespace: str = ""
+    projections: Projections = Field(default_factory=Projections)
     kafka: KafkaSettings = Field(default_factory=KafkaSettings)
     lake: LakeSettings = Field(default_factory=LakeSettings)
     security: SecuritySettings = Field(default_factory=SecuritySettings)

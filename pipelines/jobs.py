@@ -1,6 +1,8 @@
-"""The stream jobs and the topics each of them reads."""
+"""The stream jobs: what each is called, and the topics it reads."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 from ingestion.topics import (
     ENGAGEMENTS,
@@ -39,3 +41,30 @@ ON_REQUEST = ("safety",)
 
 USUAL_JOBS = tuple(job for job in JOB_TOPICS if job not in ON_REQUEST)
 """What starts without being named."""
+
+FILLED_FROM_LAKE = ("timelines", "content", "engagement")
+"""Jobs to which the order of events is nothing, so that a replay may give them old ones beside the log."""
+
+
+def owner(namespace: str, projection: str = "") -> str:
+    """Whose a job is: the first part of its name, and the folder of its checkpoints."""
+    return projection or namespace or "main"
+
+
+def job_title(job: str, namespace: str, projection: str = "") -> str:
+    """The name under which the cluster lists a job; also its consumer group."""
+    return f"{owner(namespace, projection)}-{job}"
+
+
+def topic_names(
+    job: str, namespace: str, projection: str = "", topics: Sequence[Topic] | None = None
+) -> list[str]:
+    """The names on the broker of what a job reads, or of these of its topics.
+
+    What the log has deleted stands for a named projection on topics of its own.
+    """
+    read = JOB_TOPICS[job] if topics is None else topics
+    names = [topic.full_name(namespace) for topic in read]
+    if projection and job in FILLED_FROM_LAKE:
+        names += [topic.full_name(projection) for topic in read if not topic.compacted]
+    return names

@@ -86,7 +86,7 @@ def build_feed(
 ) -> Feed:
     """The feed over an asyncio redis-py client that does not decode, or its in-memory twin."""
     section = settings.serving
-    keys = Keyspace(settings.namespace, settings.redis.partitions)
+    keys = Keyspace.of(settings)
     return Feed(
         Stores(redis, keys, HomeReader(redis, keys, settings.timelines), archive),
         models,

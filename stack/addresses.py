@@ -10,7 +10,7 @@ from stack.layout import Layout
 from stack.plan import Plan
 from stack.ports import LOOPBACK
 from stack.servers import postgres
-from timelines.settings import TimelineSettings
+from timelines.settings import UNNAMED, Projections, TimelineSettings
 
 
 @dataclass(frozen=True)
@@ -21,6 +21,7 @@ class Choices:
     dev_login: bool = False
     push_below: int = TimelineSettings().push_below
     pull_above: int = TimelineSettings().pull_above
+    projections: Projections = UNNAMED
 
 
 def sections(plan: Plan, choices: Choices) -> dict[str, dict[str, str | bool | int]]:
@@ -42,6 +43,7 @@ def sections(plan: Plan, choices: Choices) -> dict[str, dict[str, str | bool | i
         "api": {"url": plan.address("api")},
         "serving": {"cursor_key": str(home / "keys" / "cursor.key")},
         "timelines": {"push_below": choices.push_below, "pull_above": choices.pull_above},
+        "projections": choices.projections.model_dump(),
         "lake": {"path": str(home / "lake")},
         "features": {
             "offline": str(home / "offline"),

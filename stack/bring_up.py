@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from stack import lifecycle
 from stack.addresses import Choices
@@ -10,6 +11,7 @@ from stack.errors import UserError
 from stack.jobs import JobControl
 from stack.plan import Plan
 from stack.ports import LOOPBACK
+from stack.projections.ledger import Ledger
 from stack.settings import StackSettings
 from stack.state import StackState
 
@@ -38,6 +40,7 @@ def bring_up(
         settings.timelines.push_below if push_below is None else push_below,
         settings.timelines.pull_above if pull_above is None else pull_above,
     )
+    choices = replace(choices, projections=Ledger(layout).of(choices.namespace).projections)
     report = _progress(echo)
     started = lifecycle.running(layout) is None
     if started:

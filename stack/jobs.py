@@ -22,6 +22,7 @@ from stack.locks import exclusive
 from stack.plan import Plan
 from stack.readiness import get_json
 from stack.wanted import WantedJob, WantedJobs
+from timelines.settings import UNNAMED, Projections
 
 ENDED = ("FINISHED", "FAILED", "CANCELED")
 POLL_SECONDS = 0.2
@@ -35,12 +36,15 @@ class RunningJob:
     started_ms: int
 
 
-def stream_jobs(namespace: str, names: Sequence[str]) -> list[WantedJob]:
+def stream_jobs(namespace: str, names: Sequence[str], projections: Projections = UNNAMED) -> list[WantedJob]:
     """The project's own jobs of these names, or all; ``UserError`` for another name."""
     for name in names:
         if name not in JOB_TOPICS:
             raise UserError(f"There is no job {name!r}; the jobs are {', '.join(JOB_TOPICS)}.")
-    return [WantedJob(namespace, name, submit.__file__) for name in names or JOB_TOPICS]
+    return [
+        WantedJob(namespace, name, submit.__file__, projection=projections.of(name))
+        for name in names or JOB_TOPICS
+    ]
 
 
 class JobControl:
@@ -123,9 +127,10 @@ class JobControl:
         from_ms: int | None = None,
         patience: float = 60.0,
     ) -> list[str]:
-        """Start jobs without state from the beginning of the log, or from that moment (ms UTC).
+        """Start jobs without state, from the beginning of the log, or from that moment (ms UTC).
 
-        Those that run are cancelled first.
+        Those that run are cancelled first. Compacted topics are read from their beginning in any case: what
+        they hold is the present, whenever it was written.
 
         What they write is written again over what is there: every write may be repeated. Only the archive's
         rows come twice, which its readers drop by event id.
@@ -136,9 +141,19 @@ class JobControl:
             fresh = [msgspec.structs.replace(job, savepoint="", restored_ns=now) for job in jobs]
             self._wanted.remember(fresh)
             for job in jobs:
-                topics = [topic.full_name(job.namespace) for topic in JOB_TOPICS[job.name]]
-                place_group(kafka, job.title, topics, from_ms)
+                place_group(kafka, job.title, job.topics, None)
+                if from_ms is not None:
+                    events = [topic for topic in JOB_TOPICS[job.name] if not topic.compacted]
+                    names = [topic.full_name(job.namespace) for topic in events]
+                    place_group(kafka, job.title, names, from_ms)
             return self._submit(fresh, self.active())
+
+    def forget(self, titles: Sequence[str], patience: float = 60.0) -> None:
+        """Cancel these jobs for good: their checkpoints go with them."""
+        with self._lock():
+            self._wanted.change(titles, lambda job: msgspec.structs.replace(job, cancelled=True))
+            self._cancel(titles, patience)
+            self._wanted.forget(titles)
 
     def upgrade(self, jobs: Sequence[WantedJob], folder: Path, patience: float = 300.0) -> list[Path]:
         """Stop jobs with a savepoint, give the TaskManager the code as it is now, start them from there.
@@ -208,4 +223,4 @@ class JobControl:
 
 def _below(folder: Path, job: WantedJob) -> Path:
     """A folder of its own for each savepoint."""
-    return folder.absolute() / (job.namespace or "main") / job.name / time.strftime("%Y%m%dT%H%M%S")
+    return folder.absolute() / job.folder / time.strftime("%Y%m%dT%H%M%S")

@@ -38,6 +38,11 @@ class Layout:
         return self.home / "flink" / "jobs.json"
 
     @property
+    def projections(self) -> Path:
+        """Which projections are served, and which are to be taken away."""
+        return self.home / "projections.json"
+
+    @property
     def logs(self) -> Path:
         return self.home / "logs"
 

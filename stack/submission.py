@@ -26,7 +26,7 @@ def _run(plan: Plan, jobs: Sequence[WantedJob], starts: Mapping[WantedJob, Path 
     command = ["bash", str(distribution() / "bin" / "flink"), "run", "--detached"]
     command += ["--jobmanager", plan.address("flink").removeprefix("http://")]
     command += ["--pyClientExecutable", sys.executable, "--python", jobs[0].file]
-    command += [f"{job.name}={start.as_uri()}" if (start := starts[job]) else job.name for job in jobs]
+    command += [job.argument(starts[job]) for job in jobs]
     env = {"TIDELINE_HOME": str(plan.layout.home), "TIDELINE_NAMESPACE": jobs[0].namespace}
     outcome = subprocess.run(  # noqa: S603
         command,

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 
+from pipelines.jobs import job_title, owner, topic_names
 from stack import savepoints
 from stack.layout import Layout
 
 
 class WantedJob(msgspec.Struct, frozen=True):
-    """A job that should run: ``file`` submits it when called with ``name`` or ``name=<where to start>``.
+    """A job that should run: ``file`` submits it when called with ``name[@<projection>][=<where to start>]``.
 
-    ``name`` is also its checkpoint folder's. ``savepoint`` is a savepoint, or the folder that one was asked
-    for in; checkpoints written until ``restored_ns`` do not count, because a person chose the savepoint
-    instead, or to start without state. ``cancelled`` jobs do not run; what is known of them counts when they
-    are submitted again.
+    ``projection`` is the name of what it writes, where that is not the namespace's. ``savepoint`` is a
+    savepoint, or the folder that one was asked for in; checkpoints written until ``restored_ns`` do not
+    count, because a person chose the savepoint instead, or to start without state. ``cancelled`` jobs do not
+    run; what is known of them counts when they are submitted again.
     """
 
     namespace: str
@@ -27,11 +29,27 @@ class WantedJob(msgspec.Struct, frozen=True):
     savepoint: str = ""
     restored_ns: int = 0
     cancelled: bool = False
+    projection: str = ""
 
     @property
     def title(self) -> str:
-        """The name on the cluster, as ``pipelines.stream.connectors.job_name`` gives it."""
-        return f"{self.namespace or 'main'}-{self.name}"
+        """The name on the cluster, and the consumer group."""
+        return job_title(self.name, self.namespace, self.projection)
+
+    @property
+    def folder(self) -> Path:
+        """Where its checkpoints and savepoints lie below those of all."""
+        return Path(owner(self.namespace, self.projection)) / self.name
+
+    @property
+    def topics(self) -> list[str]:
+        """The names on the broker of what it reads."""
+        return topic_names(self.name, self.namespace, self.projection)
+
+    def argument(self, start: Path | None) -> str:
+        """What its entry file is called with."""
+        named = f"{self.name}@{self.projection}" if self.projection else self.name
+        return named if start is None else f"{named}={start.as_uri()}"
 
 
 @dataclass(frozen=True)
@@ -67,10 +85,16 @@ class WantedJobs:
         """Keep the changed form of the jobs of these titles."""
         self._write([change(job) if job.title in titles else job for job in self.all()])
 
+    def forget(self, titles: Iterable[str]) -> None:
+        """Know nothing of the jobs of these titles any more, and keep none of their checkpoints."""
+        for job in self.all():
+            if job.title in titles:
+                shutil.rmtree(self._checkpoints(job), ignore_errors=True)
+        self._write([job for job in self.all() if job.title not in titles])
+
     def last_checkpoint(self, job: WantedJob) -> Path | None:
         """The newest complete checkpoint of any run of this job."""
-        folder = self.layout.data("flink") / "checkpoints" / (job.namespace or "main") / job.name
-        complete = list(folder.glob("*/chk-*/_metadata"))
+        complete = list(self._checkpoints(job).glob("*/chk-*/_metadata"))
         return max(complete, key=_written_ns).parent if complete else None
 
     def start_point(self, job: WantedJob) -> Path | None:
@@ -83,6 +107,9 @@ class WantedJobs:
         if checkpoint is not None and _written_ns(checkpoint / savepoints.METADATA) > chosen_ns:
             return checkpoint
         return savepoint
+
+    def _checkpoints(self, job: WantedJob) -> Path:
+        return self.layout.data("flink") / "checkpoints" / job.folder
 
     def _write(self, jobs: list[WantedJob]) -> None:
         self.layout.jobs.parent.mkdir(parents=True, exist_ok=True)

@@ -53,7 +53,7 @@ class Run:
                 ) from error
 
     async def _run(self, settings: StreamSettings, readers: Readers, bar: Progress) -> dict[str, float]:
-        keys = Keyspace(settings.namespace, settings.redis.partitions)
+        keys = Keyspace.of(settings)
         after = json.loads(self.place.read_text())["after"] if self.place.exists() else -1
         together = max(1, min(16, int(self.rate)))
         client = open_async_client(settings.redis, timeout_s=30, connections=together + 1)

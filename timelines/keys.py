@@ -1,7 +1,8 @@
 """The Redis keys of Tideline: every key carries the hash tag of one partition.
 
-A key is ``<namespace>:<kind>:{<partition>}:<id>`` with partition = id mod the partition count, so that a
-function call on the keys of one partition runs unchanged on one node and on a cluster. Nobody formats a key
+A key is ``<prefix>:<kind>:{<partition>}:<id>`` with partition = id mod the partition count, so that a
+function call on the keys of one partition runs unchanged on one node and on a cluster. The prefix is the
+projection's name, where the kind belongs to one that has a name, else the namespace. Nobody formats a key
 anywhere else.
 """
 
@@ -9,8 +10,47 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Protocol
+
+from timelines.settings import UNNAMED, Projections, RedisSettings
 
 TAIL = "+"
+
+KINDS = {
+    "timelines": (
+        "home",
+        "outbox",
+        "rebuild_lease",
+        "activated",
+        "followees",
+        "pulled",
+        "pulled_stamp",
+        "withdrawals",
+    ),
+    "content": ("tweet", "account", "muted", "blocked", "blocked_by", "muted_words", "likes", "retweets"),
+    "engagement": (
+        "counts",
+        "account_counts",
+        "feature:tweet_engagement",
+        "feature:user_author_recent",
+        "feature:tweet_showings",
+        "feature:author_engagement",
+    ),
+    "trends": ("trends",),
+}
+"""What each projection is made of. Keys of any other kind are the namespace's own: no replay touches them."""
+
+
+class HasKeys(Protocol):
+    """Any settings that say where keys lie."""
+
+    @property
+    def namespace(self) -> str: ...
+    @property
+    def redis(self) -> RedisSettings: ...
+    @property
+    def projections(self) -> Projections: ...
 
 
 @dataclass(frozen=True)
@@ -19,10 +59,30 @@ class Keyspace:
 
     namespace: str
     partitions: int
+    projections: Projections = UNNAMED
+
+    @classmethod
+    def of(cls, settings: HasKeys) -> Keyspace:
+        """The keys that these settings mean."""
+        return cls(settings.namespace, settings.redis.partitions, settings.projections)
 
     @property
     def prefix(self) -> str:
+        """How the namespace's own keys begin."""
         return self.namespace or "tideline"
+
+    @cached_property
+    def _named(self) -> dict[str, str]:
+        names = {job: self.projections.of(job) for job in KINDS}
+        return {kind: names[job] for job, kinds in KINDS.items() for kind in kinds if names[job]}
+
+    def head(self, kind: str) -> str:
+        """How every key of a kind begins: everything before its hash tag."""
+        return f"{self._named.get(kind) or self.prefix}:{kind}:"
+
+    def pattern(self, kind: str) -> str:
+        """What SCAN matches to find every key of a kind."""
+        return self.head(kind) + "*"
 
     def partition(self, entity: int) -> int:
         return entity % self.partitions
@@ -30,16 +90,16 @@ class Keyspace:
     def key(self, kind: str, entity: int, *more: int) -> str:
         """The key of an entity, in the partition of its first id."""
         ids = ":".join(map(str, (entity, *more)))
-        return f"{self.prefix}:{kind}:{{{entity % self.partitions}}}:{ids}"
+        return f"{self.head(kind)}{{{entity % self.partitions}}}:{ids}"
 
     def keys(self, kind: str, entities: Iterable[int], ending: str = "") -> list[str]:
         """The keys of many entities of one kind."""
-        prefix, partitions = f"{self.prefix}:{kind}:{{", self.partitions
+        prefix, partitions = self.head(kind) + "{", self.partitions
         return [f"{prefix}{entity % partitions}}}:{entity}{ending}" for entity in entities]
 
     def pair_keys(self, kind: str, pairs: Iterable[Sequence[int]]) -> list[str]:
         """The keys of many pairs of one kind, each in the partition of its first id."""
-        prefix, partitions = f"{self.prefix}:{kind}:{{", self.partitions
+        prefix, partitions = self.head(kind) + "{", self.partitions
         return [f"{prefix}{first % partitions}}}:{first}:{second}" for first, second in pairs]
 
     def home(self, user: int) -> str:
@@ -60,7 +120,7 @@ class Keyspace:
 
     def activated(self, partition: int) -> str:
         """SET: the readers of a partition who ever had a home timeline."""
-        return f"{self.prefix}:activated:{{{partition}}}"
+        return f"{self.head('activated')}{{{partition}}}"
 
     def followees(self, user: int) -> str:
         """ZSET of followee ids, score = ts_ms * 2 + active."""
@@ -108,7 +168,7 @@ class Keyspace:
 
     def pulled(self) -> str:
         """SET of the authors that are pulled at read."""
-        return f"{self.prefix}:pulled:{{pulled}}"
+        return self.head("pulled") + "{pulled}"
 
     def pulled_shares(self) -> str:
         """SET of "author:share": shares of spread authors' followers who need them merged at read."""
@@ -116,16 +176,16 @@ class Keyspace:
 
     def pulled_stamp(self) -> str:
         """STRING: another value after each change of ``pulled``."""
-        return f"{self.prefix}:pulled_stamp:{{pulled}}"
+        return self.head("pulled_stamp") + "{pulled}"
 
     def withdrawals(self) -> str:
         """STRING: a number that changes whenever a retweet is taken back."""
-        return f"{self.prefix}:withdrawals:{{pulled}}"
+        return self.head("withdrawals") + "{pulled}"
 
     def marked(self, target: str) -> str:
         """ZSET of marked ids of ``target`` (tweet or account), scored by ``marks.score``."""
-        return f"{self.prefix}:marked:{{marks}}:{target}"
+        return f"{self.head('marked')}{{marks}}:{target}"
 
     def trends(self, place: str, window: str) -> str:
         """STRING: the versioned trend list of a place (``world`` for all) over a window (``1h``)."""
-        return f"{self.prefix}:trends:{{{place}}}:{window}"
+        return f"{self.head('trends')}{{{place}}}:{window}"

@@ -20,6 +20,30 @@ class RedisSettings(BaseModel):
     cluster: bool = False
 
 
+class Projections(BaseModel):
+    """The name under which each projection's keys lie; empty where that is the namespace.
+
+    A projection is what one stream job writes, and has the job's name. ``tideline replay`` builds it under a
+    name of its own, which is written here once it is served.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    timelines: str = ""
+    content: str = ""
+    engagement: str = ""
+    trends: str = ""
+
+    def of(self, job: str) -> str:
+        """The name of a job's projection; empty for a job that has none."""
+        return getattr(self, job) if job in PROJECTIONS else ""
+
+
+PROJECTIONS = tuple(Projections.model_fields)
+UNNAMED = Projections()
+"""Every projection under the namespace, as it is until the first replay."""
+
+
 class TimelineSettings(BaseModel):
     """Authors with fewer than ``push_below`` followers are pushed at once; from there to ``pull_above``
     slowly, ``throttled_per_second`` deliveries for all of them; from ``pull_above`` on they are pulled at

@@ -15,8 +15,8 @@ NOT_THERE = -2
 
 async def readers_of(redis: Any, keys: Keyspace) -> list[int]:
     """Everybody who ever followed somebody, ascending."""
-    pattern = keys.followees(0).partition("{")[0] + "*"
-    found = [int(key.rsplit(b":", 1)[1]) async for key in redis.scan_iter(match=pattern, count=SCANNED)]
+    followees = redis.scan_iter(match=keys.pattern("followees"), count=SCANNED)
+    found = [int(key.rsplit(b":", 1)[1]) async for key in followees]
     return sorted(set(found))
 
 

@@ -133,7 +133,7 @@ def build_service(
     clock: Callable[[], int],
 ) -> WriteService:
     """The service over an asyncio redis-py client that does not decode, and the engine of the records."""
-    keys = Keyspace(settings.namespace, settings.redis.partitions)
+    keys = Keyspace.of(settings)
     section = settings.writes
     return WriteService(
         settings=settings,

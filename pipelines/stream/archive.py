@@ -98,7 +98,8 @@ def main() -> None:
     t_env = StreamTableEnvironment.create(env)
     group = connectors.job_name(settings, JOB)
     for topic in TOPIC_EVENTS:
-        source = sql_tables.kafka_source(topic, settings.namespace, settings.kafka.bootstrap, group)
+        names = connectors.names_of(settings, JOB, [topic])
+        source = sql_tables.kafka_source(names, settings.kafka.bootstrap, group)
         sql_tables.create_event_table(t_env, topic, source)
     build(t_env, settings.lake.path, settings.namespace).attach_as_datastream()
     batches = connectors.event_batches(

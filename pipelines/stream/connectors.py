@@ -22,6 +22,7 @@ from pyflink.java_gateway import get_gateway
 from pyflink.table import StreamTableEnvironment, Table
 
 from ingestion.topics import DEAD_LETTERS, Topic
+from pipelines.jobs import job_title, owner, topic_names
 from pipelines.settings import FlinkSettings, StreamSettings
 from pipelines.stream.operator_ids import JobEnvironment
 
@@ -47,7 +48,12 @@ class MissingTopicsError(RuntimeError):
 
 def job_name(settings: StreamSettings, job: str) -> str:
     """The name under which the cluster lists a job; also its consumer group."""
-    return f"{settings.namespace or 'main'}-{job}"
+    return job_title(job, settings.namespace, settings.projections.of(job))
+
+
+def names_of(settings: StreamSettings, job: str, topics: Sequence[Topic]) -> list[str]:
+    """The names on the broker of these of a job's topics."""
+    return topic_names(job, settings.namespace, settings.projections.of(job), topics)
 
 
 def configuration(
@@ -62,6 +68,7 @@ def configuration(
     folder = str(flink.checkpoint_dir)
     if "://" not in folder:
         folder = Path(folder).absolute().as_uri()
+    whose = owner(settings.namespace, settings.projections.of(job))
     config = Configuration()
     for key, value in {
         "python.execution-mode": "thread",
@@ -71,7 +78,7 @@ def configuration(
         "execution.checkpointing.timeout": "10 min",
         "execution.checkpointing.externalized-checkpoint-retention": "RETAIN_ON_CANCELLATION",
         "execution.checkpointing.num-retained": "2",
-        "execution.checkpointing.dir": f"{folder}/{settings.namespace or 'main'}/{job}",
+        "execution.checkpointing.dir": f"{folder}/{whose}/{job}",
         "execution.checkpointing.tolerable-failed-checkpoints": "100",
         # Attempts are not limited: a store at its memory limit for an hour must not end a job.
         "restart-strategy.type": "exponential-delay",
@@ -146,7 +153,7 @@ def _raw_table(
     tables: StreamTableEnvironment, name: str, settings: StreamSettings, job: str, topics: Sequence[Topic]
 ) -> None:
     """The records of these topics, undecoded, each with the moment of its arrival."""
-    names = ";".join(topic.full_name(settings.namespace) for topic in topics)
+    names = ";".join(names_of(settings, job, topics))
     tables.execute_sql(f"""
         CREATE TEMPORARY TABLE {name} (
             record_key BYTES,

@@ -69,7 +69,8 @@ def main() -> None:
     t_env = StreamTableEnvironment.create(env)
     group = connectors.job_name(settings, JOB)
     for topic in INPUTS:
-        source = sql_tables.kafka_source(topic, settings.namespace, settings.kafka.bootstrap, group)
+        names = connectors.names_of(settings, JOB, [topic])
+        source = sql_tables.kafka_source(names, settings.kafka.bootstrap, group)
         sql_tables.create_event_table(t_env, topic, source, used=engagement_queries.USED)
     # A stream without a sink would not run.
     build(t_env, StoreAddress.of(settings), settings.flink).print()

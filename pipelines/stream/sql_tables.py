@@ -6,7 +6,7 @@ as a null, so :func:`is_event` keeps the rows that are events of a type this bui
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 
 from pyflink.table import StreamTableEnvironment
 
@@ -55,14 +55,15 @@ def create_event_table(
     return topic.name
 
 
-def kafka_source(topic: Topic, namespace: str, bootstrap: str, group: str) -> dict[str, str]:
-    """Connector options that read a topic from where ``group`` stands, or from its beginning.
+def kafka_source(names: Sequence[str], bootstrap: str, group: str) -> dict[str, str]:
+    """Connector options that read topics, by their names on the broker, from where ``group`` stands, or from
+    their beginning.
 
     Consumer group and position count only for a job started without a checkpoint.
     """
     return {
         "connector": "kafka",
-        "topic": topic.full_name(namespace),
+        "topic": ";".join(names),
         "properties.bootstrap.servers": bootstrap,
         "properties.group.id": group,
         "properties.auto.offset.reset": "earliest",

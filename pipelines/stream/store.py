@@ -13,7 +13,7 @@ from timelines.client import open_client
 from timelines.delivery import deliver
 from timelines.entry import Entries, Ids
 from timelines.keys import Keyspace
-from timelines.settings import RedisSettings, TimelineSettings
+from timelines.settings import UNNAMED, Projections, RedisSettings, TimelineSettings
 
 TIMEOUT_S, CONNECT_TIMEOUT_S, RETRIES = 30, 5, 5
 
@@ -25,14 +25,15 @@ class StoreAddress:
     redis: RedisSettings
     timelines: TimelineSettings
     namespace: str
+    projections: Projections = UNNAMED
 
     @classmethod
     def of(cls, settings: StreamSettings) -> StoreAddress:
-        return cls(settings.redis, settings.timelines, settings.namespace)
+        return cls(settings.redis, settings.timelines, settings.namespace, settings.projections)
 
     @property
     def keys(self) -> Keyspace:
-        return Keyspace(self.namespace, self.redis.partitions)
+        return Keyspace.of(self)
 
 
 class Store:

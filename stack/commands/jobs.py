@@ -30,7 +30,8 @@ def submit(
     from stack.settings import StackSettings
 
     settings = StackSettings()
-    titles = job_control(settings).submit(stream_jobs(settings.namespace, names or USUAL_JOBS))
+    jobs = stream_jobs(settings.namespace, names or USUAL_JOBS, settings.projections)
+    titles = job_control(settings).submit(jobs)
     if as_json:
         typer.echo(json.dumps({"submitted": titles}))
         return
@@ -55,7 +56,7 @@ def cancel(names: Names = None) -> None:
     from stack.settings import StackSettings
 
     settings = StackSettings()
-    titles = [job.title for job in stream_jobs(settings.namespace, names or ())]
+    titles = [job.title for job in stream_jobs(settings.namespace, names or (), settings.projections)]
     cancelled = job_control(settings).cancel(titles)
     typer.echo(f"Cancelled: {', '.join(cancelled)}." if cancelled else "None of them runs.")
 
@@ -72,7 +73,7 @@ def savepoint(
     from stack.settings import StackSettings
 
     settings = StackSettings()
-    (job,) = stream_jobs(settings.namespace, [name])
+    (job,) = stream_jobs(settings.namespace, [name], settings.projections)
     taken = job_control(settings).savepoint(job, folder or _savepoints())
     typer.echo(json.dumps({"job": job.title, "savepoint": str(taken)}) if as_json else str(taken))
 
@@ -93,8 +94,8 @@ def restore(
     from stack.settings import StackSettings
 
     settings = StackSettings()
-    (job,) = stream_jobs(settings.namespace, [name])
-    usual = _savepoints() / (job.namespace or "main") / job.name
+    (job,) = stream_jobs(settings.namespace, [name], settings.projections)
+    usual = _savepoints() / job.folder
     job_control(settings).restore(job, savepoint or usual)
     typer.echo(f"{job.title} restored")
 
@@ -103,7 +104,7 @@ def restore(
 def start_over(
     names: Started = None,
     moment: Annotated[
-        str | None, typer.Option("--from", help="Read the log from this moment: 2026-11-21T14:00, 2h, 7d.")
+        str | None, typer.Option("--from", help="Read events from this moment: 2026-11-21T14:00, 2h, 7d.")
     ] = None,
 ) -> None:
     """Start jobs without state, from the beginning of the log: what they wrote is written again.
@@ -121,7 +122,7 @@ def start_over(
     settings = StackSettings()
     from_ms = None if moment is None else moment_ms(moment, int(time.time() * 1000))
     control = job_control(settings)
-    jobs = stream_jobs(settings.namespace, names or USUAL_JOBS)
+    jobs = stream_jobs(settings.namespace, names or USUAL_JOBS, settings.projections)
     for title in control.start_over(jobs, settings.kafka, from_ms):
         typer.echo(f"{title} reads the log again")
 
@@ -138,7 +139,7 @@ def upgrade(names: Names = None, folder: Folder = None) -> None:
 
     settings = StackSettings()
     control = job_control(settings)
-    jobs = stream_jobs(settings.namespace, names or ())
+    jobs = stream_jobs(settings.namespace, names or (), settings.projections)
     if not names:
         jobs = [job for job in jobs if job.title in control.active()]
     for taken in control.upgrade(jobs, folder or _savepoints()):

@@ -84,7 +84,7 @@ def lift(
     with client:
         functions.load(client)
         pipe = client.pipeline(transaction=False)
-        keys = Keyspace(settings.namespace, settings.redis.partitions)
+        keys = Keyspace.of(settings)
         stored = marks.StoredMark(event.verdict, event.reason, event.ts, event.by_person)
         marks.put_mark(pipe, keys, target, target_id, stored)
         pipe.execute()

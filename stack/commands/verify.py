@@ -39,11 +39,16 @@ def verify(
     from ingestion.publisher import LogUnavailableError
     from ingestion.tokens import SigningKeyError, mint
     from stack.errors import UserError
+    from stack.lifecycle import layout_of
+    from stack.projections.ledger import Ledger
     from stack.verify.feeds import FeedReadError
     from stack.verify.verify import VerifySettings, fold_log
     from stack.verify.verify import verify as run
 
-    settings = VerifySettings() if namespace is None else VerifySettings(namespace=namespace)
+    settings = VerifySettings()
+    if namespace is not None:
+        served = Ledger(layout_of(settings)).of(namespace).projections
+        settings = VerifySettings(namespace=namespace, projections=served)
     if namespace is None and dataset is not None and settings.namespace not in ("", dataset):
         raise UserError(f"The stack serves {settings.namespace}: `tideline up --namespace {dataset}` first.")
     title = dataset or settings.namespace or "log"

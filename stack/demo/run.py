@@ -15,18 +15,22 @@ from rich.console import Console
 from ingestion.datasets.registry import open_dataset
 from ingestion.tokens import mint
 from ingestion.world.plan import WorldPlan
+from pipelines.jobs import USUAL_JOBS
 from pipelines.settings import StreamSettings
+from stack import catching_up
 from stack.bring_up import bring_up
 from stack.commands.replay import dataset_directory, parse_speed
-from stack.demo import catching_up, store_figures
+from stack.demo import store_figures
 from stack.demo.done import Done
 from stack.demo.probe import FeedClient, feed_latency, freshness, post_and_like, seconds_until
 from stack.demo.report import DemoReport
 from stack.demo.steps import step, tideline, tideline_json
 from stack.errors import UserError
+from stack.jobs import stream_jobs
 from stack.lifecycle import layout_of
 from stack.settings import StackSettings
 from stack.survey import survey
+from stack.wanted import WantedJob
 from timelines.client import open_client
 from timelines.keys import Keyspace
 
@@ -112,7 +116,7 @@ def _fill(options: DemoOptions, report: DemoReport, console: Console) -> None:
     with step(
         report, console, "catch_up", "Waiting until every job has read the log and passed a checkpoint"
     ):
-        report.catch_up_seconds = catching_up.wait(StreamSettings(), console)
+        report.catch_up_seconds = catching_up.wait(StreamSettings(), _jobs(), console)
 
 
 def _learn(options: DemoOptions, report: DemoReport, console: Console) -> None:
@@ -158,7 +162,7 @@ def _replay_arguments(options: DemoOptions) -> list[str]:
 def _measure(report: DemoReport, console: Console) -> None:
     """The service as its clients see it, and what it takes."""
     settings, stack = StreamSettings(), StackSettings()
-    keys = Keyspace(settings.namespace, settings.redis.partitions)
+    keys = Keyspace.of(settings)
     redis = open_client(settings.redis, timeout_s=30, connect_timeout_s=5, retries=0)
 
     def audit_token(user: int) -> str:
@@ -188,7 +192,7 @@ def _measure(report: DemoReport, console: Console) -> None:
     figures = store_figures.count(redis, keys)
     report.home_timelines, report.deliveries = figures.home_timelines, figures.deliveries
     report.pulled_authors = figures.pulled_authors
-    report.lag = catching_up.lag(settings).by_group
+    report.lag = catching_up.lag(settings, _jobs()).by_group
     seen = survey(layout_of(stack))
     report.memory_mb = {server.name: round(server.rss_mb, 1) for server in seen.servers}
     report.memory_mb["total"] = round(seen.rss_mb, 1)
@@ -197,6 +201,12 @@ def _measure(report: DemoReport, console: Console) -> None:
         "mlflow": f"{stack.mlflow.tracking_uri}",
         "flink": f"http://{settings.flink.rest}",
     }
+
+
+def _jobs() -> list[WantedJob]:
+    """Those that the demo has submitted, as the settings name them by now."""
+    settings = StreamSettings()
+    return stream_jobs(settings.namespace, USUAL_JOBS, settings.projections)
 
 
 def _await_model(client: FeedClient, reader: int, version: str) -> None:

@@ -73,7 +73,7 @@ def pushed_follow(redis: Redis, keys: Keyspace, readers: Iterable[int]) -> Follo
 
 def _batches(redis: Redis, keys: Keyspace, kind: str) -> Iterator[list[bytes]]:
     batch: list[bytes] = []
-    for key in redis.scan_iter(match=f"{keys.prefix}:{kind}:*", count=BATCH):
+    for key in redis.scan_iter(match=keys.pattern(kind), count=BATCH):
         batch.append(key)
         if len(batch) == BATCH:
             yield batch

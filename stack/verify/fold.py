@@ -80,15 +80,24 @@ class FeedFold:
                 if user not in self._words or event.order > self._words[user][0]:
                     self._words[user] = (event.order, event.words)
             case TweetCreated(tweet_id=tweet, author_id=author):
+                self.know(event)
+                self._add(author, tweet, tweet, is_retweet=False)
+            case TweetDeleted():
+                self.know(event)
+            case RetweetChanged(retweet_id=retweet, user_id=user, tweet_id=tweet):
+                self.know(event)
+                self._add(user, retweet, tweet, is_retweet=True)
+
+    def know(self, event: AnyEvent) -> None:
+        """Take what an event says of a tweet or retweet, which does not appear in feeds by itself."""
+        match event:
+            case TweetCreated(tweet_id=tweet, author_id=author):
                 self._posted.add(tweet)
                 self._texts[tweet] = (author, event.text)
-                self._add(author, tweet, tweet, is_retweet=False)
             case TweetDeleted(tweet_id=tweet):
                 self._deleted.add(tweet)
-            case RetweetChanged(retweet_id=retweet, user_id=user, tweet_id=tweet):
-                if not event.active:
-                    self._taken_back.add(retweet)
-                self._add(user, retweet, tweet, is_retweet=True)
+            case RetweetChanged(retweet_id=retweet, active=False):
+                self._taken_back.add(retweet)
 
     def apply_all(self, events: Iterable[AnyEvent]) -> None:
         for event in events:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 
 from pydantic import Field
@@ -17,7 +17,8 @@ from stack.verify.fold import FeedFold, Item
 from stack.verify.log import read_log
 from timelines.settings import TimelineSettings
 
-TOPICS = (FOLLOWS, RESTRICTIONS, TWEETS)
+PRESENT = (FOLLOWS, RESTRICTIONS)
+"""Topics that hold what is true now, however long ago it was written."""
 
 
 class VerifySettings(StackSettings):
@@ -53,15 +54,22 @@ Progress = Callable[[str, int, int], None]
 """Told (step, done, of how many)."""
 
 
-def fold_log(settings: VerifySettings, progress: Progress) -> FeedFold:
-    """The fold of the namespace's whole log.
+def fold_log(settings: VerifySettings, progress: Progress, from_ms: int | None = None) -> FeedFold:
+    """The fold of what the job ``timelines`` has read: the log, its tweets since ``from_ms`` (UTC), and what
+    a replay put beside it.
 
     Raises:
         LogUnavailableError: the broker does not answer.
     """
     fold = FeedFold()
     told = lambda done, total: progress("folding the log", done, total)  # noqa: E731
-    fold.apply_all(read_log(settings.kafka, settings.namespace, TOPICS, told))
+    fold.apply_all(read_log(settings.kafka, settings.namespace, PRESENT, told))
+    if from_ms is not None:
+        for event in read_log(settings.kafka, settings.namespace, (TWEETS,), told):
+            fold.know(event)
+    fold.apply_all(read_log(settings.kafka, settings.namespace, (TWEETS,), told, from_ms))
+    if beside := settings.projections.timelines:
+        fold.apply_all(read_log(settings.kafka, beside, (TWEETS,), told))
     return fold
 
 
@@ -72,10 +80,11 @@ async def verify(
     token_of: Callable[[int], str],
     concurrency: int,
     progress: Progress,
+    chosen: Sequence[int] | None = None,
 ) -> tuple[Verdict, dict[int, Difference]]:
     """Read and compare the feed of everybody who ever followed somebody; an empty feed is a feed.
 
-    With ``at_most`` only so many of them, evenly spread over their ids.
+    With ``at_most`` only so many of them, evenly spread over their ids; with ``chosen`` those.
 
     Returns:
         The verdict, and the differences by viewer.
@@ -84,7 +93,7 @@ async def verify(
         FeedReadError: a feed could not be read.
     """
     started = time.monotonic()
-    length, viewers = settings.timelines.length, fold.viewers
+    length, viewers = settings.timelines.length, fold.viewers if chosen is None else list(chosen)
     if at_most is not None:
         viewers = viewers[:: max(1, -(-len(viewers) // at_most))]
     total, entries, empty = Difference(), 0, 0

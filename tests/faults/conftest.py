@@ -24,20 +24,21 @@ from ingestion.publisher import KafkaPublisher, LogUnavailableError
 from ingestion.settings import KafkaSettings
 from ingestion.snowflake import snowflake
 from ingestion.tokens import mint
-from pipelines.jobs import JOB_TOPICS
 from stack import lifecycle
 from stack.bring_up import bring_up
-from stack.demo.lag import LagReader
 from stack.errors import UserError
 from stack.jobs import JobControl, stream_jobs
+from stack.lag import LagReader
 from stack.plan import Plan
+from stack.projections.ledger import Ledger
 from stack.readiness import get_json
 from stack.settings import Ports, StackSection, StackSettings
 from stack.verify.feeds import FeedReadError
 from stack.verify.verify import Verdict, VerifySettings, fold_log, verify
 from stack.waiting_entries import entries_waiting
+from stack.wanted import WantedJob
 from timelines.keys import Keyspace
-from timelines.settings import RedisSettings
+from timelines.settings import Projections, RedisSettings
 
 NAMESPACE = "town"
 JOBS = ("timelines", "content")
@@ -148,8 +149,20 @@ class Town:
         self.publisher = KafkaPublisher(self.kafka, NAMESPACE, patience_s=120, delivery_s=120)
         self.store = redis.Redis(host="127.0.0.1", port=plan.ports["valkey"])
         self.namespace, self.jobs = NAMESPACE, JOBS
-        self.keys = Keyspace(NAMESPACE, RedisSettings().partitions)
         self.episodes: list[Episode] = []
+
+    @property
+    def projections(self) -> Projections:
+        """Those that are served."""
+        return Ledger(self.plan.layout).of(NAMESPACE).projections
+
+    @property
+    def keys(self) -> Keyspace:
+        return Keyspace(NAMESPACE, RedisSettings().partitions, self.projections)
+
+    def stream_jobs(self, names: Sequence[str] = JOBS) -> list[WantedJob]:
+        """The jobs that write what is served."""
+        return stream_jobs(NAMESPACE, names, self.projections)
 
     def publish(self, events: Sequence[Event]) -> None:
         """Every event acknowledged, in the order given."""
@@ -195,15 +208,19 @@ class Town:
         return sum(self.checkpoints("restored").values())
 
     def lag(self) -> int:
-        groups = {f"{NAMESPACE}-{job}": JOB_TOPICS[job] for job in JOBS}
         # An admin client that has outlived its broker asks with a leader epoch of before for minutes.
-        return LagReader(self.kafka.bootstrap).read(groups, NAMESPACE).total
+        return (
+            LagReader(self.kafka.bootstrap)
+            .behind({job.title: job.topics for job in self.stream_jobs()})
+            .total
+        )
 
     def settle(self) -> None:
         """No lag, nothing throttled, and a checkpoint more, which passes behind everything that was read."""
         until(lambda: self.all_jobs_run() and self.lag() == 0, "the jobs have read the whole log")
         self._await_checkpoints()
-        rest, title = self.plan.address("flink"), f"{NAMESPACE}-timelines"
+        rest, (timelines,) = self.plan.address("flink"), self.stream_jobs(["timelines"])
+        title = timelines.title
         until(lambda: self.all_jobs_run() and entries_waiting(rest, title) == 0, "nothing throttled waits")
         self._await_checkpoints()
 

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from stack.errors import UserError
-from stack.jobs import stream_jobs
 from stack.readiness import get_json
 
 pytestmark = [pytest.mark.faults, pytest.mark.stack, pytest.mark.timeout(900)]
@@ -18,7 +17,7 @@ pytestmark = [pytest.mark.faults, pytest.mark.stack, pytest.mark.timeout(900)]
 def test_timelines_goes_on_at_twice_the_parallelism_from_a_savepoint(
     town: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (job,) = stream_jobs(town.namespace, ["timelines"])
+    (job,) = town.stream_jobs(["timelines"])
     taken = town.control.savepoint(job, tmp_path)
     assert tmp_path in taken.parents
     town.publish(town.traffic.round())
@@ -44,7 +43,7 @@ def test_an_upgrade_keeps_the_state_of_every_job(
     town: Any, tmp_path: Path, eventually: Callable[..., Any]
 ) -> None:
     before, pid = town.job_ids(), town.pid("taskmanager")
-    jobs = stream_jobs(town.namespace, town.jobs)
+    jobs = town.stream_jobs()
     taken: list[Path] = []
     town.episode("jobs upgraded", lambda: taken.extend(town.control.upgrade(jobs, tmp_path)))
     assert town.pid("taskmanager") != pid
@@ -53,7 +52,7 @@ def test_an_upgrade_keeps_the_state_of_every_job(
 
 
 def test_a_folder_without_a_savepoint_is_a_sentence_and_the_job_goes_on(town: Any, tmp_path: Path) -> None:
-    (job,) = stream_jobs(town.namespace, ["timelines"])
+    (job,) = town.stream_jobs(["timelines"])
     before = town.job_ids()
     with pytest.raises(UserError, match="There is no complete savepoint in"):
         town.control.restore(job, tmp_path)
@@ -61,7 +60,7 @@ def test_a_folder_without_a_savepoint_is_a_sentence_and_the_job_goes_on(town: An
 
 
 def parallelism(town: Any, operator: str) -> int:
-    rest, job = town.plan.address("flink"), town.job_ids()[f"{town.namespace}-timelines"]
+    rest, job = town.plan.address("flink"), town.job_ids()[town.stream_jobs(["timelines"])[0].title]
     vertices = get_json(f"{rest}/jobs/{job}", timeout=10)["vertices"]
     return next(int(vertex["parallelism"]) for vertex in vertices if operator in vertex["name"])
 

@@ -10,8 +10,6 @@ from typing import Any
 
 import pytest
 
-from stack.jobs import stream_jobs
-
 pytestmark = [pytest.mark.faults, pytest.mark.stack, pytest.mark.timeout(900)]
 FROZEN_S = 15.0
 
@@ -50,7 +48,7 @@ def test_jobs_fail_and_try_again_while_valkey_is_at_its_memory_limit(
 
 
 def test_an_emptied_valkey_is_filled_again_by_jobs_that_start_over(town: Any) -> None:
-    before, jobs = town.job_ids(), stream_jobs(town.namespace, town.jobs)
+    before, jobs = town.job_ids(), town.stream_jobs()
     town.episode(
         "Valkey emptied, jobs started over",
         town.store.flushall,

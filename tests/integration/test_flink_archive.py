@@ -24,6 +24,7 @@ from ingestion.events import (
     encode,
 )
 from ingestion.lake import TOPIC_EVENTS, columns, event_folder, event_types, type_name
+from ingestion.lake_events import read_events
 from ingestion.topics import ENGAGEMENTS, FOLLOWS, IMPRESSIONS, RESTRICTIONS, TWEETS, Topic
 
 pytestmark = pytest.mark.flink
@@ -119,6 +120,18 @@ def as_row(event: Event) -> dict[str, Any]:
 )
 def test_a_row_has_every_field_of_its_event(lake: Path, event: Event) -> None:
     assert archived(lake, type(event)) == {"day=2012-10-12": [as_row(event)]}
+
+
+@pytest.mark.parametrize(
+    "event", [SHOWN, LIKED, FOLLOWED, BLOCKED, WORDS, DELETED], ids=lambda event: type_name(type(event))
+)
+def test_an_archived_event_is_read_back_as_it_was(lake: Path, event: Event) -> None:
+    assert list(read_events(lake, "test", type(event), None, MIDNIGHT + 9 * DAY)) == [event]
+
+
+def test_archived_events_are_read_back_by_their_moment(lake: Path) -> None:
+    assert list(read_events(lake, "test", TweetCreated, None, SPOKEN.ts)) == [SILENT]
+    assert list(read_events(lake, "test", TweetCreated, SPOKEN.ts, SPOKEN.ts + 1)) == [SPOKEN]
 
 
 def test_the_partition_is_the_utc_day_of_event_time(lake: Path) -> None:

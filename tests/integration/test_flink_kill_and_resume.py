@@ -26,8 +26,8 @@ from pipelines.jobs import JOB_TOPICS
 from pipelines.stream.tiers import STAYS_PULLED
 from stack import lifecycle
 from stack.bring_up import bring_up
-from stack.demo.lag import LagReader
 from stack.jobs import JobControl, stream_jobs
+from stack.lag import LagReader
 from stack.plan import Plan
 from stack.readiness import get_json
 from stack.settings import Ports, StackSection, StackSettings

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from features import rows
-from features.names import TWEET_CONTENT, TWEET_ENGAGEMENT, USER_AUTHOR_AFFINITY, WINDOWS
-from timelines.keys import Keyspace
+from features.names import ONLINE_VIEWS, TWEET_CONTENT, TWEET_ENGAGEMENT, USER_AUTHOR_AFFINITY, VIEWS, WINDOWS
+from timelines.keys import KINDS, Keyspace
 
 DAY_MS = 24 * 3600 * 1000
 NOW = 1_700_000_000_000
@@ -89,6 +89,13 @@ def test_the_row_of_a_pair_stands_in_the_partition_of_its_user() -> None:
 def test_the_pattern_of_a_view_matches_no_other_view() -> None:
     keys = Keyspace("ns", 16)
     assert rows.row_pattern(keys, "tweet_content") == "ns:feature:tweet_content:*"
+
+
+def test_rows_that_the_stream_writes_belong_to_the_projection_engagement_and_no_others() -> None:
+    streamed = {view.name for view in (*VIEWS, *ONLINE_VIEWS) if view.engine == "flink"}
+    assert {kind for kind in KINDS["engagement"] if kind.startswith("feature:")} == {
+        f"feature:{name}" for name in streamed
+    }
 
 
 def test_answers_of_grouped_reads_come_back_in_order() -> None:

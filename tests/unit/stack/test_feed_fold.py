@@ -136,3 +136,18 @@ def test_the_last_muted_words_hide_others_tweets_only() -> None:
     assert feed(*world, words[0]) == [Item(11, ())]
     for order in itertools.permutations(words):
         assert feed(*order, *world) == [Item(11, ()), Item(10, ())]
+
+
+def test_of_a_tweet_that_is_only_known_nothing_is_shown_but_its_retweets_are() -> None:
+    fold = FeedFold()
+    fold.know(tweet(10, AUTHOR))
+    fold.know(tweet(11, AUTHOR))
+    fold.apply_all([follow(AUTHOR), follow(OTHER), retweet(20, OTHER, 10)])
+    assert fold.feed(READER, 10) == [Item(10, (OTHER,))]
+
+
+def test_a_deletion_that_is_only_known_hides_a_tweet() -> None:
+    fold = FeedFold()
+    fold.know(deletion(10))
+    fold.apply_all([follow(AUTHOR), tweet(10, AUTHOR)])
+    assert fold.feed(READER, 10) == []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from confluent_kafka import ConsumerGroupTopicPartitions, TopicPartition
@@ -38,14 +38,18 @@ class LagReader:
 
     def read(self, topics_of: dict[str, tuple[Topic, ...]], namespace: str) -> Lag:
         """``topics_of`` maps a consumer group to what it reads."""
-        names = {topic.full_name(namespace) for topics in topics_of.values() for topic in topics}
-        ends = self.end_offsets(names)
+        return self.behind(
+            {group: [topic.full_name(namespace) for topic in topics] for group, topics in topics_of.items()}
+        )
+
+    def behind(self, names_of: Mapping[str, Collection[str]]) -> Lag:
+        """``names_of`` maps a consumer group to what it reads, by its names on the broker."""
+        ends = self.end_offsets({name for names in names_of.values() for name in names})
         by_group = {}
-        for group, topics in topics_of.items():
+        for group, names in names_of.items():
             committed = self._committed(group)
-            wanted = {topic.full_name(namespace) for topic in topics}
             by_group[group] = sum(
-                end - max(committed.get(part, 0), 0) for part, end in ends.items() if part[0] in wanted
+                end - max(committed.get(part, 0), 0) for part, end in ends.items() if part[0] in names
             )
         return Lag(by_group, sum(ends.values()))
 

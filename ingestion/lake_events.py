@@ -1,0 +1,52 @@
+"""Reads events back from the lake."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pyarrow.compute as pc
+import pyarrow.dataset as ds
+
+from ingestion.events import Event
+from ingestion.lake import PARTITION_COLUMN, columns, event_folder
+
+BATCH_ROWS = 8192
+
+
+def read_events(
+    lake: Path, namespace: str, event_type: type[Event], from_ms: int | None, until_ms: int
+) -> Iterator[Event]:
+    """The events of one type with ``from_ms`` <= ts < ``until_ms`` (UTC), each once, day after day."""
+    folder = event_folder(lake, namespace, event_type)
+    for day in sorted(folder.glob(f"{PARTITION_COLUMN}=*")):
+        start_ms = _midnight_ms(day)
+        if start_ms < until_ms and (from_ms is None or from_ms < start_ms + 24 * 3600 * 1000):
+            yield from _read_day(day, event_type, from_ms, until_ms)
+
+
+def _read_day(day: Path, event_type: type[Event], from_ms: int | None, until_ms: int) -> Iterator[Event]:
+    # An event that was written twice has one moment, so both of its rows lie in one day.
+    seen: set[str] = set()
+    wanted = pc.field("ts") < until_ms
+    if from_ms is not None:
+        wanted = wanted & (pc.field("ts") >= from_ms)
+    # What an event left out is null in its row; a required field may be null itself.
+    required = {field.name for field in msgspec.structs.fields(event_type) if field.required}
+    names = [column.name for column in columns(event_type)]
+    batches: Any = ds.dataset(day, format="parquet").to_batches(
+        columns=names, filter=wanted, batch_size=BATCH_ROWS
+    )
+    for batch in batches:
+        for row in batch.to_pylist():
+            if row["event_id"] not in seen:
+                seen.add(row["event_id"])
+                kept = {name: value for name, value in row.items() if value is not None or name in required}
+                yield msgspec.convert(kept, event_type)
+
+
+def _midnight_ms(day: Path) -> int:
+    return int(datetime.fromisoformat(day.name.partition("=")[2]).replace(tzinfo=UTC).timestamp() * 1000)
