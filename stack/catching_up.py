@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from pipelines.settings import StreamSettings
+from stack import savepoints
 from stack.errors import UserError
 from stack.lag import Lag, LagReader
 from stack.readiness import get_json
@@ -18,6 +19,7 @@ from stack.wanted import WantedJob
 
 POLL_SECONDS = 0.5
 STALLED_SECONDS = 120
+ASK_SECONDS = 10
 
 
 def lag(settings: StreamSettings, jobs: Sequence[WantedJob]) -> Lag:
@@ -37,12 +39,17 @@ def wait(settings: StreamSettings, jobs: Sequence[WantedJob], console: Console) 
     """
     started = time.monotonic()
     read = partial(lag, settings, jobs)
+    rest = f"http://{settings.flink.rest}"
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console) as progress:
         first = read().total
         task = progress.add_task("   records read", total=first)
         least, changed = first, time.monotonic()
+        asked = changed
         while left := read().total:
+            if time.monotonic() - asked > ASK_SECONDS:
+                _ask_for_checkpoints(rest, jobs)
+                asked = time.monotonic()
             progress.update(task, completed=max(first - left, 0))
             if left < least:
                 least, changed = left, time.monotonic()
@@ -50,7 +57,6 @@ def wait(settings: StreamSettings, jobs: Sequence[WantedJob], console: Console) 
                 raise UserError(f"The stream jobs stopped {left:,} records before the end of the log.")
             time.sleep(POLL_SECONDS)
         progress.update(task, completed=first)
-    rest = f"http://{settings.flink.rest}"
     _await_checkpoint(rest, jobs)
     # The job's metrics are as fresh as the checkpoint by now.
     if _await_backlog(rest, jobs):
@@ -68,9 +74,17 @@ def _completed_checkpoints(rest: str, jobs: Sequence[WantedJob]) -> dict[str, in
     }
 
 
+def _ask_for_checkpoints(rest: str, jobs: Sequence[WantedJob]) -> dict[str, int]:
+    """The checkpoints completed before; some jobs take them seldom."""
+    before = _completed_checkpoints(rest, jobs)
+    for job_id in before:
+        savepoints.checkpoint(rest, job_id)
+    return before
+
+
 def _await_checkpoint(rest: str, jobs: Sequence[WantedJob]) -> None:
     """One more completed checkpoint of every job."""
-    before = _completed_checkpoints(rest, jobs)
+    before = _ask_for_checkpoints(rest, jobs)
     deadline = time.monotonic() + STALLED_SECONDS
     while True:
         now = _completed_checkpoints(rest, jobs)

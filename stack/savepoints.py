@@ -1,4 +1,4 @@
-"""Savepoints of running jobs, over Flink's REST interface."""
+"""Savepoints and checkpoints of running jobs, over Flink's REST interface."""
 
 from __future__ import annotations
 
@@ -45,6 +45,15 @@ def take(rest: str, job_id: str, folder: Path, *, stop: bool, patience: float) -
     return local_path(operation["location"])
 
 
+def checkpoint(rest: str, job_id: str) -> None:
+    """Ask for a checkpoint now, ahead of the next that is due; it completes later, if it does.
+
+    Raises:
+        UserError: Flink does not answer, or does not know the job.
+    """
+    _post(f"{rest}/jobs/{job_id}/checkpoints", {"checkpointType": "CONFIGURED"})
+
+
 def local_path(location: str) -> Path:
     """The folder that a ``file:`` URI or a path means."""
     return Path(unquote(urlparse(location).path)) if location.startswith("file:") else Path(location)
@@ -64,7 +73,7 @@ def _post(url: str, body: dict[str, object]) -> str:
         with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310
             return str(json.loads(answer.read())["request-id"])
     except urllib.error.HTTPError as error:
-        raise UserError(f"Flink took no savepoint: {_cause(error.read().decode())}.") from error
+        raise UserError(f"Flink refused: {_cause(error.read().decode())}.") from error
     except OSError as error:
         raise UserError(f"Flink does not answer at {url.rpartition('/jobs/')[0]}.") from error
 

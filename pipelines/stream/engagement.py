@@ -20,7 +20,7 @@ JOB = "engagement"
 INPUTS = JOB_TOPICS[JOB]
 # The largest part of the delay between a like and its count; also how often a hot tweet is written.
 BATCH_MS = 500
-CHECKPOINT_EVERY = 3
+CHECKPOINT_EVERY = 12
 # Half a dozen shuffles each hand over what they have after that long: a small part of BATCH_MS.
 BUFFER_MS = 25
 # ``engagement_queries.Batch``
