@@ -39,7 +39,7 @@ def wait(settings: StreamSettings, jobs: Sequence[WantedJob], console: Console) 
     """
     started = time.monotonic()
     read = partial(lag, settings, jobs)
-    rest = f"http://{settings.flink.rest}"
+    rest = _rest(settings)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console) as progress:
         first = read().total
@@ -57,11 +57,15 @@ def wait(settings: StreamSettings, jobs: Sequence[WantedJob], console: Console) 
                 raise UserError(f"The stream jobs stopped {left:,} records before the end of the log.")
             time.sleep(POLL_SECONDS)
         progress.update(task, completed=first)
-    _await_checkpoint(rest, jobs)
+    await_checkpoint(settings, jobs)
     # The job's metrics are as fresh as the checkpoint by now.
     if _await_backlog(rest, jobs):
-        _await_checkpoint(rest, jobs)
+        await_checkpoint(settings, jobs)
     return round(time.monotonic() - started, 1)
+
+
+def _rest(settings: StreamSettings) -> str:
+    return f"http://{settings.flink.rest}"
 
 
 def _completed_checkpoints(rest: str, jobs: Sequence[WantedJob]) -> dict[str, int]:
@@ -82,8 +86,13 @@ def _ask_for_checkpoints(rest: str, jobs: Sequence[WantedJob]) -> dict[str, int]
     return before
 
 
-def _await_checkpoint(rest: str, jobs: Sequence[WantedJob]) -> None:
-    """One more completed checkpoint of every job."""
+def await_checkpoint(settings: StreamSettings, jobs: Sequence[WantedJob]) -> None:
+    """Wait for one more completed checkpoint of every job, and so for the offsets that go with it.
+
+    Raises:
+        UserError: a job completed none for two minutes.
+    """
+    rest = _rest(settings)
     before = _ask_for_checkpoints(rest, jobs)
     deadline = time.monotonic() + STALLED_SECONDS
     while True:

@@ -192,6 +192,7 @@ def _measure(report: DemoReport, console: Console) -> None:
     figures = store_figures.count(redis, keys)
     report.home_timelines, report.deliveries = figures.home_timelines, figures.deliveries
     report.pulled_authors = figures.pulled_authors
+    catching_up.await_checkpoint(settings, _jobs())  # what the steps since the replay wrote is read by now
     report.lag = catching_up.lag(settings, _jobs()).by_group
     seen = survey(layout_of(stack))
     report.memory_mb = {server.name: round(server.rss_mb, 1) for server in seen.servers}
