@@ -14,6 +14,10 @@ import msgspec
 Verdict = Literal["allow", "limit", "quarantine"]
 
 
+TIME_LIMIT = 1 << 52
+"""Of milliseconds: the store orders changes by doubles of twice the time."""
+
+
 class Event(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="type"):
     """What every event carries."""
 
@@ -214,9 +218,13 @@ def decode(value: bytes) -> AnyEvent:
     """The event in ``value``.
 
     Raises:
-        MalformedEventError: not JSON, unknown type or version, missing, extra or ill-typed fields.
+        MalformedEventError: not JSON, unknown type or version, missing, extra or ill-typed fields, or a time
+            that is none.
     """
     try:
-        return _decoder.decode(value)
+        event = _decoder.decode(value)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise MalformedEventError(str(error)) from error
+    if not 0 <= event.ts < TIME_LIMIT:
+        raise MalformedEventError("ts is not a time: milliseconds are 0 to 2^52 - 1")
+    return event

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from pydantic import Field
 
 from ingestion.settings import Section, TidelineSettings
@@ -12,15 +14,18 @@ from training.settings import MlflowSettings
 DEFAULT_PORTS = {"kafka": 9092, "valkey": 6379, "postgres": 5432, "flink": 8081, "mlflow": 5000, "api": 8080}
 
 
+Port = Annotated[int, Field(ge=0, le=65535)]
+
+
 class Ports(Section):
     """A port that is set is used or refused; 0 is any free one; unset is the usual one, or a free one."""
 
-    kafka: int | None = None
-    valkey: int | None = None
-    postgres: int | None = None
-    flink: int | None = None
-    mlflow: int | None = None
-    api: int | None = None
+    kafka: Port | None = None
+    valkey: Port | None = None
+    postgres: Port | None = None
+    flink: Port | None = None
+    mlflow: Port | None = None
+    api: Port | None = None
 
 
 class StackSection(Section):

@@ -28,7 +28,7 @@ RETWEET, REPLY, FOLLOWERS_ONLY, WITHDRAWN = 1, 2, 4, 8
 
 AUTHOR_BITS = 56
 _AUTHOR_MASK = (1 << AUTHOR_BITS) - 1
-_ID_LIMIT = 0x7FF0 << 48
+ID_LIMIT = 0x7FF0 << 48
 """The store compares ids as doubles of the same bytes, of which the larger ones are no numbers."""
 
 _PACKED = np.dtype([("appearance", ">u8"), ("who", ">u8"), ("original", ">u8"), ("original_author", ">u8")])
@@ -67,7 +67,7 @@ def entries(rows: Sequence[tuple[int, int, int, int, int]]) -> Entries:
     """
     for appearance, author, original, original_author, flags in rows:
         fits = 0 <= author <= _AUTHOR_MASK and 0 <= original_author <= _AUTHOR_MASK and 0 <= flags < 128
-        if not (fits and 0 < appearance < _ID_LIMIT and 0 < original < _ID_LIMIT):
+        if not (fits and 0 < appearance < ID_LIMIT and 0 < original < ID_LIMIT):
             raise EntryError(f"Entry {appearance} by {author} of {original} does not fit the packed layout.")
     return np.array([(*row, False) for row in rows], dtype=ENTRY_DTYPE)
 

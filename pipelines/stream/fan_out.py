@@ -32,7 +32,6 @@ from timelines import entry
 from timelines.entry import ENTRY_BYTES, Entries
 
 USER_LIMIT = 1 << entry.AUTHOR_BITS
-ID_LIMIT = 1 << 63
 EVENT_ID_BYTES = 255
 
 Row = tuple[int, int, int, int, int]
@@ -45,10 +44,10 @@ def unfit(event: AnyEvent) -> str | None:
     fits = True
     match event:
         case TweetCreated() | TweetDeleted() | LikeChanged():
-            fits = 0 <= event.author_id < USER_LIMIT and 0 < event.tweet_id < ID_LIMIT
+            fits = 0 <= event.author_id < USER_LIMIT and 0 < event.tweet_id < entry.ID_LIMIT
         case RetweetChanged():
             fits = 0 <= event.user_id < USER_LIMIT and 0 <= event.author_id < USER_LIMIT
-            fits = fits and 0 < event.retweet_id < ID_LIMIT and 0 < event.tweet_id < ID_LIMIT
+            fits = fits and 0 < event.retweet_id < entry.ID_LIMIT and 0 < event.tweet_id < entry.ID_LIMIT
         case FollowChanged():
             fits = 0 <= event.follower_id < USER_LIMIT and 0 <= event.followee_id < USER_LIMIT
         case MuteChanged():
@@ -59,7 +58,7 @@ def unfit(event: AnyEvent) -> str | None:
             fits = 0 <= event.user_id < USER_LIMIT
     if fits:
         return None
-    return f"user ids are 0 to 2^{entry.AUTHOR_BITS} - 1, tweet ids 1 to 2^63 - 1"
+    return f"user ids are 0 to 2^{entry.AUTHOR_BITS} - 1, tweet ids 1 to {entry.ID_LIMIT - 1}"
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,9 @@ from typing import NamedTuple
 
 import msgspec
 
-from ingestion.events import ClockAdvanced, TweetCreated
+from ingestion.events import TIME_LIMIT, ClockAdvanced, TweetCreated
 from ingestion.lake import type_name
+from timelines.entry import AUTHOR_BITS
 
 _POSTED = type_name(TweetCreated)
 _CLOCK = type_name(ClockAdvanced)
@@ -36,6 +37,7 @@ class Posts(NamedTuple):
     clock: int
 
 
+AUTHOR_LIMIT = 1 << AUTHOR_BITS
 _decoder = msgspec.json.Decoder(Post)
 
 
@@ -51,6 +53,8 @@ def read(values: Sequence[bytes | None]) -> Posts:
         try:
             post = decode(value or b"")
         except (msgspec.DecodeError, UnicodeDecodeError):
+            continue
+        if not (0 <= post.ts < TIME_LIMIT and 0 <= post.author_id < AUTHOR_LIMIT):
             continue
         if post.type == _CLOCK:
             clock = max(clock, post.ts)

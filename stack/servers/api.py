@@ -47,7 +47,7 @@ def server(plan: Plan) -> Server:
             "MALLOC_ARENA_MAX": "2",
             "PROMETHEUS_MULTIPROC_DIR": str(metrics),
         },
-        after=("kafka", "valkey"),
+        after=tuple(name for name in ("kafka", "valkey") if name in plan.servers),
         prepare=empty_metrics,
         reloads=True,
     )

@@ -24,6 +24,8 @@ POISON = (
     b'{"type":"tweet_created","event_id":"x","ts":1,"v":2,"tweet_id":1,"author_id":1,"text":null}',
     b'{"type":"nothing_we_know","event_id":"x","ts":1}',
     encode(TweetCreated(event_id="x", ts=1, tweet_id=5, author_id=1 << 60, text=None)),
+    encode(TweetCreated(event_id="x", ts=1, tweet_id=(1 << 63) - 1, author_id=1, text=None)),
+    encode(TweetCreated(event_id="x", ts=-1, tweet_id=5, author_id=1, text=None)),
     encode(TweetCreated(event_id="x" * 300, ts=1, tweet_id=5, author_id=1, text=None)),
 )
 

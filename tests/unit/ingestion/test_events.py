@@ -41,6 +41,8 @@ def test_the_fixture_holds_every_event_type() -> None:
     ("value", "reason"),
     [
         (b"not json", "malformed"),
+        (b'{"type":"clock_advanced","event_id":"c","ts":-1}', "not a time"),
+        (b'{"type":"clock_advanced","event_id":"c","ts":4503599627370496}', "not a time"),
         (b"\xff\xfe", "malformed"),
         (b'{"type":"poke","event_id":"x","ts":1}', "poke"),
         (b'{"type":"tweet_deleted","event_id":"x","ts":1,"tweet_id":1,"author_id":1,"v":2}', "2"),

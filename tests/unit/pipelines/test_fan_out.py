@@ -122,7 +122,14 @@ def test_parts_for_the_shards_hold_every_pair_once() -> None:
 
 @pytest.mark.parametrize(
     "event",
-    [tweet(0, 1), tweet(1 << 63, 1), tweet(1, 1 << 56), follow(-1, 2, 3), retweet(5, 1, -2, 1)],
+    [
+        tweet(0, 1),
+        tweet(1 << 63, 1),
+        tweet(0x7FF0 << 48, 1),
+        tweet(1, 1 << 56),
+        follow(-1, 2, 3),
+        retweet(5, 1, -2, 1),
+    ],
 )
 def test_an_event_whose_ids_do_not_fit_an_entry_is_unfit(event: AnyEvent) -> None:
     assert unfit(event) is not None
