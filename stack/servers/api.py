@@ -47,7 +47,13 @@ def server(plan: Plan) -> Server:
             "MALLOC_ARENA_MAX": "2",
             "PROMETHEUS_MULTIPROC_DIR": str(metrics),
         },
-        after=tuple(name for name in ("kafka", "valkey") if name in plan.servers),
+        after=tuple(name for name in _needed(plan) if name in plan.servers),
         prepare=empty_metrics,
         reloads=True,
     )
+
+
+def _needed(plan: Plan) -> tuple[str, ...]:
+    """At its very first questions MLflow makes its tables, and two at once leave it with half of them."""
+    tables_made = (plan.layout.data("mlflow") / "mlflow.db").exists()
+    return ("kafka", "valkey") if tables_made else ("kafka", "valkey", "mlflow")
