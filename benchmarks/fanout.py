@@ -96,11 +96,21 @@ class FanOut:
                 raise BenchmarkRefusedError(f"Reader {reader}'s timeline is not the fold of its deliveries.")
 
 
-def zadd(address: RedisSettings, client: redis.Redis, sets: int = READERS) -> Figures:
-    """The baseline: one member with a score into one of as many sorted sets, pipelined."""
+def redis_benchmark() -> str:
+    """Where the program is.
+
+    Raises:
+        BenchmarkRefusedError: it is not installed.
+    """
     program = shutil.which("redis-benchmark")
     if program is None:
         raise BenchmarkRefusedError("redis-benchmark is missing: install Debian's redis-tools.")
+    return program
+
+
+def zadd(address: RedisSettings, client: redis.Redis, sets: int = READERS) -> Figures:
+    """The baseline: one member with a score into one of as many sorted sets, pipelined."""
+    program = redis_benchmark()
     url = urlsplit(address.url)
     where = ["-h", str(url.hostname), "-p", str(url.port)]
     load = ["-P", str(PIPELINE), "-c", str(CLIENTS), "-n", str(ZADDS), "-r", str(sets), "--csv"]
@@ -130,8 +140,7 @@ def trial() -> Iterator[Trial]:
     Raises:
         BenchmarkRefusedError: redis-benchmark is not installed.
     """
-    if shutil.which("redis-benchmark") is None:
-        raise BenchmarkRefusedError("redis-benchmark is missing: install Debian's redis-tools.")
+    redis_benchmark()
     with running_store() as address, open_store(address) as client:
         stores = {partitions: FanOut(client, partitions) for partitions in PARTITIONS}
         for store in stores.values():

@@ -7,14 +7,13 @@ are those of ``timeline-read``, by 200 further readers with 800 entries and 50 p
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import redis
 
-from benchmarks.fanout import FanOut, zadd
-from benchmarks.harness import BenchmarkRefusedError, Figures, Trial
+from benchmarks.fanout import FanOut, redis_benchmark, zadd
+from benchmarks.harness import Figures, Trial
 from benchmarks.store import open_store, running_store
 from benchmarks.timeline_read import World, measure_reads
 from timelines.keys import Keyspace
@@ -60,8 +59,7 @@ def trial() -> Iterator[Trial]:
     Raises:
         BenchmarkRefusedError: redis-benchmark is not installed.
     """
-    if shutil.which("redis-benchmark") is None:
-        raise BenchmarkRefusedError("redis-benchmark is missing: install Debian's redis-tools.")
+    redis_benchmark()
     with running_store() as address, open_store(address) as client:
         yield Trial(
             "growth",

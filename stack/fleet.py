@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 
 from stack.plan import Plan
 from stack.server import Server
@@ -12,7 +13,8 @@ RESUME = (sys.executable, "-m", "stack.cli", "jobs", "resume")
 
 
 def servers(plan: Plan) -> list[Server]:
-    """One ``Server`` per process, in the order in which they are listed."""
+    """One ``Server`` per process, in the order in which they are listed; each waits for those alone that are
+    of this stack."""
     fleet: list[Server] = []
     for name in plan.servers:
         match name:
@@ -30,4 +32,5 @@ def servers(plan: Plan) -> list[Server]:
                 fleet.append(relay.server(plan))
             case "api":
                 fleet.append(api.server(plan))
-    return fleet
+    names = {server.name for server in fleet}
+    return [replace(server, after=tuple(name for name in server.after if name in names)) for server in fleet]

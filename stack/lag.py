@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from confluent_kafka import ConsumerGroupTopicPartitions, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
-from ingestion.topics import Topic
-
 
 @dataclass(frozen=True)
 class Lag:
@@ -35,12 +33,6 @@ class LagReader:
         parts = [TopicPartition(name, number) for name in topics for number in known[name].partitions]
         answers = self._admin.list_offsets({part: OffsetSpec.latest() for part in parts})
         return {(part.topic, part.partition): future.result(10).offset for part, future in answers.items()}
-
-    def read(self, topics_of: dict[str, tuple[Topic, ...]], namespace: str) -> Lag:
-        """``topics_of`` maps a consumer group to what it reads."""
-        return self.behind(
-            {group: [topic.full_name(namespace) for topic in topics] for group, topics in topics_of.items()}
-        )
 
     def behind(self, names_of: Mapping[str, Collection[str]]) -> Lag:
         """``names_of`` maps a consumer group to what it reads, by its names on the broker."""

@@ -27,7 +27,9 @@ ENTRY_BYTES = 32
 RETWEET, REPLY, FOLLOWERS_ONLY, WITHDRAWN = 1, 2, 4, 8
 
 AUTHOR_BITS = 56
-_AUTHOR_MASK = (1 << AUTHOR_BITS) - 1
+AUTHOR_LIMIT = 1 << AUTHOR_BITS
+"""Ids of accounts are below it."""
+_AUTHOR_MASK = AUTHOR_LIMIT - 1
 ID_LIMIT = 0x7FF0 << 48
 """The store compares ids as doubles of the same bytes, of which the larger ones are no numbers."""
 
@@ -66,7 +68,7 @@ def entries(rows: Sequence[tuple[int, int, int, int, int]]) -> Entries:
         EntryError: an id is negative or too large.
     """
     for appearance, author, original, original_author, flags in rows:
-        fits = 0 <= author <= _AUTHOR_MASK and 0 <= original_author <= _AUTHOR_MASK and 0 <= flags < 128
+        fits = 0 <= author < AUTHOR_LIMIT and 0 <= original_author < AUTHOR_LIMIT and 0 <= flags < 128
         if not (fits and 0 < appearance < ID_LIMIT and 0 < original < ID_LIMIT):
             raise EntryError(f"Entry {appearance} by {author} of {original} does not fit the packed layout.")
     return np.array([(*row, False) for row in rows], dtype=ENTRY_DTYPE)

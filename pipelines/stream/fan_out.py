@@ -31,7 +31,6 @@ from pipelines.stream.tiers import FanOutTiers
 from timelines import entry
 from timelines.entry import ENTRY_BYTES, Entries
 
-USER_LIMIT = 1 << entry.AUTHOR_BITS
 EVENT_ID_BYTES = 255
 
 Row = tuple[int, int, int, int, int]
@@ -44,18 +43,18 @@ def unfit(event: AnyEvent) -> str | None:
     fits = True
     match event:
         case TweetCreated() | TweetDeleted() | LikeChanged():
-            fits = 0 <= event.author_id < USER_LIMIT and 0 < event.tweet_id < entry.ID_LIMIT
+            fits = 0 <= event.author_id < entry.AUTHOR_LIMIT and 0 < event.tweet_id < entry.ID_LIMIT
         case RetweetChanged():
-            fits = 0 <= event.user_id < USER_LIMIT and 0 <= event.author_id < USER_LIMIT
+            fits = 0 <= event.user_id < entry.AUTHOR_LIMIT and 0 <= event.author_id < entry.AUTHOR_LIMIT
             fits = fits and 0 < event.retweet_id < entry.ID_LIMIT and 0 < event.tweet_id < entry.ID_LIMIT
         case FollowChanged():
-            fits = 0 <= event.follower_id < USER_LIMIT and 0 <= event.followee_id < USER_LIMIT
+            fits = 0 <= event.follower_id < entry.AUTHOR_LIMIT and 0 <= event.followee_id < entry.AUTHOR_LIMIT
         case MuteChanged():
-            fits = 0 <= event.user_id < USER_LIMIT and 0 <= event.muted_id < USER_LIMIT
+            fits = 0 <= event.user_id < entry.AUTHOR_LIMIT and 0 <= event.muted_id < entry.AUTHOR_LIMIT
         case BlockChanged():
-            fits = 0 <= event.user_id < USER_LIMIT and 0 <= event.blocked_id < USER_LIMIT
+            fits = 0 <= event.user_id < entry.AUTHOR_LIMIT and 0 <= event.blocked_id < entry.AUTHOR_LIMIT
         case AccountRegistered() | MutedWordsChanged():
-            fits = 0 <= event.user_id < USER_LIMIT
+            fits = 0 <= event.user_id < entry.AUTHOR_LIMIT
     if fits:
         return None
     return f"user ids are 0 to 2^{entry.AUTHOR_BITS} - 1, tweet ids 1 to {entry.ID_LIMIT - 1}"

@@ -9,7 +9,7 @@ import msgspec
 
 from ingestion.events import TIME_LIMIT, ClockAdvanced, TweetCreated
 from ingestion.lake import type_name
-from timelines.entry import AUTHOR_BITS
+from timelines.entry import AUTHOR_LIMIT
 
 _POSTED = type_name(TweetCreated)
 _CLOCK = type_name(ClockAdvanced)
@@ -37,7 +37,6 @@ class Posts(NamedTuple):
     clock: int
 
 
-AUTHOR_LIMIT = 1 << AUTHOR_BITS
 _decoder = msgspec.json.Decoder(Post)
 
 

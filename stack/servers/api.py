@@ -47,7 +47,7 @@ def server(plan: Plan) -> Server:
             "MALLOC_ARENA_MAX": "2",
             "PROMETHEUS_MULTIPROC_DIR": str(metrics),
         },
-        after=tuple(name for name in _needed(plan) if name in plan.servers),
+        after=_needed(plan),
         prepare=empty_metrics,
         reloads=True,
     )

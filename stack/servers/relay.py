@@ -22,7 +22,7 @@ def server(plan: Plan) -> Server:
         address="PostgreSQL's outbox to Kafka",
         ready=connected.exists,
         env={"MALLOC_ARENA_MAX": "2"},
-        after=tuple(name for name in ("kafka", "postgres") if name in plan.servers),
+        after=("kafka", "postgres"),
         prepare=forget,
         reloads=True,
     )

@@ -5,14 +5,10 @@
 
 from __future__ import annotations
 
-import os
-import secrets
 from typing import Any
 
 import pytest
-from feeds_machine import WIDE_BAND, Feeds
-from hypothesis import HealthCheck, seed, settings
-from hypothesis.stateful import run_state_machine_as_test
+from feeds_machine import WIDE_BAND, run_histories
 
 from pipelines.stream import tiers
 
@@ -21,13 +17,4 @@ from pipelines.stream import tiers
 @pytest.mark.valkey
 def test_feeds_of_real_servers_equal_the_model(store: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tiers, "STAYS_PULLED", WIDE_BAND)
-    number = int(os.environ.get("TIDELINE_SEED") or secrets.randbelow(1 << 32))
-    print(f"TIDELINE_SEED={number}")
-    steps = settings(
-        max_examples=int(os.environ.get("TIDELINE_EXAMPLES", "4")),
-        stateful_step_count=30,
-        deadline=None,
-        print_blob=True,
-        suppress_health_check=list(HealthCheck),
-    )
-    run_state_machine_as_test(seed(number)(lambda: Feeds(store)), settings=steps)
+    run_histories(lambda: store, examples=4, steps=30)

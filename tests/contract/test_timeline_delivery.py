@@ -11,7 +11,7 @@ from store_under_test import StoreUnderTest, real_store
 
 from timelines.cells import pack_cells
 from timelines.delivery import deliver
-from timelines.entry import ENTRY_DTYPE, Entries
+from timelines.entry import Entries, entries
 from timelines.settings import TimelineSettings
 
 pytestmark = pytest.mark.valkey
@@ -26,10 +26,7 @@ def store(valkey: str) -> Iterator[StoreUnderTest]:
 
 
 def tweets(*ids: int) -> Entries:
-    made: Entries = np.zeros(len(ids), dtype=ENTRY_DTYPE)
-    made["appearance"] = made["original"] = ids
-    made["author"] = made["original_author"] = AUTHOR
-    return made
+    return entries([(number, AUTHOR, number, AUTHOR, 0) for number in ids])
 
 
 def shown(store: StoreUnderTest) -> list[int]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import itertools
 import math
-import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -26,18 +25,6 @@ SPARK_VIEWS = [view for view in VIEWS if view.engine == "spark"]
 # Rows at one moment whose ids run into each other when written one after another: 1|23 and 12|3.
 ENTITIES = {"user": [1, 12, 2], "author": [23, 3, 5], "tweet": [700, 800, 900]}
 _namespaces = itertools.count()
-
-
-@pytest.fixture(scope="module")
-def spark() -> Any:
-    from features.spark_session import spark_session
-    from stack.java import JavaNotFoundError, find_java
-
-    try:
-        os.environ["JAVA_HOME"] = str(find_java(os.environ))
-    except JavaNotFoundError as error:
-        pytest.skip(str(error))
-    return spark_session(FeatureSettings(spark_memory="1g", shuffle_partitions=2))
 
 
 @pytest.fixture

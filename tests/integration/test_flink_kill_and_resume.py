@@ -22,7 +22,7 @@ from ingestion.events import Event, FanOutChanged, FollowChanged, RetweetChanged
 from ingestion.publisher import KafkaPublisher
 from ingestion.settings import KafkaSettings
 from ingestion.topics import DEAD_LETTERS, TWEETS
-from pipelines.jobs import JOB_TOPICS
+from pipelines.jobs import job_title, topic_names
 from pipelines.stream.tiers import STAYS_PULLED
 from stack import lifecycle
 from stack.bring_up import bring_up
@@ -150,8 +150,9 @@ class Cluster:
         return counts
 
     def lag(self) -> int:
-        group = f"{NAMESPACE}-timelines"
-        return self._lag.read({group: JOB_TOPICS["timelines"]}, NAMESPACE).total
+        return self._lag.behind(
+            {job_title("timelines", NAMESPACE): topic_names("timelines", NAMESPACE)}
+        ).total
 
     def await_all_written(self) -> None:
         """No lag, nothing throttled, and a checkpoint more, which passes behind everything that was read."""

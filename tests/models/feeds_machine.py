@@ -8,15 +8,19 @@ with the store keeping what was written since, also half of a batch.
 from __future__ import annotations
 
 import copy
+import os
 import random
+import secrets
 import time
+from collections.abc import Callable
 from typing import Any
 
 from fan_out_job import NOW_MS, SHARES, FanOutJob, JobState
 from feed_model import FeedModel
 from feeds_log import AUTHORS, PEOPLE, FeedsLog
+from hypothesis import HealthCheck, seed, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 from store_under_test import StoreUnderTest
 
 from ingestion.events import AnyEvent, AuthorTierChanged, FanOutChanged, Tier
@@ -169,3 +173,22 @@ class Feeds(RuleBasedStateMachine):
 
         shown: list[int] = self.store.run(ask)
         return shown
+
+
+def chosen_seed() -> int:
+    """``TIDELINE_SEED``, or any; printed."""
+    number = int(os.environ.get("TIDELINE_SEED") or secrets.randbelow(1 << 32))
+    print(f"TIDELINE_SEED={number}")
+    return number
+
+
+def run_histories(make_store: Callable[[], StoreUnderTest], examples: int, steps: int) -> None:
+    """Feeds over so many stores, or ``TIDELINE_EXAMPLES`` of them, through histories of so many steps."""
+    options = settings(
+        max_examples=int(os.environ.get("TIDELINE_EXAMPLES", str(examples))),
+        stateful_step_count=steps,
+        deadline=None,
+        print_blob=True,
+        suppress_health_check=list(HealthCheck),
+    )
+    run_state_machine_as_test(seed(chosen_seed())(lambda: Feeds(make_store())), settings=options)

@@ -5,15 +5,11 @@
 
 from __future__ import annotations
 
-import os
 import random
-import secrets
 
 import pytest
 from fan_out_job import SHARES
-from feeds_machine import SETTINGS, THRESHOLDS, WIDE_BAND, Feeds
-from hypothesis import HealthCheck, seed, settings
-from hypothesis.stateful import run_state_machine_as_test
+from feeds_machine import SETTINGS, THRESHOLDS, WIDE_BAND, Feeds, chosen_seed, run_histories
 from store_under_test import memory_store
 
 from pipelines.stream import tiers
@@ -21,24 +17,14 @@ from pipelines.stream import tiers
 
 def test_feeds_equal_the_model_whatever_crashes_or_comes_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tiers, "STAYS_PULLED", WIDE_BAND)
-    number = int(os.environ.get("TIDELINE_SEED") or secrets.randbelow(1 << 32))
-    print(f"TIDELINE_SEED={number}")
-    steps = settings(
-        max_examples=int(os.environ.get("TIDELINE_EXAMPLES", "60")),
-        stateful_step_count=40,
-        deadline=None,
-        print_blob=True,
-        suppress_health_check=list(HealthCheck),
-    )
-    run_state_machine_as_test(seed(number)(lambda: Feeds(memory_store(SETTINGS))), settings=steps)
+    run_histories(lambda: memory_store(SETTINGS), examples=60, steps=40)
 
 
 def test_feeds_equal_the_model_however_far_the_shares_of_spread_authors_lag(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(tiers, "STAYS_PULLED", WIDE_BAND)
-    number = int(os.environ.get("TIDELINE_SEED") or secrets.randbelow(1 << 32))
-    print(f"TIDELINE_SEED={number}")
+    number = chosen_seed()
     for history in range(40):
         chance, feeds = random.Random(number + history), Feeds(memory_store(SETTINGS))
         feeds.begin(chance, spread_above=chance.choice((2, 3)))
