@@ -266,7 +266,7 @@ def test_running_the_same_log_again_changes_nothing(job: Job) -> None:
 
 def test_what_is_not_an_event_becomes_a_dead_letter_and_the_rest_goes_on(job: Job) -> None:
     unknown_version = encode(tweet(99, 1)).replace(b'"v":1', b'"v":2')
-    impossible = encode(tweet(1 << 62, 1)).replace(b'"author_id":1', b'"author_id":-1')
+    impossible = encode(tweet(98, 1)).replace(b'"author_id":1', b'"author_id":-1')
     letters = job.timelines(b"\xff{", tweet(100, 1), unknown_version, b"", impossible)
     assert job.feed(1) == [100]
     found = {letter["offset"]: letter for letter in letters}
