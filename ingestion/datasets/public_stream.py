@@ -9,31 +9,35 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
-from ingestion.datasets.dataset import Recording, in_time_order
-from ingestion.datasets.parquet import open_file
+from ingestion.datasets.dataset import DatasetError, Recording, in_time_order
+from ingestion.datasets.parquet import read_table
 from ingestion.events import AccountRegistered, Event, FollowChanged, RetweetChanged, TweetCreated
 from ingestion.snowflake import EPOCH_MS, time_of
 
-COLUMNS = (
-    "window",
-    "record",
-    "tweet_id",
-    "created_at",
-    "user_id",
-    "handle",
-    "text",
-    "lang",
-    "hashtags",
-    "mention_ids",
-    "reply_to_tweet_id",
-    "reply_to_user_id",
-    "retweet_of",
-    "retweet_of_user",
-    "quote_of",
-    "user_time_zone",
-    "user_lang",
-    "user_created_at",
+_MOMENT = pa.timestamp("ns", "UTC")
+SCHEMA = pa.schema(
+    [
+        pa.field("window", pa.string(), nullable=False),
+        pa.field("record", pa.string(), nullable=False),
+        pa.field("tweet_id", pa.int64(), nullable=False),
+        pa.field("created_at", _MOMENT, nullable=False),
+        pa.field("user_id", pa.int64(), nullable=False),
+        pa.field("handle", pa.string(), nullable=False),
+        ("text", pa.string()),
+        ("lang", pa.string()),
+        ("hashtags", pa.list_(pa.string())),
+        ("mention_ids", pa.list_(pa.int64())),
+        ("reply_to_tweet_id", pa.int64()),
+        ("reply_to_user_id", pa.int64()),
+        ("retweet_of", pa.int64()),
+        ("retweet_of_user", pa.int64()),
+        ("quote_of", pa.int64()),
+        ("user_time_zone", pa.string()),
+        ("user_lang", pa.string()),
+        pa.field("user_created_at", _MOMENT, nullable=False),
+    ]
 )
 CHUNK = 4096
 Ids = npt.NDArray[np.int64]
@@ -49,14 +53,20 @@ class PublicStream:
     """Holds the file as Arrow columns (some tens of megabytes); rows are decoded a chunk at a time.
 
     Raises:
-        DatasetError: the file is missing or lacks columns.
+        DatasetError: the file is missing, or holds something else than its reader needs.
     """
 
     name = "public_stream"
 
     def __init__(self, directory: Path) -> None:
-        self._table = open_file(directory / self.name / "tweets.parquet", COLUMNS).read(columns=list(COLUMNS))
+        path = directory / self.name / "tweets.parquet"
+        self._table = read_table(path, SCHEMA)
         self._window = np.asarray(self._table.column("window").to_pylist())
+        self._streamed = np.asarray(self._table.column("record").to_pylist()) == "stream"
+        if unpaced := sorted(set(self._window.tolist()) - set(self._window[self._streamed].tolist())):
+            raise DatasetError(
+                f"{path} has no row with the record stream in the windows {', '.join(unpaced)}."
+            )
         self._id = self._table.column("tweet_id").to_numpy()
         self._user = self._table.column("user_id").to_numpy()
         self._ts = np.asarray(
@@ -70,10 +80,9 @@ class PublicStream:
     @cached_property
     def recordings(self) -> tuple[Recording, ...]:
         """One per window: from its first streamed record to its last."""
-        streamed = np.asarray([record == "stream" for record in self._table.column("record").to_pylist()])
         found = []
         for window in sorted(set(self._window.tolist())):
-            times = self._ts[(self._window == window) & streamed]
+            times = self._ts[(self._window == window) & self._streamed]
             found.append(Recording(str(window), int(times.min()), int(times.max())))
         return tuple(found)
 

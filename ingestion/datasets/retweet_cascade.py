@@ -9,9 +9,10 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
-from ingestion.datasets.cascade_acts import Act, Cascade, resolve
-from ingestion.datasets.dataset import Recording, in_time_order
+from ingestion.datasets.cascade_acts import KIND_ORDER, Act, Cascade, resolve
+from ingestion.datasets.dataset import DatasetError, Recording, in_time_order
 from ingestion.datasets.parquet import read_columns
 from ingestion.events import (
     AccountRegistered,
@@ -28,23 +29,39 @@ FOLLOWS_BEFORE_MS = 1000
 Ids = npt.NDArray[np.int64]
 
 
+def _numbers(*names: str) -> list[pa.Field]:
+    return [pa.field(name, pa.int64(), nullable=False) for name in names]
+
+
+ACTIVITY = pa.schema([*_numbers("user", "target", "ts"), pa.field("kind", pa.string(), nullable=False)])
+FOLLOWS = pa.schema(_numbers("follower", "followee"))
+LISTS = pa.schema(
+    [
+        *_numbers("impression_id", "viewer", "ts", "author", "author_last_seen_ts", "engaged"),
+        pa.field("kind", pa.string()),
+    ]
+)
+
+
 class RetweetCascade:
     """Reads the three files when opened; events are made as they are asked for.
 
     Raises:
-        DatasetError: a file is missing or lacks columns.
+        DatasetError: a file is missing, or holds something else than its reader needs.
     """
 
     name = "retweet_cascade"
 
     def __init__(self, directory: Path) -> None:
         folder = directory / FOLDER
-        self._activity = read_columns(folder / "activity.parquet", ("user", "target", "ts", "kind"))
-        self._follows = read_columns(folder / "follows.parquet", ("follower", "followee"))
-        self._lists = read_columns(
-            folder / "candidate_lists.parquet",
-            ("impression_id", "viewer", "ts", "author", "author_last_seen_ts", "engaged", "kind"),
-        )
+        self._activity = read_columns(folder / "activity.parquet", ACTIVITY)
+        self._follows = read_columns(folder / "follows.parquet", FOLLOWS)
+        self._lists = read_columns(folder / "candidate_lists.parquet", LISTS)
+        if unknown := sorted(set(self._activity["kind"]) - set(KIND_ORDER)):
+            raise DatasetError(
+                f"The column kind of {folder / 'activity.parquet'} holds {', '.join(unknown)}, "
+                f"where {', '.join(KIND_ORDER)} belong."
+            )
 
     @property
     def recordings(self) -> tuple[Recording, ...]:

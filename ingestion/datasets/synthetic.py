@@ -6,8 +6,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
-from ingestion.datasets.dataset import Recording, in_time_order
+from ingestion.datasets.dataset import DatasetError, Recording, in_time_order
 from ingestion.datasets.parquet import open_file, row_count, rows
 from ingestion.events import (
     AccountRegistered,
@@ -27,7 +28,7 @@ class Synthetic:
     """Each file is in event-time order and read a batch at a time.
 
     Raises:
-        DatasetError: a file is missing or lacks columns.
+        DatasetError: a file is missing, or holds something else than its reader needs.
     """
 
     name = "synthetic"
@@ -35,7 +36,9 @@ class Synthetic:
     def __init__(self, directory: Path) -> None:
         self._directory = directory
         for stem in EVENT_FILES:
-            open_file(self._path(stem), FILES[stem].names)
+            open_file(self._path(stem), FILES[stem])
+        if not row_count(self._path("tweets")):
+            raise DatasetError(f"The dataset file {self._path('tweets')} holds no rows.")
 
     @property
     def recordings(self) -> tuple[Recording, ...]:
@@ -65,13 +68,13 @@ class Synthetic:
         return self._directory / f"{stem}.parquet"
 
     def _span(self, stem: str) -> tuple[int, int]:
-        times = open_file(self._path(stem), ("ts",)).read(columns=["ts"]).column("ts")
+        times = pq.read_table(self._path(stem), columns=["ts"]).column("ts")
         ends = pc.min_max(times).as_py()
         return (ends["min"] or 0, ends["max"] or 0)
 
     def _accounts(self, shift: int) -> Iterator[Event]:
         began = min(recording.first_ms for recording in self.recordings)
-        for user, ts, handle, display_name, place in rows(self._path("accounts"), FILES["accounts"].names):
+        for user, ts, handle, display_name, place in rows(self._path("accounts"), FILES["accounts"]):
             yield AccountRegistered(
                 event_id=f"sy:account:{user}",
                 ts=ts + shift,
@@ -84,7 +87,7 @@ class Synthetic:
             )
 
     def _follows(self, shift: int) -> Iterator[Event]:
-        for ts, follower, followee, active in rows(self._path("follows"), FILES["follows"].names):
+        for ts, follower, followee, active in rows(self._path("follows"), FILES["follows"]):
             yield FollowChanged(
                 event_id=f"sy:follow:{follower}:{followee}:{ts}",
                 ts=ts + shift,
@@ -95,7 +98,7 @@ class Synthetic:
 
     def _tweets(self, shift: int) -> Iterator[Event]:
         for tweet, ts, author, text, lang, place, reply, quote, tags, mentions in rows(
-            self._path("tweets"), FILES["tweets"].names
+            self._path("tweets"), FILES["tweets"]
         ):
             yield TweetCreated(
                 event_id=f"sy:tweet:{tweet}",
@@ -112,7 +115,7 @@ class Synthetic:
             )
 
     def _retweets(self, shift: int) -> Iterator[Event]:
-        for retweet, ts, user, tweet, author, active in rows(self._path("retweets"), FILES["retweets"].names):
+        for retweet, ts, user, tweet, author, active in rows(self._path("retweets"), FILES["retweets"]):
             yield RetweetChanged(
                 event_id=f"sy:retweet:{retweet}:{int(active)}",
                 ts=ts + shift,
@@ -124,7 +127,7 @@ class Synthetic:
             )
 
     def _likes(self, shift: int) -> Iterator[Event]:
-        for ts, user, tweet, author, active in rows(self._path("likes"), FILES["likes"].names):
+        for ts, user, tweet, author, active in rows(self._path("likes"), FILES["likes"]):
             yield LikeChanged(
                 event_id=f"sy:like:{user}:{tweet}:{ts}",
                 ts=ts + shift,
@@ -135,12 +138,12 @@ class Synthetic:
             )
 
     def _deletes(self, shift: int) -> Iterator[Event]:
-        for ts, tweet, author in rows(self._path("deletes"), FILES["deletes"].names):
+        for ts, tweet, author in rows(self._path("deletes"), FILES["deletes"]):
             yield TweetDeleted(event_id=f"sy:delete:{tweet}", ts=ts + shift, tweet_id=tweet, author_id=author)
 
     def _impressions(self, shift: int) -> Iterator[Event]:
         for ts, request, user, tweet, author, position in rows(
-            self._path("impressions"), FILES["impressions"].names
+            self._path("impressions"), FILES["impressions"]
         ):
             yield Impression(
                 event_id=f"sy:shown:{request}:{position}",

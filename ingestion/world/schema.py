@@ -8,61 +8,69 @@ import pyarrow as pa
 
 FORMAT_VERSION = "1"
 
-ACCOUNTS = pa.schema(
-    [
-        ("user_id", pa.int64()),
-        ("ts", pa.int64()),
-        ("handle", pa.string()),
-        ("display_name", pa.string()),
-        ("place", pa.string()),
-    ]
+OPTIONAL = ("place", "text", "lang", "in_reply_to", "quote_of")
+"""The columns that may be empty; every other one holds a value in each row."""
+
+
+def _schema(columns: dict[str, pa.DataType]) -> pa.Schema:
+    return pa.schema([pa.field(name, kind, name in OPTIONAL) for name, kind in columns.items()])
+
+
+ACCOUNTS = _schema(
+    {
+        "user_id": pa.int64(),
+        "ts": pa.int64(),
+        "handle": pa.string(),
+        "display_name": pa.string(),
+        "place": pa.string(),
+    }
 )
-FOLLOWS = pa.schema(
-    [("ts", pa.int64()), ("follower_id", pa.int64()), ("followee_id", pa.int64()), ("active", pa.bool_())]
+FOLLOWS = _schema(
+    {"ts": pa.int64(), "follower_id": pa.int64(), "followee_id": pa.int64(), "active": pa.bool_()}
 )
-TWEETS = pa.schema(
-    [
-        ("tweet_id", pa.int64()),
-        ("ts", pa.int64()),
-        ("author_id", pa.int64()),
-        ("text", pa.string()),
-        ("lang", pa.string()),
-        ("place", pa.string()),
-        ("in_reply_to", pa.int64()),
-        ("quote_of", pa.int64()),
-        ("hashtags", pa.list_(pa.string())),
-        ("mentions", pa.list_(pa.int64())),
-    ]
+TWEETS = _schema(
+    {
+        "tweet_id": pa.int64(),
+        "ts": pa.int64(),
+        "author_id": pa.int64(),
+        "text": pa.string(),
+        "lang": pa.string(),
+        "place": pa.string(),
+        "in_reply_to": pa.int64(),
+        "quote_of": pa.int64(),
+        "hashtags": pa.list_(pa.string()),
+        "mentions": pa.list_(pa.int64()),
+    }
 )
-RETWEETS = pa.schema(
-    [
-        ("retweet_id", pa.int64()),
-        ("ts", pa.int64()),
-        ("user_id", pa.int64()),
-        ("tweet_id", pa.int64()),
-        ("author_id", pa.int64()),
-        ("active", pa.bool_()),
-    ]
+RETWEETS = _schema(
+    {
+        "retweet_id": pa.int64(),
+        "ts": pa.int64(),
+        "user_id": pa.int64(),
+        "tweet_id": pa.int64(),
+        "author_id": pa.int64(),
+        "active": pa.bool_(),
+    }
 )
-LIKES = pa.schema(
-    [
-        ("ts", pa.int64()),
-        ("user_id", pa.int64()),
-        ("tweet_id", pa.int64()),
-        ("author_id", pa.int64()),
-        ("active", pa.bool_()),
-    ]
+LIKES = _schema(
+    {
+        "ts": pa.int64(),
+        "user_id": pa.int64(),
+        "tweet_id": pa.int64(),
+        "author_id": pa.int64(),
+        "active": pa.bool_(),
+    }
 )
-DELETES = pa.schema([("ts", pa.int64()), ("tweet_id", pa.int64()), ("author_id", pa.int64())])
-IMPRESSIONS = pa.schema(
-    [
-        ("ts", pa.int64()),
-        ("request_id", pa.string()),
-        ("user_id", pa.int64()),
-        ("tweet_id", pa.int64()),
-        ("author_id", pa.int64()),
-        ("position", pa.int32()),
-    ]
+DELETES = _schema({"ts": pa.int64(), "tweet_id": pa.int64(), "author_id": pa.int64()})
+IMPRESSIONS = _schema(
+    {
+        "ts": pa.int64(),
+        "request_id": pa.string(),
+        "user_id": pa.int64(),
+        "tweet_id": pa.int64(),
+        "author_id": pa.int64(),
+        "position": pa.int32(),
+    }
 )
 TRUTH_IMPRESSIONS = pa.schema(
     [

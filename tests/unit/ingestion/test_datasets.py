@@ -12,7 +12,7 @@ import pytest
 
 from ingestion.clock import no_shift, shift_to_end, span
 from ingestion.datasets.dataset import Dataset, DatasetError
-from ingestion.datasets.public_stream import COLUMNS
+from ingestion.datasets.public_stream import SCHEMA
 from ingestion.datasets.registry import DATASETS, open_dataset
 from ingestion.datasets.retweet_cascade import RetweetCascade
 from ingestion.events import (
@@ -68,6 +68,44 @@ def test_a_missing_column_is_named_before_anything_is_read(cascade_files: Path) 
     pq.write_table(pq.read_table(path).drop(["kind", "ts"]), path)
     with pytest.raises(DatasetError, match=r"activity\.parquet lacks the columns ts, kind\.$"):
         open_dataset("retweet_cascade", cascade_files)
+
+
+def rewritten(path: Path, column: str, values: pa.Array) -> None:
+    table = pq.read_table(path)
+    pq.write_table(table.set_column(table.schema.get_field_index(column), column, values), path)
+
+
+@pytest.mark.parametrize(
+    ("file", "column", "values", "sentence"),
+    [
+        ("activity", "ts", pa.array([1.0, 2.0, 3.0]), "The column ts .* holds double, where whole numbers"),
+        ("activity", "user", pa.array([1, None, 3]), "The column user .* holds 1 nulls"),
+        ("activity", "kind", pa.array(["RT", "XX", None]), "The column kind .* holds 1 nulls"),
+        ("activity", "kind", pa.array(["RT", "XX", "MT"]), "holds XX, where RT, RE, MT belong"),
+        ("follows", "followee", pa.array(["1", "2", "3", "4"]), "holds string, where whole numbers"),
+        ("candidate_lists", "author", pa.array([[1], [2], [3]]), "holds list<.*>, where whole numbers"),
+    ],
+)
+def test_columns_of_something_else_are_named(
+    cascade_files: Path, file: str, column: str, values: pa.Array, sentence: str
+) -> None:
+    rewritten(cascade_files / "retweet_cascade" / f"{file}.parquet", column, values)
+    with pytest.raises(DatasetError, match=sentence):
+        open_dataset("retweet_cascade", cascade_files)
+
+
+def test_a_file_without_rows_is_named(cascade_files: Path) -> None:
+    path = cascade_files / "retweet_cascade" / "activity.parquet"
+    pq.write_table(pq.read_table(path).slice(0, 0), path)
+    with pytest.raises(DatasetError, match=r"activity\.parquet holds no rows\.$"):
+        open_dataset("retweet_cascade", cascade_files)
+
+
+def test_a_window_in_which_nothing_was_streamed_is_named(stream_files: Path) -> None:
+    path = stream_files / "public_stream" / "tweets.parquet"
+    rewritten(path, "record", pa.array(["stream", "stream", "stream", "referenced"]))
+    with pytest.raises(DatasetError, match="record stream in the windows 2016"):
+        open_dataset("public_stream", stream_files)
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
@@ -143,7 +181,7 @@ def test_the_size_is_the_number_of_events(cascade_files: Path) -> None:
 @pytest.fixture
 def stream_files(tmp_path: Path) -> Path:
     first, second = 1_376_132_400_000, 1_452_065_400_000
-    base: dict[str, Any] = dict.fromkeys(COLUMNS)
+    base: dict[str, Any] = dict.fromkeys(SCHEMA.names)
     base |= {"record": "stream", "text": "hi", "hashtags": ["tag"], "mention_ids": [7, 7], "handle": "h"}
     old = base | {
         "window": "2013",
@@ -167,12 +205,11 @@ def stream_files(tmp_path: Path) -> Path:
     for row in rows:
         row["created_at"] = row["user_created_at"] = row["ms"] // 1000 * 1000
     moments = pa.timestamp("ms", tz="UTC")
-    types = {name: moments if name.endswith("created_at") else None for name in COLUMNS}
-    integers = {"tweet_id", "user_id", "reply_to_tweet_id", "reply_to_user_id", "quote_of"}
-    integers |= {"retweet_of", "retweet_of_user"}
     columns = {
-        name: pa.array([row[name] for row in rows], pa.int64() if name in integers else types[name])
-        for name in COLUMNS
+        field.name: pa.array(
+            [row[field.name] for row in rows], moments if pa.types.is_timestamp(field.type) else field.type
+        )
+        for field in SCHEMA
     }
     write(tmp_path / "public_stream" / "tweets.parquet", columns)
     return tmp_path
