@@ -94,7 +94,7 @@ def build_feed(
         Snapshots(redis, keys, section.snapshot_seconds),
         CursorSigner(load_key(section.cursor_key)),
         impressions,
-        FeedLimits(section.deadline_ms / 1000, section.candidates),
+        FeedLimits(section.deadline_ms / 1000, section.ladder()),
         clock,
         lambda view, count: metrics.missing_features.labels(view).inc(count),
     )

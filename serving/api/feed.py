@@ -9,17 +9,20 @@ from fastapi import APIRouter, Query, Response
 
 from serving.api.dependencies import BearerDep, ReaderDep, ServiceDep, json_response
 from serving.feed.answer import Answer
+from serving.feed.candidates import CELEBRITY, SOURCES, Candidates
+from serving.feed.explanation import explain as explain_items
 from serving.feed.feed import Request
-from serving.feed.query import Algorithm, Candidate
-from serving.feed.scoring import explain as explain_items
+from serving.feed.query import Algorithm
 from serving.pipeline.reports import StageReport
 from serving.reads import nameless, tweet_shape
-from serving.shapes import Explanation, FeedDelta, FeedItem, FeedPage, rfc3339
+from serving.shapes import Explanation, FeedDelta, FeedItem, FeedPage, TweetCounts, TweetViewer, rfc3339
 from training.bundle import Bundle
 
 router = APIRouter(prefix="/v1/feed", tags=["feed"])
 
 DELTA_ITEMS = 50
+NO_COUNTS: TweetCounts = {"likes": 0, "retweets": 0, "replies": 0, "quotes": 0}
+NO_VIEWER: TweetViewer = {"liked": False, "retweeted": False}
 ID_PATTERN = r"^[0-9]{1,19}$"
 
 
@@ -49,24 +52,19 @@ async def delta(
     count, items = await service.feed.delta(reader, int(since), DELTA_ITEMS)
     shape: FeedDelta = {
         "count": count,
-        "items": [item_shape(item, position, None) for position, item in enumerate(items)],
+        "items": item_shapes(items, 0),
     }
     return json_response(shape)
 
 
 def page_shape(answer: Answer, bundle: Bundle | None, explain: bool, ms: float) -> FeedPage:
     """The page as JSON; with ``explain`` what the filters removed, and with a bundle why each item scored."""
-    explanations: Sequence[Explanation | None] = [None] * len(answer.items)
-    if bundle is not None and all(item.features is not None for item in answer.items):
-        explanations = explain_items(bundle, answer.items, answer.places_by_time)
+    explanations: Sequence[Explanation] = ()
+    if bundle is not None and answer.items.probabilities.shape[1]:
+        explanations = explain_items(bundle, answer.items, answer.appearances)
     page: FeedPage = {
         "request_id": answer.request_id,
-        "items": [
-            item_shape(item, position, explanation)
-            for position, (item, explanation) in enumerate(
-                zip(answer.items, explanations, strict=True), answer.first_position
-            )
-        ],
+        "items": item_shapes(answer.items, answer.first_position, explanations),
         "next_cursor": answer.next_cursor,
         "has_more": answer.next_cursor is not None,
         "ranking": {
@@ -95,31 +93,51 @@ def page_shape(answer: Answer, bundle: Bundle | None, explain: bool, ms: float) 
     return page
 
 
-def item_shape(item: Candidate, position: int, explanation: Explanation | None) -> FeedItem:
-    """One item as JSON.
+def item_shapes(
+    items: Candidates, first_position: int, explanations: Sequence[Explanation] = ()
+) -> list[FeedItem]:
+    """The items as JSON; what is not known of them is left out or zero.
 
     Raises:
-        ValueError: the candidate has no body: it has not been through a pipeline.
+        ValueError: a candidate has no body: it has not been through a pipeline.
     """
-    if item.body is None:
-        raise ValueError(f"Tweet {item.original_id} has no body.")
-    shape: FeedItem = {
-        "tweet": tweet_shape(
-            item.body,
-            item.author_user or nameless(item.original_author),
-            item.counts or {"likes": 0, "retweets": 0, "replies": 0, "quotes": 0},
-            item.viewer or {"liked": False, "retweeted": False},
-            item.retweeted_by,
-        ),
-        "appearance_id": str(item.appearance_id),
-        "position": position,
-        "source": item.source,
-        "score": None if item.score != item.score else item.score,
-        "reason": _reason(item),
-    }
-    if explanation is not None:
+    rows = zip(
+        items.appearance.tolist(),
+        items.original_author.tolist(),
+        items.is_retweet.tolist(),
+        items.source.tolist(),
+        items.score.tolist(),
+        items.body,
+        items.author_user,
+        items.counts,
+        items.viewer,
+        items.retweeted_by,
+        strict=True,
+    )
+    shapes: list[FeedItem] = []
+    for position, row in enumerate(rows, first_position):
+        appearance, author, is_retweet, source, score, body, user, counts, viewer, retweeted_by = row
+        if body is None:
+            raise ValueError(f"The tweet of appearance {appearance} has no body.")
+        shapes.append(
+            {
+                "tweet": tweet_shape(
+                    body,
+                    user or nameless(author),
+                    counts or NO_COUNTS,
+                    viewer or NO_VIEWER,
+                    retweeted_by,
+                ),
+                "appearance_id": str(appearance),
+                "position": position,
+                "source": SOURCES[source],
+                "score": None if score != score else score,
+                "reason": _reason(source, is_retweet),
+            }
+        )
+    for shape, explanation in zip(shapes, explanations, strict=False):
         shape["explanation"] = explanation
-    return shape
+    return shapes
 
 
 def server_timing(reports: Sequence[StageReport]) -> str:
@@ -127,7 +145,7 @@ def server_timing(reports: Sequence[StageReport]) -> str:
     return ", ".join(f"{report.name};dur={report.ms:.2f}" for report in reports)
 
 
-def _reason(item: Candidate) -> str:
-    if item.is_retweet:
+def _reason(source: int, is_retweet: bool) -> str:
+    if is_retweet:
         return "Retweeted by an account you follow"
-    return "From a popular account you follow" if item.source == "celebrity" else "From an account you follow"
+    return "From a popular account you follow" if source == CELEBRITY else "From an account you follow"

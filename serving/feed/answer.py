@@ -5,27 +5,30 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from serving.feed.query import Candidate
+import numpy as np
+
+from serving.feed.candidates import Candidates
 from serving.pipeline.reports import StageReport
 from serving.shapes import Reason, Rung
+from timelines.entry import Ids
 
 
 @dataclass(frozen=True)
 class Answer:
     """One page: ``first_position`` is the place of its first item in the whole scrolling.
 
-    ``places_by_time``: where each appearance of a ranking would stand in the newest-first order.
+    ``appearances`` are those of the whole ranking, int64.
     """
 
     request_id: str
     rung: Rung
     reason: Reason | None
     model: str | None
-    items: Sequence[Candidate]
+    items: Candidates
     first_position: int
     next_cursor: str | None
     candidates: int
     as_of_ms: int
     reports: Sequence[StageReport]
     removed: Mapping[str, int] = field(default_factory=dict)
-    places_by_time: Mapping[int, int] = field(default_factory=dict)
+    appearances: Ids = field(default_factory=lambda: np.empty(0, dtype=np.int64))

@@ -11,9 +11,12 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from records.appearances import EVERYTHING, Appearance
 from serving.archive import Archive
-from serving.feed.query import Candidate, FeedQuery
+from serving.feed.candidates import FOLLOWING, Candidates, objects
+from serving.feed.query import FeedQuery
 from serving.pipeline.reports import Run
 from serving.pipeline.runner import Runner
 from serving.pipeline.stages import Pipeline
@@ -26,7 +29,7 @@ CHUNK = 3
 class Below:
     """Candidates of a page, newest first, and the id below which the next goes on; 0 at the end."""
 
-    candidates: Sequence[Candidate]
+    candidates: Candidates
     reached: int
 
 
@@ -35,8 +38,8 @@ async def page_below(
     archive: Archive,
     query: FeedQuery,
     followees: Sequence[int],
-    compose: Callable[[Sequence[Candidate]], Pipeline[FeedQuery, Candidate]],
-) -> tuple[Run[FeedQuery, Candidate], int]:
+    compose: Callable[[Candidates], Pipeline[FeedQuery, Candidates]],
+) -> tuple[Run[FeedQuery, Candidates], int]:
     """A page of what the tables hold below ``query.below``, and the id below which the next begins, or 0.
 
     ``compose`` makes the pipeline of some candidates; pages that filters emptied are passed over.
@@ -48,9 +51,9 @@ async def page_below(
     while True:
         found = await read_below(archive, query, followees)
         run = await runner.run(compose(found.candidates), query)
-        if run.rest:
-            return run, run.selected[-1].appearance_id
-        if run.selected or not found.reached:
+        if len(run.rest):
+            return run, int(run.selected.appearance[-1])
+        if len(run.selected) or not found.reached:
             return run, found.reached
         query = dataclasses.replace(query, below=found.reached)
 
@@ -69,22 +72,24 @@ async def read_below(archive: Archive, query: FeedQuery, followees: Sequence[int
     retweets = await archive.ask(
         archive.appearances.retweeters(originals, authors, min(query.top, EVERYTHING))
     )
-    standing = []
+    standing: list[Appearance] = []
+    retweeters: list[tuple[int, ...]] = []
     for appearance in found:
         newer = retweets.get(appearance.original_id, [])
         newest = max((retweet for retweet, _ in newer), default=appearance.original_id)
         if newest <= appearance.appearance_id:
-            standing.append(_candidate(appearance, tuple(dict.fromkeys(user for _, user in newer))))
-    return Below(standing, reached)
+            standing.append(appearance)
+            retweeters.append(tuple(dict.fromkeys(user for _, user in newer)))
+    return Below(_candidates(standing, retweeters), reached)
 
 
-def _candidate(appearance: Appearance, retweeters: tuple[int, ...]) -> Candidate:
-    return Candidate(
-        appearance.appearance_id,
-        appearance.author,
-        appearance.original_id,
-        appearance.original_author,
-        appearance.is_retweet,
-        "following",
-        retweeters,
+def _candidates(found: Sequence[Appearance], retweeters: Sequence[tuple[int, ...]]) -> Candidates:
+    return Candidates.of(
+        np.array([appearance.appearance_id for appearance in found], dtype=np.int64),
+        np.array([appearance.author for appearance in found], dtype=np.int64),
+        np.array([appearance.original_id for appearance in found], dtype=np.int64),
+        np.array([appearance.original_author for appearance in found], dtype=np.int64),
+        np.array([appearance.is_retweet for appearance in found], dtype=np.bool_),
+        FOLLOWING,
+        retweeters=objects(retweeters),
     )

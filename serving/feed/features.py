@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-import msgspec
 import numpy as np
-from numpy.typing import NDArray
 
 from features.context import context_features
 from features.names import VIEWS
 from features.rows import wide_read
-from serving.feed.query import Candidate, FeedQuery
+from serving.feed.candidates import Candidates
+from serving.feed.query import FeedQuery
+from serving.pipeline.stages import Columns
 from timelines.keys import Keyspace
 
 
@@ -23,7 +23,7 @@ class FeaturesMissingError(RuntimeError):
 
 @dataclass(frozen=True)
 class Features:
-    """Rows of float32 [len(MODEL_INPUT)], in that order; NaN is missing.
+    """Rows of float32 [n, len(MODEL_INPUT)], in that order; NaN is missing.
 
     ``count_missing`` is told how many rows of a view were absent or stale.
     """
@@ -34,14 +34,12 @@ class Features:
     required: bool = True
     name: str = "features"
 
-    async def hydrate(
-        self, query: FeedQuery, candidates: Sequence[Candidate]
-    ) -> Sequence[NDArray[np.float32]]:
+    async def hydrate(self, query: FeedQuery, candidates: Candidates) -> Columns:
         n = len(candidates)
         ids = {
             "user": np.full(n, query.reader, dtype=np.int64),
-            "author": np.array([c.original_author for c in candidates], dtype=np.int64),
-            "tweet": np.array([c.original_id for c in candidates], dtype=np.int64),
+            "author": candidates.original_author,
+            "tweet": candidates.original,
         }
         wide = await wide_read(self.redis, self.keys, VIEWS, ids, query.now_ms)
         if not wide.present.any():
@@ -49,18 +47,5 @@ class Features:
         for view, present in zip(VIEWS, wide.present.sum(axis=0).tolist(), strict=True):
             if present < n:
                 self.count_missing(view.name, n - present)
-        context = context_features(
-            np.array([_created_at(c) for c in candidates], dtype=np.int64),
-            np.array([c.is_retweet for c in candidates], dtype=np.bool_),
-            query.now_ms,
-        )
-        return list(np.concatenate([wide.matrix, context], axis=1, dtype=np.float32))
-
-    def apply(self, candidate: Candidate, patch: NDArray[np.float32]) -> Candidate:
-        return msgspec.structs.replace(candidate, features=patch)
-
-
-def _created_at(candidate: Candidate) -> int:
-    if candidate.body is None:
-        raise ValueError("Features are read after bodies.")
-    return candidate.body.created_at
+        context = context_features(candidates.created_at, candidates.is_retweet, query.now_ms)
+        return {"features": np.concatenate([wide.matrix, context], axis=1, dtype=np.float32)}

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Protocol
 
+import numpy as np
 from redis.exceptions import RedisError
 
 from serving.archive import Archive, ArchiveReads, ArchiveUnavailableError
 from serving.feed.answer import Answer
+from serving.feed.candidates import Candidates
 from serving.feed.cursor import (
     ChronologicalCursor,
     Cursor,
@@ -22,9 +24,10 @@ from serving.feed.cursor import (
 )
 from serving.feed.deeper import page_below
 from serving.feed.features import FeaturesMissingError
-from serving.feed.hydrators import Restrictions
+from serving.feed.ladder import HeadsClock, Ladder, Load, NoTimeForHeadsError, RankedRung
 from serving.feed.pipelines import (
     FeedPipeline,
+    Ranking,
     Stores,
     chronological,
     from_records,
@@ -33,9 +36,9 @@ from serving.feed.pipelines import (
     ranked,
     ranked_scroll,
 )
-from serving.feed.query import Algorithm, Candidate, FeedQuery
+from serving.feed.query import Algorithm, FeedQuery
 from serving.feed.side_effects import Impressions, LogImpressions
-from serving.feed.snapshot import Snapshots, snapshot_of
+from serving.feed.snapshot import Snapshots
 from serving.model_store import Model
 from serving.pipeline.reports import (
     DeadlineExceededError,
@@ -53,10 +56,11 @@ OPERATIONAL: tuple[type[Exception], ...] = (
     OSError,
     FeaturesMissingError,
     ArchiveUnavailableError,
+    NoTimeForHeadsError,
 )
 """What a stage of the feed may fail with; anything else is a programmer's error."""
 
-FeedRun = Run[FeedQuery, Candidate]
+FeedRun = Run[FeedQuery, Candidates]
 
 
 class FeedUnavailableError(RuntimeError):
@@ -83,10 +87,10 @@ class Request:
 
 @dataclass(frozen=True)
 class FeedLimits:
-    """``deadline_seconds`` bounds ranking alone; ``candidates`` is how many are ranked."""
+    """``deadline_seconds`` bounds ranking alone, up to the order; ``ladder`` what it may cost under load."""
 
     deadline_seconds: float
-    candidates: int
+    ladder: Ladder
 
 
 @dataclass(frozen=True)
@@ -113,6 +117,8 @@ class Feed:
     limits: FeedLimits
     clock: Clock
     count_missing: Callable[[str, int], None]
+    load: Load = field(default_factory=Load)
+    heads_clock: HeadsClock = field(default_factory=HeadsClock)
 
     async def page(self, request: Request) -> tuple[Answer, Model | None]:
         """One page, and the model that ranked it.
@@ -131,10 +137,10 @@ class Feed:
         if not request.audit:
             log = LogImpressions(self.impressions, answer.rung, answer.model, answer.first_position)
             query = dataclasses.replace(query, request_id=answer.request_id)
-            self.runner.start_side_effects((log,), query, Selection(answer.items, ()))
+            self.runner.start_side_effects((log,), query, Selection(answer.items, Candidates.none()))
         return answer, model
 
-    async def delta(self, reader: int, since: int, limit: int) -> tuple[int, Sequence[Candidate]]:
+    async def delta(self, reader: int, since: int, limit: int) -> tuple[int, Candidates]:
         """How many tweets appeared after ``since``, and the newest ``limit`` of them.
 
         Raises:
@@ -160,27 +166,40 @@ class Feed:
         model = self.models.current
         if model is None:
             return await self._chronological(query, "model_unavailable"), None
+        rung = self.limits.ladder.rung(self.load.under_way)
+        if rung is None:
+            return await self._chronological(query, "overload"), None
         try:
-            answer = await self._ranked(query, model)
+            with self.load.one_more():
+                answer = await self._ranked(query, model, rung)
         except (PipelineError, RedisError) as error:
             return await self._chronological(query, _reason(error), _reports(error)), None
-        if not answer.items:
+        if not len(answer.items):
             return await self._chronological(query, "no_candidates", answer.reports), None
         return answer, model
 
-    async def _ranked(self, query: FeedQuery, model: Model) -> Answer:
-        pipeline = ranked(self.stores, model.bundle, self.limits.candidates, self.count_missing)
+    async def _ranked(self, query: FeedQuery, model: Model, rung: RankedRung) -> Answer:
+        budget = self.limits.ladder.budgets[rung]
+        ranking = Ranking(
+            model.bundle,
+            model.version,
+            budget.candidates,
+            budget.heads,
+            self.heads_clock,
+            self.runner.clock,
+        )
         deadline = self.runner.clock() + self.limits.deadline_seconds
+        query = dataclasses.replace(query, deadline=deadline)
+        pipeline = ranked(self.stores, ranking, self.snapshots, self.count_missing)
         run = await self.runner.run(pipeline, query, deadline)
-        cursor = None
-        if run.rest:
-            everything = [*run.selected, *run.rest]
-            snapshot = snapshot_of(model.version, query.now_ms, run.candidates, everything)
-            await self.snapshots.keep(query.reader, query.request_id, snapshot)
-            cursor = RankedCursor(query.request_id, len(run.selected))
-        answer = self._finish(run, "full", None, model.version, cursor)
-        appearances = [c.appearance_id for c in (*run.selected, *run.rest)]
-        return dataclasses.replace(answer, places_by_time=_places_by_time(appearances))
+        cursor = RankedCursor(query.request_id, len(run.selected)) if len(run.rest) else None
+        reason: Reason | None = None if rung == "full" else "overload"
+        answered: Rung = rung
+        if run.scorer == "light_scores" and rung != "light":
+            answered, reason = "light", "deadline"
+        answer = self._finish(run, answered, reason, model.version, cursor)
+        appearances = np.concatenate((run.selected.appearance, run.rest.appearance))
+        return dataclasses.replace(answer, appearances=appearances)
 
     async def _scroll(self, query: FeedQuery, cursor: RankedCursor) -> tuple[Answer, Model | None]:
         query = dataclasses.replace(query, offset=cursor.offset, request_id=cursor.request_id)
@@ -189,7 +208,9 @@ class Feed:
             run = await self.runner.run(ranked_scroll(self.stores, snapshot), query)
         except (PipelineError, RedisError) as error:
             raise FeedUnavailableError(str(error)) from error
-        following = RankedCursor(cursor.request_id, run.selected[-1].rank + 1) if run.rest else None
+        following = None
+        if len(run.rest):
+            following = RankedCursor(cursor.request_id, int(run.selected.rank[-1]) + 1)
         model = self.models.current
         same = model if model is not None and model.version == snapshot.model else None
         answer = self._finish(run, "full", None, snapshot.model, following)
@@ -197,7 +218,7 @@ class Feed:
             answer,
             candidates=snapshot.candidates,
             as_of_ms=snapshot.as_of_ms,
-            places_by_time=_places_by_time([place.appearance_id for place in snapshot.places]),
+            appearances=snapshot.table().appearance,
         )
         return answer, same
 
@@ -209,13 +230,14 @@ class Feed:
         except PipelineError as error:
             return await self._last_rung(query, error)
         cursor = None
-        if run.rest:
-            cursor = _continued(run, run.selected[-1].appearance_id, reason)
+        if len(run.rest):
+            cursor = _continued(run, int(run.selected.appearance[-1]), reason)
         elif self.stores.archive is not None:
-            home = await self.stores.home.read(query.reader)
-            if home.beyond and not run.selected:
-                query = dataclasses.replace(query, below=min(query.below, home.beyond))
-                query = await Restrictions(self.stores.reads).hydrate(query)
+            home = run.query.home
+            if home is None:
+                raise ValueError("A chronological page reads the home timeline.")
+            if home.beyond and not len(run.selected):
+                query = dataclasses.replace(run.query, below=min(query.below, home.beyond))
                 followees, below_home = home.followees.tolist(), partial(from_records, self.stores)
                 return await self._from_records(self.stores.archive, query, followees, reason, below_home)
             if home.beyond:
@@ -248,7 +270,7 @@ class Feed:
         query: FeedQuery,
         followees: Sequence[int],
         reason: Reason,
-        compose: Callable[[Sequence[Candidate]], FeedPipeline],
+        compose: Callable[[Candidates], FeedPipeline],
     ) -> Answer:
         run, reached = await page_below(self.runner, archive, query, followees, compose)
         cursor = _continued(run, reached, reason) if reached else None
@@ -276,12 +298,8 @@ class Feed:
 def _continued(run: FeedRun, last: int, reason: Reason) -> ChronologicalCursor:
     """The cursor of a chronological page that goes on below ``last``."""
     query = run.query
-    top = query.top if query.offset else run.selected[0].appearance_id
+    top = query.top if query.offset else int(run.selected.appearance[0])
     return ChronologicalCursor(top, last, query.offset + len(run.selected), reason)
-
-
-def _places_by_time(appearances: Sequence[int]) -> dict[int, int]:
-    return {appearance: place for place, appearance in enumerate(sorted(appearances, reverse=True))}
 
 
 def _reason(error: PipelineError | RedisError) -> Reason:

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
+import numpy as np
+
 from ingestion.muting import mutes
-from serving.feed.query import Candidate, FeedQuery
-from serving.pipeline.stages import Partition
+from serving.feed.candidates import Candidates
+from serving.feed.query import FeedQuery
+from serving.pipeline.selection import best_first
+from serving.pipeline.stages import Mask, Rows
 from timelines.bodies import TweetBody
+from timelines.entry import Ids
 
-
-def _split(candidates: Sequence[Candidate], keep: Callable[[Candidate], bool]) -> Partition[Candidate]:
-    kept: list[Candidate] = []
-    removed: list[Candidate] = []
-    for candidate in candidates:
-        (kept if keep(candidate) else removed).append(candidate)
-    return Partition(kept, removed)
+HOUR_MS = 3_600_000
 
 
 @dataclass(frozen=True)
@@ -25,8 +24,8 @@ class AfterTop:
 
     name: str = "newer_than_first_page"
 
-    def split(self, query: FeedQuery, candidates: Sequence[Candidate]) -> Partition[Candidate]:
-        return _split(candidates, lambda c: c.appearance_id <= query.top)
+    def keep(self, query: FeedQuery, candidates: Candidates) -> Mask:
+        return np.asarray(candidates.appearance <= query.top)
 
 
 @dataclass(frozen=True)
@@ -35,9 +34,11 @@ class HiddenAccounts:
 
     name: str = "muted_or_blocked"
 
-    def split(self, query: FeedQuery, candidates: Sequence[Candidate]) -> Partition[Candidate]:
-        hidden = query.hidden
-        return _split(candidates, lambda c: c.author not in hidden and c.original_author not in hidden)
+    def keep(self, query: FeedQuery, candidates: Candidates) -> Mask:
+        if not query.hidden:
+            return _all(candidates)
+        hidden = np.fromiter(query.hidden, dtype=np.int64)
+        return ~(np.isin(candidates.author, hidden) | np.isin(candidates.original_author, hidden))
 
 
 @dataclass(frozen=True)
@@ -46,20 +47,10 @@ class Duplicates:
 
     name: str = "duplicates"
 
-    def split(self, query: FeedQuery, candidates: Sequence[Candidate]) -> Partition[Candidate]:
-        newest: dict[int, int] = {}
-        for candidate in candidates:
-            if newest.get(candidate.original_id, -1) < candidate.appearance_id:
-                newest[candidate.original_id] = candidate.appearance_id
-        seen: set[int] = set()
-
-        def first(candidate: Candidate) -> bool:
-            if candidate.original_id in seen or newest[candidate.original_id] != candidate.appearance_id:
-                return False
-            seen.add(candidate.original_id)
-            return True
-
-        return _split(candidates, first)
+    def keep(self, query: FeedQuery, candidates: Candidates) -> Mask:
+        newest_first = np.argsort(-candidates.appearance, kind="stable")
+        _, first = np.unique(candidates.original[newest_first], return_index=True)
+        return _only(len(candidates), newest_first[first])
 
 
 @dataclass(frozen=True)
@@ -68,8 +59,8 @@ class EarlierPages:
 
     name: str = "earlier_pages"
 
-    def split(self, query: FeedQuery, candidates: Sequence[Candidate]) -> Partition[Candidate]:
-        return _split(candidates, lambda c: c.appearance_id < query.below)
+    def keep(self, query: FeedQuery, candidates: Candidates) -> Mask:
+        return np.asarray(candidates.appearance < query.below)
 
 
 @dataclass(frozen=True)
@@ -78,22 +69,67 @@ class OwnTweets:
 
     name: str = "own_tweets"
 
-    def split(self, query: FeedQuery, candidates: Sequence[Candidate]) -> Partition[Candidate]:
-        return _split(candidates, lambda c: query.reader not in (c.original_author, c.author))
+    def keep(self, query: FeedQuery, candidates: Candidates) -> Mask:
+        return np.asarray((candidates.original_author != query.reader) & (candidates.author != query.reader))
 
 
 @dataclass(frozen=True)
 class Oldest:
-    """All but the ``keep`` newest: what full ranking has no time for."""
+    """All but the ``newest``: what ranking has no time for."""
 
-    keep: int
+    newest: int
     name: str = "beyond_candidate_limit"
 
-    def split(self, query: FeedQuery, candidates: Sequence[Candidate]) -> Partition[Candidate]:
-        if len(candidates) <= self.keep:
-            return Partition(candidates, ())
-        newest = sorted(candidates, key=lambda c: -c.appearance_id)
-        return Partition(newest[: self.keep], newest[self.keep :])
+    def keep(self, query: FeedQuery, candidates: Candidates) -> Mask:
+        if len(candidates) <= self.newest:
+            return _all(candidates)
+        return _only(len(candidates), np.argsort(-candidates.appearance)[: self.newest])
+
+
+@dataclass(frozen=True)
+class PrunedByLightRanker:
+    """All but the ``best`` by the light ranker: what the heads have no time for."""
+
+    best: int
+    name: str = "pruned_by_light_ranker"
+
+    def keep(self, query: FeedQuery, candidates: Candidates) -> Mask:
+        if len(candidates) <= self.best:
+            return _all(candidates)
+        return _only(len(candidates), best_first(candidates.light, candidates.appearance)[: self.best])
+
+
+@dataclass(frozen=True)
+class TooOld:
+    """Tweets made more than ``hours`` ago, on whichever day they were retweeted."""
+
+    hours: float
+    name: str = "too_old"
+
+    def keep(self, query: FeedQuery, candidates: Candidates) -> Mask:
+        oldest = query.now_ms - int(self.hours * HOUR_MS)
+        return np.asarray((candidates.created_at < 0) | (candidates.created_at >= oldest))
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What the reader has seen, as the client reported."""
+
+    name: str = "seen"
+
+    def keep(self, query: FeedQuery, candidates: Candidates) -> Mask:
+        return _absent(candidates.original, query.seen)
+
+
+@dataclass(frozen=True)
+class Served:
+    """What the reader was given lately, unless less than a page would be left."""
+
+    name: str = "served"
+
+    def keep(self, query: FeedQuery, candidates: Candidates) -> Mask:
+        fresh = _absent(candidates.original, query.served)
+        return fresh if np.count_nonzero(fresh) >= query.limit else _all(candidates)
 
 
 @dataclass(frozen=True)
@@ -102,8 +138,8 @@ class NotNewer:
 
     name: str = "not_newer"
 
-    def split(self, query: FeedQuery, candidates: Sequence[Candidate]) -> Partition[Candidate]:
-        return _split(candidates, lambda c: c.appearance_id > query.since)
+    def keep(self, query: FeedQuery, candidates: Candidates) -> Mask:
+        return candidates.appearance > query.since
 
 
 @dataclass(frozen=True)
@@ -112,8 +148,22 @@ class Deleted:
 
     name: str = "deleted"
 
-    def split(self, query: FeedQuery, candidates: Sequence[Candidate]) -> Partition[Candidate]:
-        return _split(candidates, lambda c: c.body is None or not c.body.deleted)
+    def keep(self, query: FeedQuery, candidates: Candidates) -> Mask:
+        return _mask(body is None or not body.deleted for body in candidates.body)
+
+
+@dataclass(frozen=True)
+class FollowersOnly:
+    """Followers-only tweets of accounts the reader does not follow."""
+
+    name: str = "followers_only"
+
+    def keep(self, query: FeedQuery, candidates: Candidates) -> Mask:
+        public = _mask(body is None or body.visibility != "followers" for body in candidates.body)
+        if public.all():
+            return public
+        followed = np.isin(candidates.original_author, query.followees)
+        return np.asarray(public | followed | (candidates.original_author == query.reader))
 
 
 @dataclass(frozen=True)
@@ -122,13 +172,10 @@ class MutedWords:
 
     name: str = "muted_words"
 
-    def split(self, query: FeedQuery, candidates: Sequence[Candidate]) -> Partition[Candidate]:
-        return _split(candidates, lambda c: c.body is None or not has_muted_word(query, c.body))
-
-
-def has_muted_word(query: FeedQuery, body: TweetBody) -> bool:
-    """Whether the reader keeps this tweet out by its words; one's own are never kept out."""
-    return body.author_id != query.reader and mutes(query.muted_words, body.text)
+    def keep(self, query: FeedQuery, candidates: Candidates) -> Mask:
+        if not query.muted_words:
+            return _all(candidates)
+        return _mask(body is None or not has_muted_word(query, body) for body in candidates.body)
 
 
 @dataclass(frozen=True)
@@ -137,8 +184,8 @@ class Marked:
 
     name: str = "marked"
 
-    def split(self, query: FeedQuery, candidates: Sequence[Candidate]) -> Partition[Candidate]:
-        return _split(candidates, lambda c: not c.marked)
+    def keep(self, query: FeedQuery, candidates: Candidates) -> Mask:
+        return ~candidates.marked
 
 
 @dataclass(frozen=True)
@@ -147,5 +194,48 @@ class BodyNotHere:
 
     name: str = "body_not_here"
 
-    def split(self, query: FeedQuery, candidates: Sequence[Candidate]) -> Partition[Candidate]:
-        return _split(candidates, lambda c: c.body is not None or not c.body_read)
+    def keep(self, query: FeedQuery, candidates: Candidates) -> Mask:
+        return _mask(body is not None for body in candidates.body) | ~candidates.body_read
+
+
+@dataclass(frozen=True)
+class Conversations:
+    """All but the newest of several replies to one tweet, and replies to a tweet that is here itself."""
+
+    name: str = "conversation_duplicates"
+
+    def keep(self, query: FeedQuery, candidates: Candidates) -> Mask:
+        roots = np.fromiter(
+            (0 if body is None else body.in_reply_to or 0 for body in candidates.body), dtype=np.int64
+        )
+        replies = np.flatnonzero(roots)
+        if not len(replies):
+            return _all(candidates)
+        newest_first = replies[np.argsort(-candidates.appearance[replies], kind="stable")]
+        _, first = np.unique(roots[newest_first], return_index=True)
+        mask = roots == 0
+        mask[newest_first[first]] = True
+        return np.asarray(mask & ~np.isin(roots, candidates.original))
+
+
+def has_muted_word(query: FeedQuery, body: TweetBody) -> bool:
+    """Whether the reader keeps this tweet out by its words; one's own are never kept out."""
+    return body.author_id != query.reader and mutes(query.muted_words, body.text)
+
+
+def _all(candidates: Candidates) -> Mask:
+    return np.ones(len(candidates), dtype=np.bool_)
+
+
+def _only(count: int, rows: Rows) -> Mask:
+    mask = np.zeros(count, dtype=np.bool_)
+    mask[rows] = True
+    return mask
+
+
+def _mask(truths: Iterable[bool]) -> Mask:
+    return np.fromiter(truths, dtype=np.bool_)
+
+
+def _absent(ids: Ids, among: Ids) -> Mask:
+    return np.isin(ids, among, invert=True)

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Any, Protocol
 
-import msgspec
+import numpy as np
 
+from serving.feed.candidates import Candidates, objects
 from serving.feed.filters import has_muted_word
-from serving.feed.query import Candidate, FeedQuery
+from serving.feed.query import FeedQuery
+from serving.pipeline.stages import Columns
 from serving.reads import Reads, nameless
-from serving.shapes import TweetCounts, TweetViewer, User
+from serving.shapes import User
 from timelines.bodies import TweetBody
 
 RETWEETERS_SHOWN = 5
@@ -38,16 +39,9 @@ class Restrictions:
     required: bool = True
     name: str = "restrictions"
 
-    async def hydrate(self, query: FeedQuery) -> FeedQuery:
+    async def hydrate(self, query: FeedQuery) -> Mapping[str, Any]:
         hidden, words = await self.reads.restrictions(query.reader)
-        return dataclasses.replace(query, hidden=hidden, muted_words=words)
-
-
-class BodyRead(NamedTuple):
-    """``read`` is False where there was no need to look."""
-
-    read: bool
-    body: TweetBody | None
+        return {"hidden": hidden, "muted_words": words}
 
 
 @dataclass(frozen=True)
@@ -58,33 +52,8 @@ class Bodies:
     required: bool = True
     name: str = "bodies"
 
-    async def hydrate(self, query: FeedQuery, candidates: Sequence[Candidate]) -> Sequence[BodyRead]:
-        found = await self.reads.bodies([c.original_id for c in candidates])
-        return [BodyRead(True, body) for body in found]
-
-    def apply(self, candidate: Candidate, patch: BodyRead) -> Candidate:
-        return msgspec.structs.replace(candidate, body=patch.body, body_read=patch.read)
-
-
-@dataclass(frozen=True)
-class Marks:
-    """Whether a tweet or one of the accounts behind its appearance is marked; without an answer none is."""
-
-    reads: Reads
-    required: bool = False
-    name: str = "marks"
-
-    async def hydrate(self, query: FeedQuery, candidates: Sequence[Candidate]) -> Sequence[bool]:
-        tweets = {c.original_id for c in candidates}
-        accounts = {account for c in candidates for account in (c.author, c.original_author)}
-        marked_tweets, marked_accounts = await self.reads.marked(tweets, accounts)
-        return [
-            c.original_id in marked_tweets or not marked_accounts.isdisjoint((c.author, c.original_author))
-            for c in candidates
-        ]
-
-    def apply(self, candidate: Candidate, patch: bool) -> Candidate:
-        return msgspec.structs.replace(candidate, marked=True) if patch else candidate
+    async def hydrate(self, query: FeedQuery, candidates: Candidates) -> Columns:
+        return _body_columns(await self.reads.bodies(candidates.original.tolist()), len(candidates))
 
 
 @dataclass(frozen=True)
@@ -95,52 +64,58 @@ class BodiesForPage:
     required: bool = True
     name: str = "bodies_for_page"
 
-    async def hydrate(self, query: FeedQuery, candidates: Sequence[Candidate]) -> Sequence[BodyRead]:
-        read: list[BodyRead] = []
+    async def hydrate(self, query: FeedQuery, candidates: Candidates) -> Columns:
+        originals = candidates.original.tolist()
+        read: list[TweetBody | None] = []
         visible = 0
-        while visible <= query.limit and len(read) < len(candidates):
-            block = candidates[len(read) : len(read) + query.limit + 1]
-            found = await self.reads.bodies([c.original_id for c in block])
-            read.extend(BodyRead(True, body) for body in found)
+        while visible <= query.limit and len(read) < len(originals):
+            found = await self.reads.bodies(originals[len(read) : len(read) + query.limit + 1])
+            read.extend(found)
             visible += sum(
                 body is not None and not body.deleted and not has_muted_word(query, body) for body in found
             )
-        return [*read, *(BodyRead(False, None) for _ in range(len(candidates) - len(read)))]
-
-    def apply(self, candidate: Candidate, patch: BodyRead) -> Candidate:
-        if not patch.read:
-            return candidate
-        return msgspec.structs.replace(candidate, body=patch.body, body_read=True)
+        return _body_columns(read, len(candidates))
 
 
-class Cast(NamedTuple):
-    """The author and the newest retweeters of a tweet."""
+@dataclass(frozen=True)
+class Marks:
+    """Whether a tweet or one of the accounts behind its appearance is marked; without an answer none is."""
 
-    author: User
-    retweeted_by: tuple[User, ...]
+    reads: Reads
+    required: bool = False
+    name: str = "marks"
+
+    async def hydrate(self, query: FeedQuery, candidates: Candidates) -> Columns:
+        authors = np.concatenate((candidates.author, candidates.original_author))
+        tweets, accounts = await self.reads.marked(candidates.original.tolist(), np.unique(authors).tolist())
+        marked = np.zeros(len(candidates), dtype=np.bool_)
+        if tweets:
+            marked |= np.isin(candidates.original, list(tweets))
+        if accounts:
+            named = list(accounts)
+            marked |= np.isin(candidates.author, named) | np.isin(candidates.original_author, named)
+        return {"marked": marked}
 
 
 @dataclass(frozen=True)
 class People:
-    """Cards of authors and retweeters, each account looked up once."""
+    """Cards of authors and of the newest retweeters, each account looked up once."""
 
     reads: AccountReads
     required: bool = True
     name: str = "people"
 
-    async def hydrate(self, query: FeedQuery, candidates: Sequence[Candidate]) -> Sequence[Cast]:
-        wanted = [u for c in candidates for u in (c.original_author, *c.retweeters[:RETWEETERS_SHOWN])]
+    async def hydrate(self, query: FeedQuery, candidates: Candidates) -> Columns:
+        authors = candidates.original_author.tolist()
+        retweeters = [some[:RETWEETERS_SHOWN] for some in candidates.retweeters]
+        wanted = [*authors, *(user for some in retweeters for user in some)]
         users = await self.reads.users(query.reader, wanted)
-        return [
-            Cast(
-                users.get(c.original_author) or nameless(c.original_author),
-                tuple(users.get(u) or nameless(u) for u in c.retweeters[:RETWEETERS_SHOWN]),
-            )
-            for c in candidates
-        ]
-
-    def apply(self, candidate: Candidate, patch: Cast) -> Candidate:
-        return msgspec.structs.replace(candidate, author_user=patch.author, retweeted_by=patch.retweeted_by)
+        return {
+            "author_user": objects(users.get(author) or nameless(author) for author in authors),
+            "retweeted_by": objects(
+                tuple(users.get(user) or nameless(user) for user in some) for some in retweeters
+            ),
+        }
 
 
 @dataclass(frozen=True)
@@ -151,11 +126,8 @@ class Counts:
     required: bool = False
     name: str = "counts"
 
-    async def hydrate(self, query: FeedQuery, candidates: Sequence[Candidate]) -> Sequence[TweetCounts]:
-        return await self.reads.tweet_counts([c.original_id for c in candidates])
-
-    def apply(self, candidate: Candidate, patch: TweetCounts) -> Candidate:
-        return msgspec.structs.replace(candidate, counts=patch)
+    async def hydrate(self, query: FeedQuery, candidates: Candidates) -> Columns:
+        return {"counts": objects(await self.reads.tweet_counts(candidates.original.tolist()))}
 
 
 @dataclass(frozen=True)
@@ -166,8 +138,15 @@ class Viewer:
     required: bool = False
     name: str = "viewer"
 
-    async def hydrate(self, query: FeedQuery, candidates: Sequence[Candidate]) -> Sequence[TweetViewer]:
-        return await self.reads.tweet_viewers(query.reader, [c.original_id for c in candidates])
+    async def hydrate(self, query: FeedQuery, candidates: Candidates) -> Columns:
+        found = await self.reads.tweet_viewers(query.reader, candidates.original.tolist())
+        return {"viewer": objects(found)}
 
-    def apply(self, candidate: Candidate, patch: TweetViewer) -> Candidate:
-        return msgspec.structs.replace(candidate, viewer=patch)
+
+def _body_columns(read: Sequence[TweetBody | None], candidates: int) -> Columns:
+    """Of the bodies that were read, from the front."""
+    body = np.full(candidates, None)
+    body[: len(read)] = objects(read)
+    created_at = np.full(candidates, -1, dtype=np.int64)
+    created_at[: len(read)] = [-1 if found is None else found.created_at for found in read]
+    return {"body": body, "body_read": np.arange(candidates) < len(read), "created_at": created_at}

@@ -11,16 +11,19 @@
 | marked | what the `safety` job or a person limited or quarantined (ranked only) |
 | deleted | tombstones |
 | body_not_here | tweets whose body has not arrived yet |
+| followers_only | followers-only tweets of accounts the reader does not follow (ranked only) |
 | muted_words | others' tweets with a word the reader mutes |
+| pruned_by_light_ranker | all but the best by the light ranker (full rung only) |
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any
 
 from serving.archive import Archive, ArchiveReads
+from serving.feed.candidates import Candidates, joined
 from serving.feed.features import Features
 from serving.feed.filters import (
     AfterTop,
@@ -28,25 +31,29 @@ from serving.feed.filters import (
     Deleted,
     Duplicates,
     EarlierPages,
+    FollowersOnly,
     HiddenAccounts,
     Marked,
     MutedWords,
     NotNewer,
     Oldest,
     OwnTweets,
+    PrunedByLightRanker,
 )
 from serving.feed.hydrators import Bodies, BodiesForPage, Counts, Marks, People, Restrictions, Viewer
-from serving.feed.query import Candidate, FeedQuery
-from serving.feed.scoring import AsRanked, BestFirst, Heads, NewestFirst
-from serving.feed.snapshot import KeptRanking, Snapshot
-from serving.feed.sources import Given, Home
-from serving.pipeline.stages import Pipeline, Together
+from serving.feed.ladder import HeadsClock
+from serving.feed.query import FeedQuery
+from serving.feed.scoring import AsRanked, BestFirst, Heads, LightRanker, LightScores, NewestFirst
+from serving.feed.snapshot import KeepRanking, KeptRanking, Snapshot, Snapshots
+from serving.feed.sources import Given, Home, ReadHome
+from serving.pipeline.stages import Filter, Pipeline, Scorer, Together
 from serving.reads import Reads
 from timelines.home import HomeReader
 from timelines.keys import Keyspace
 from training.bundle import Bundle
 
-FeedPipeline = Pipeline[FeedQuery, Candidate]
+FeedPipeline = Pipeline[FeedQuery, Candidates]
+Step = Filter[FeedQuery, Candidates] | Together[FeedQuery, Candidates]
 
 
 @dataclass(frozen=True)
@@ -63,12 +70,29 @@ class Stores:
         return Reads(self.redis, self.keys, self.archive)
 
 
+@dataclass(frozen=True)
+class Ranking:
+    """What one ranking spends and with which model.
+
+    ``candidates`` are looked up and, where ``heads`` are fewer, pruned to so many by the light ranker; no
+    ``heads`` at all: the light ranker's order is the answer. ``version`` is the model's.
+    """
+
+    bundle: Bundle = field(repr=False)
+    version: str
+    candidates: int
+    heads: int
+    heads_clock: HeadsClock = field(repr=False)
+    seconds: Callable[[], float] = field(repr=False)
+
+
 def chronological(stores: Stores) -> FeedPipeline:
     """Every tweet of the home timeline, newest first."""
     return Pipeline(
         "chronological",
-        sources=(Home(stores.home),),
-        query_hydrators=(Restrictions(stores.reads),),
+        joined,
+        sources=(Home(),),
+        query_hydrators=(ReadHome(stores.home), Restrictions(stores.reads)),
         steps=(
             AfterTop(),
             HiddenAccounts(),
@@ -84,10 +108,11 @@ def chronological(stores: Stores) -> FeedPipeline:
     )
 
 
-def from_records(stores: Stores, candidates: Sequence[Candidate]) -> FeedPipeline:
+def from_records(stores: Stores, candidates: Candidates) -> FeedPipeline:
     """A page below the home timeline, of candidates each at its newest appearance; the query is hydrated."""
     return Pipeline(
         "records",
+        joined,
         sources=(Given(candidates),),
         steps=(
             HiddenAccounts(),
@@ -101,10 +126,11 @@ def from_records(stores: Stores, candidates: Sequence[Candidate]) -> FeedPipelin
     )
 
 
-def last_rung(reads: ArchiveReads, candidates: Sequence[Candidate]) -> FeedPipeline:
+def last_rung(reads: ArchiveReads, candidates: Candidates) -> FeedPipeline:
     """A page from the records alone: without counts; the query is hydrated."""
     return Pipeline(
         "last_rung",
+        joined,
         sources=(Given(candidates),),
         steps=(HiddenAccounts(), Together((Bodies(reads),)), Deleted(), BodyNotHere(), MutedWords()),
         selector=NewestFirst(),
@@ -116,8 +142,9 @@ def newer(stores: Stores) -> FeedPipeline:
     """What has appeared since ``query.since``, newest first."""
     return Pipeline(
         "newer",
-        sources=(Home(stores.home),),
-        query_hydrators=(Restrictions(stores.reads),),
+        joined,
+        sources=(Home(),),
+        query_hydrators=(ReadHome(stores.home), Restrictions(stores.reads)),
         steps=(
             HiddenAccounts(),
             Duplicates(),
@@ -133,28 +160,33 @@ def newer(stores: Stores) -> FeedPipeline:
 
 
 def ranked(
-    stores: Stores, bundle: Bundle, candidates: int, count_missing: Callable[[str, int], None]
+    stores: Stores, ranking: Ranking, snapshots: Snapshots, count_missing: Callable[[str, int], None]
 ) -> FeedPipeline:
-    """The newest ``candidates`` of the home timeline, best first."""
+    """The newest candidates, best first."""
+    prune, scorers = _scoring(ranking)
     return Pipeline(
         "ranked",
-        sources=(Home(stores.home),),
-        query_hydrators=(Restrictions(stores.reads),),
+        joined,
+        sources=(Home(),),
+        query_hydrators=(ReadHome(stores.home), Restrictions(stores.reads)),
         steps=(
             HiddenAccounts(),
             Duplicates(),
             OwnTweets(),
-            Oldest(candidates),
+            Oldest(ranking.candidates),
             Together((Bodies(stores.reads), Marks(stores.reads))),
             Marked(),
             Deleted(),
             BodyNotHere(),
+            FollowersOnly(),
             MutedWords(),
             Together((Features(stores.redis, stores.keys, count_missing),)),
+            *prune,
         ),
-        scorers=(Heads(bundle),),
+        scorers=scorers,
         selector=BestFirst(),
         page_steps=_page(stores),
+        keepers=(KeepRanking(snapshots, ranking.version),),
     )
 
 
@@ -162,6 +194,7 @@ def ranked_scroll(stores: Stores, snapshot: Snapshot) -> FeedPipeline:
     """A later page of a kept ranking."""
     return Pipeline(
         "ranked_scroll",
+        joined,
         sources=(KeptRanking(snapshot),),
         query_hydrators=(Restrictions(stores.reads),),
         steps=(
@@ -177,5 +210,16 @@ def ranked_scroll(stores: Stores, snapshot: Snapshot) -> FeedPipeline:
     )
 
 
-def _page(stores: Stores) -> tuple[Together[FeedQuery, Candidate], ...]:
+def _scoring(ranking: Ranking) -> tuple[tuple[Step, ...], tuple[Scorer[FeedQuery, Candidates], ...]]:
+    """How candidates are pruned, and what scores the rest: first choice, and what takes over from it."""
+    heads = Heads(ranking.bundle, ranking.heads_clock, ranking.seconds)
+    if ranking.bundle.light is None:
+        return (), (heads,)
+    light = Together[FeedQuery, Candidates]((LightRanker(ranking.bundle),))
+    if not ranking.heads:
+        return (light,), (LightScores(),)
+    return (light, PrunedByLightRanker(ranking.heads)), (heads, LightScores())
+
+
+def _page(stores: Stores) -> tuple[Together[FeedQuery, Candidates], ...]:
     return (Together((People(stores.reads), Counts(stores.reads), Viewer(stores.reads))),)

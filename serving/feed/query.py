@@ -1,23 +1,19 @@
-"""What a feed request asks, and what the pipeline knows about one candidate."""
+"""What a feed request asks, and what the pipeline knows about its reader."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
-import msgspec
 import numpy as np
-from numpy.typing import NDArray
 
-from serving.shapes import TweetCounts, TweetViewer, User
-from timelines.bodies import TweetBody
+from timelines.entry import Ids
+from timelines.home import HomeTimeline
 
 Algorithm = Literal["ranked", "chronological"]
-SourceName = Literal["following", "celebrity", "two_hop", "similar", "trending", "popular"]
 
 EVERYTHING = 2**64 - 1
+_NOBODY = np.empty(0, dtype=np.int64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +22,10 @@ class FeedQuery:
 
     ``now_ms`` is the moment of the request, milliseconds UTC; ``offset`` how many items earlier pages of the
     same scrolling showed. Chronological pages take appearances above ``since``, of at most ``top`` and below
-    ``below``; ranked ones continue at ``offset`` of the ranking kept under ``snapshot``. Nothing is shown of
-    the accounts in ``hidden`` (muted, blocked, or blocking the reader) nor what has one of ``muted_words``.
+    ``below``; ranked ones continue at ``offset`` of the ranking kept under ``request_id``. Nothing is shown
+    of the accounts in ``hidden`` (muted, blocked, or blocking the reader) nor what has one of
+    ``muted_words``. ``home`` is the reader's home timeline, ``seen`` and ``served`` are the originals that
+    the reader has seen, or was given, lately; ``deadline`` is on the runner's clock.
     """
 
     reader: int
@@ -38,35 +36,14 @@ class FeedQuery:
     below: int = EVERYTHING
     since: int = 0
     offset: int = 0
-    snapshot: str = ""
     hidden: frozenset[int] = frozenset()
     muted_words: tuple[str, ...] = ()
+    home: HomeTimeline | None = field(default=None, repr=False)
+    seen: Ids = field(default_factory=lambda: _NOBODY, repr=False)
+    served: Ids = field(default_factory=lambda: _NOBODY, repr=False)
+    deadline: float | None = None
 
-
-class Candidate(msgspec.Struct, frozen=True):
-    """A tweet on its way into a page: where it appeared, and what stages found out about it.
-
-    ``appearance_id`` is the tweet's or the retweet's id and ``author`` who made it appear; ``retweeters``
-    newest first; ``rank`` is its place in a kept ranking. ``body`` None with ``body_read`` means that there
-    is none yet. ``marked``: the tweet, its author or who retweeted it is limited or
-    quarantined. ``features`` is one row of model input; a ``score`` of NaN means unscored.
-    """
-
-    appearance_id: int
-    author: int
-    original_id: int
-    original_author: int
-    is_retweet: bool
-    source: SourceName
-    retweeters: tuple[int, ...] = ()
-    rank: int = 0
-    body: TweetBody | None = None
-    body_read: bool = False
-    features: NDArray[np.float32] | None = None
-    probabilities: Mapping[str, float] | None = None
-    score: float = math.nan
-    counts: TweetCounts | None = None
-    viewer: TweetViewer | None = None
-    author_user: User | None = None
-    marked: bool = False
-    retweeted_by: tuple[User, ...] = ()
+    @property
+    def followees(self) -> Ids:
+        """The accounts the reader follows, ascending; nobody until the home timeline is read."""
+        return _NOBODY if self.home is None else self.home.followees

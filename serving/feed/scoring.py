@@ -1,55 +1,66 @@
-"""Scores of candidates from the model's heads, and why an item has the score it has."""
+"""Scores of candidates from the model's heads, and the orders that follow from them."""
 
 from __future__ import annotations
 
 import asyncio
-import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import NamedTuple
+from collections.abc import Callable
+from dataclasses import dataclass, field
 
-import msgspec
 import numpy as np
-from numpy.typing import NDArray
 
-from serving.feed.query import Candidate, FeedQuery
-from serving.pipeline.selection import order_by_score
-from serving.pipeline.stages import Selection
-from serving.shapes import Explanation, FeatureExplanation
+from serving.feed.candidates import Candidates
+from serving.feed.ladder import HeadsClock, NoTimeForHeadsError
+from serving.feed.query import FeedQuery
+from serving.pipeline.selection import best_first
+from serving.pipeline.stages import Columns, Order
 from training.bundle import Bundle
-
-STRONGEST = 6
-
-
-class Score(NamedTuple):
-    """The score and the calibrated probability of each head."""
-
-    score: float
-    probabilities: Mapping[str, float]
 
 
 @dataclass(frozen=True)
-class Heads:
-    """The bundle's heads over all candidates in one call.
+class LightRanker:
+    """The bundle's light ranker over all candidates: only its order means something.
 
     The call runs in a thread: LightGBM lets the interpreter go, so that other requests proceed meanwhile.
     """
 
-    bundle: Bundle
+    bundle: Bundle = field(repr=False)
+    required: bool = True
+    name: str = "light_ranker"
+
+    async def hydrate(self, query: FeedQuery, candidates: Candidates) -> Columns:
+        return {"light": await asyncio.to_thread(self.bundle.light_score, candidates.features)}
+
+
+@dataclass(frozen=True)
+class Heads:
+    """The bundle's heads over all candidates, each in one call; in a thread, as the light ranker.
+
+    Refuses to begin what would not end before the deadline; ``seconds`` is the runner's clock.
+    """
+
+    bundle: Bundle = field(repr=False)
+    heads_clock: HeadsClock = field(repr=False)
+    seconds: Callable[[], float] = field(repr=False)
     name: str = "heads"
 
-    async def score(self, query: FeedQuery, candidates: Sequence[Candidate]) -> Sequence[Score]:
-        matrix = feature_matrix(candidates, len(self.bundle.features))
-        scores = await asyncio.to_thread(self.bundle.score, matrix)
-        heads = list(scores.probabilities)
-        columns = zip(*(scores.probabilities[head].tolist() for head in heads), strict=True)
-        return [
-            Score(score, dict(zip(heads, row, strict=True)))
-            for score, row in zip(scores.score.tolist(), columns, strict=True)
-        ]
+    async def score(self, query: FeedQuery, candidates: Candidates) -> Columns:
+        started, n = self.seconds(), len(candidates)
+        if query.deadline is not None and started + self.heads_clock.expected(n) > query.deadline:
+            raise NoTimeForHeadsError(f"The heads take too long for {n} candidates.")
+        scores = await asyncio.to_thread(self.bundle.score, candidates.features)
+        self.heads_clock.learn(n, self.seconds() - started)
+        probabilities = np.stack([scores.probabilities[head] for head in self.bundle.weights], axis=1)
+        return {"probabilities": probabilities, "model_score": scores.score, "score": scores.score}
 
-    def apply(self, candidate: Candidate, value: Score) -> Candidate:
-        return msgspec.structs.replace(candidate, score=value.score, probabilities=value.probabilities)
+
+@dataclass(frozen=True)
+class LightScores:
+    """Ranks by the light ranker alone: what is left where the heads have no time."""
+
+    name: str = "light_scores"
+
+    async def score(self, query: FeedQuery, candidates: Candidates) -> Columns:
+        return {"model_score": candidates.light, "score": candidates.light}
 
 
 @dataclass(frozen=True)
@@ -58,9 +69,8 @@ class BestFirst:
 
     name: str = "best_first"
 
-    def select(self, query: FeedQuery, candidates: Sequence[Candidate]) -> Selection[Candidate]:
-        ordered = order_by_score(candidates, lambda c: c.score, lambda c: c.appearance_id)
-        return Selection(ordered[: query.limit], ordered[query.limit :])
+    def select(self, query: FeedQuery, candidates: Candidates) -> Order:
+        return Order(best_first(candidates.score, candidates.appearance), query.limit)
 
 
 @dataclass(frozen=True)
@@ -69,9 +79,8 @@ class NewestFirst:
 
     name: str = "newest_first"
 
-    def select(self, query: FeedQuery, candidates: Sequence[Candidate]) -> Selection[Candidate]:
-        ordered = sorted(candidates, key=lambda c: -c.appearance_id)
-        return Selection(ordered[: query.limit], ordered[query.limit :])
+    def select(self, query: FeedQuery, candidates: Candidates) -> Order:
+        return Order(np.argsort(-candidates.appearance, kind="stable"), query.limit)
 
 
 @dataclass(frozen=True)
@@ -80,53 +89,5 @@ class AsRanked:
 
     name: str = "as_ranked"
 
-    def select(self, query: FeedQuery, candidates: Sequence[Candidate]) -> Selection[Candidate]:
-        return Selection(candidates[: query.limit], candidates[query.limit :])
-
-
-def feature_matrix(candidates: Sequence[Candidate], width: int) -> NDArray[np.float32]:
-    """Model input [n, width]; a candidate without features has a row of missing values."""
-    missing = np.full(width, np.nan, dtype=np.float32)
-    if not candidates:
-        return np.empty((0, width), dtype=np.float32)
-    return np.stack([missing if c.features is None else c.features for c in candidates])
-
-
-def explain(
-    bundle: Bundle, items: Sequence[Candidate], places_by_time: Mapping[int, int]
-) -> list[Explanation]:
-    """Per item: probability, weight and contribution of each head, and the strongest features."""
-    matrix = feature_matrix(items, len(bundle.features))
-    weights = bundle.weights
-    by_head = bundle.contributions(matrix)
-    total = np.sum([weights[head] * by_head[head][:, :-1] for head in weights], axis=0)
-    return [
-        Explanation(
-            chronological_position=places_by_time[item.appearance_id],
-            heads={
-                head: {
-                    "probability": probability,
-                    "weight": weights[head],
-                    "contribution": weights[head] * probability,
-                }
-                for head, probability in (item.probabilities or {}).items()
-            },
-            multipliers={},
-            features=_strongest(bundle.features, matrix[place], total[place]),
-        )
-        for place, item in enumerate(items)
-    ]
-
-
-def _strongest(
-    names: Sequence[str], values: NDArray[np.float32], contributions: NDArray[np.float64]
-) -> list[FeatureExplanation]:
-    order = np.argsort(-np.abs(contributions), kind="stable")[:STRONGEST]
-    return [
-        {
-            "name": names[column],
-            "value": None if math.isnan(values[column]) else float(values[column]),
-            "contribution": float(contributions[column]),
-        }
-        for column in order.tolist()
-    ]
+    def select(self, query: FeedQuery, candidates: Candidates) -> Order:
+        return Order(np.argsort(candidates.rank, kind="stable"), query.limit)

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from features.names import FEATURE_SERVICE
 from ingestion.events import Event, Impression
-from serving.feed.query import Candidate, FeedQuery
+from serving.feed.candidates import SOURCES, Candidates
+from serving.feed.query import FeedQuery
 from serving.pipeline.stages import Selection
 from serving.shapes import Rung
 
@@ -75,7 +76,18 @@ class LogImpressions:
     first_position: int
     name: str = "impressions"
 
-    async def run(self, query: FeedQuery, selection: Selection[Candidate]) -> None:
+    async def run(self, query: FeedQuery, selection: Selection[Candidates]) -> None:
+        items = selection.selected
+        known = np.isfinite(items.features).any(axis=1)
+        rows = zip(
+            items.original.tolist(),
+            items.original_author.tolist(),
+            items.source.tolist(),
+            items.score.tolist(),
+            items.features,
+            known.tolist(),
+            strict=True,
+        )
         self.impressions.publish(
             [
                 Impression(
@@ -83,17 +95,19 @@ class LogImpressions:
                     ts=query.now_ms,
                     request_id=query.request_id,
                     user_id=query.reader,
-                    tweet_id=item.original_id,
-                    author_id=item.original_author,
+                    tweet_id=tweet,
+                    author_id=author,
                     position=position,
-                    source=item.source,
+                    source=SOURCES[source],
                     rung=self.rung,
                     model=self.model,
-                    score=None if math.isnan(item.score) else item.score,
-                    feature_service=None if item.features is None else FEATURE_SERVICE,
-                    features=None if item.features is None else _as_served(item.features),
+                    score=None if math.isnan(score) else score,
+                    feature_service=FEATURE_SERVICE if scored else None,
+                    features=_as_served(features) if scored else None,
                 )
-                for position, item in enumerate(selection.selected, self.first_position)
+                for position, (tweet, author, source, score, features, scored) in enumerate(
+                    rows, self.first_position
+                )
             ]
         )
 

@@ -2,49 +2,68 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
-from features.names import MODEL_INPUT
-from serving.feed.query import Candidate, FeedQuery, SourceName
-from serving.feed.scoring import feature_matrix
+from serving.feed.candidates import Candidates, joined, objects
+from serving.feed.query import FeedQuery
+from serving.pipeline.stages import Selection
 from timelines.keys import Keyspace
 
+SNAPSHOT_VERSION = 2
+FEATURE_PLACES = 200
+"""Rows of features are most of what a ranking weighs, and few readers scroll past so many places."""
 
-class Place(msgspec.Struct, frozen=True, array_like=True):
-    """One candidate of a kept ranking."""
-
-    appearance_id: int
-    author: int
-    original_id: int
-    original_author: int
-    is_retweet: bool
-    source: SourceName
-    retweeters: tuple[int, ...]
-    score: float | None
-    probabilities: dict[str, float] | None
+PACKED = {
+    "appearance": "<i8",
+    "author": "<i8",
+    "original": "<i8",
+    "original_author": "<i8",
+    "is_retweet": "?",
+    "source": "u1",
+    "model_score": "<f8",
+    "score": "<f8",
+    "propensity": "<f8",
+}
+WIDE = {"probabilities": "<f8", "multipliers": "<f8", "features": "<f4"}
 
 
 class Snapshot(msgspec.Struct, frozen=True):
-    """A ranking as it was served; ``features`` is float32 [m, len(MODEL_INPUT)], little-endian, of the
-    first m places: few readers scroll past them, and the rows are most of what a ranking weighs.
+    """A ranking as it was served, best first, ``candidates`` were chosen from.
+
+    ``columns``: packed little-endian, one value per place; ``wide``: one row per place, with its width;
+    ``features`` of the first places only.
     """
 
     v: int
     model: str
     as_of_ms: int
     candidates: int
-    places: list[Place]
-    features: bytes
+    retweeters: list[tuple[int, ...]]
+    columns: dict[str, bytes]
+    wide: dict[str, tuple[int, bytes]]
 
-
-SNAPSHOT_VERSION = 1
-FEATURE_PLACES = 200
+    def table(self) -> Candidates:
+        """The whole ranking; places beyond the kept features have missing values."""
+        columns: dict[str, NDArray[Any]] = {
+            name: np.frombuffer(self.columns[name], dtype=kind) for name, kind in PACKED.items()
+        }
+        n = len(self.retweeters)
+        for name, kind in WIDE.items():
+            width, packed = self.wide[name]
+            rows = np.frombuffer(packed, dtype=kind).reshape(-1, width) if width else np.empty((n, 0))
+            if len(rows) < n:
+                rows = np.concatenate([rows, np.full((n - len(rows), width), np.nan, dtype=kind)])
+            columns[name] = rows
+        return Candidates.of(
+            **columns,
+            retweeters=objects(tuple(some) for some in self.retweeters),
+            rank=np.arange(n),
+        )
 
 
 class SnapshotGoneError(LookupError):
@@ -81,49 +100,43 @@ class Snapshots:
             raise SnapshotGoneError(request_id) from None
 
 
-def snapshot_of(model: str, as_of_ms: int, candidates: int, ranked: Sequence[Candidate]) -> Snapshot:
+def snapshot_of(model: str, as_of_ms: int, candidates: int, ranked: Candidates) -> Snapshot:
     """The ranking of ``ranked``, best first; ``candidates`` is how many it was chosen from."""
-    places = [
-        Place(
-            c.appearance_id,
-            c.author,
-            c.original_id,
-            c.original_author,
-            c.is_retweet,
-            c.source,
-            c.retweeters,
-            None if math.isnan(c.score) else c.score,
-            None if c.probabilities is None else dict(c.probabilities),
-        )
-        for c in ranked
-    ]
-    features = feature_matrix(ranked[:FEATURE_PLACES], len(MODEL_INPUT)).astype("<f4").tobytes()
-    return Snapshot(SNAPSHOT_VERSION, model, as_of_ms, candidates, places, features)
+    wide = {name: getattr(ranked, name) for name in WIDE}
+    wide["features"] = wide["features"][:FEATURE_PLACES]
+    return Snapshot(
+        SNAPSHOT_VERSION,
+        model,
+        as_of_ms,
+        candidates,
+        ranked.retweeters.tolist(),
+        {name: getattr(ranked, name).astype(kind).tobytes() for name, kind in PACKED.items()},
+        {name: (rows.shape[1], rows.astype(WIDE[name]).tobytes()) for name, rows in wide.items()},
+    )
+
+
+@dataclass(frozen=True)
+class KeepRanking:
+    """Keeps the ranking for the pages that follow; one page that is all needs none."""
+
+    snapshots: Snapshots = field(repr=False)
+    model: str
+    name: str = "keep_ranking"
+
+    async def keep(self, query: FeedQuery, selection: Selection[Candidates]) -> None:
+        if len(selection.rest):
+            whole = joined([selection.selected, selection.rest])
+            snapshot = snapshot_of(self.model, query.now_ms, len(whole), whole)
+            await self.snapshots.keep(query.reader, query.request_id, snapshot)
 
 
 @dataclass(frozen=True)
 class KeptRanking:
     """Source: what is left of a kept ranking, in its order."""
 
-    snapshot: Snapshot
+    snapshot: Snapshot = field(repr=False)
     name: str = "kept_ranking"
 
-    async def fetch(self, query: FeedQuery) -> Sequence[Candidate]:
-        matrix = np.frombuffer(self.snapshot.features, dtype="<f4").reshape(-1, len(MODEL_INPUT))
-        return [
-            Candidate(
-                place.appearance_id,
-                place.author,
-                place.original_id,
-                place.original_author,
-                place.is_retweet,
-                place.source,
-                place.retweeters,
-                rank=rank,
-                features=matrix[rank] if rank < len(matrix) else None,
-                score=math.nan if place.score is None else place.score,
-                probabilities=place.probabilities,
-            )
-            for rank, place in enumerate(self.snapshot.places)
-            if rank >= query.offset
-        ]
+    async def fetch(self, query: FeedQuery) -> Candidates:
+        whole = self.snapshot.table()
+        return whole.take(np.arange(query.offset, len(whole)))

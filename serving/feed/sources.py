@@ -2,52 +2,74 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
-from serving.feed.query import Candidate, FeedQuery
-from timelines.entry import RETWEET
+from serving.feed.candidates import CELEBRITY, FOLLOWING, Candidates, objects
+from serving.feed.query import FeedQuery
+from timelines.entry import RETWEET, Entries
 from timelines.home import HomeReader
-from timelines.reading import collapse
+
+
+@dataclass(frozen=True)
+class ReadHome:
+    """The reader's home timeline, and with it whom the reader follows."""
+
+    reader: HomeReader = field(repr=False)
+    required: bool = True
+    name: str = "home_timeline"
+
+    async def hydrate(self, query: FeedQuery) -> Mapping[str, Any]:
+        return {"home": await self.reader.read(query.reader)}
 
 
 @dataclass(frozen=True)
 class Home:
-    """The reader's home timeline: pushed entries as "following", those pulled at read as "celebrity".
+    """The home timeline: pushed entries as "following", those pulled at read as "celebrity".
 
     Every appearance is a candidate; each knows who retweeted its original.
     """
 
-    reader: HomeReader = field(repr=False)
-    name: str = "home_timeline"
+    name: str = "following"
 
-    async def fetch(self, query: FeedQuery) -> Sequence[Candidate]:
-        home = await self.reader.read(query.reader)
-        entries = home.entries[home.entries["appearance"] <= query.top]
-        shown = entries[~np.isin(entries["author"], list(query.hidden))] if query.hidden else entries
-        retweeters = {a.original_id: a.retweeters for a in collapse(shown)}
-        return [
-            Candidate(
-                appearance,
-                author,
-                original,
-                original_author,
-                bool(flags & RETWEET),
-                "celebrity" if pulled else "following",
-                retweeters.get(original, ()),
-            )
-            for appearance, author, original, original_author, flags, pulled in entries.tolist()
-        ]
+    async def fetch(self, query: FeedQuery) -> Candidates:
+        if query.home is None:
+            raise ValueError("The home timeline is read before its candidates are taken.")
+        entries = query.home.entries
+        if query.top < 1 << 63:
+            entries = entries[entries["appearance"] <= query.top]
+        retweeters = _retweeters(entries, query)
+        originals = entries["original"].copy()
+        return Candidates.of(
+            entries["appearance"].copy(),
+            entries["author"].copy(),
+            originals,
+            entries["original_author"].copy(),
+            (entries["flags"] & RETWEET) != 0,
+            np.where(entries["pulled"], np.uint8(CELEBRITY), np.uint8(FOLLOWING)),
+            retweeters=objects(retweeters.get(original, ()) for original in originals.tolist()),
+        )
 
 
 @dataclass(frozen=True)
 class Given:
-    """Source: candidates found before the pipeline runs."""
+    """Candidates found before the pipeline runs."""
 
-    candidates: Sequence[Candidate]
-    name: str = "records"
+    candidates: Candidates = field(repr=False)
+    name: str = "given"
 
-    async def fetch(self, query: FeedQuery) -> Sequence[Candidate]:
+    async def fetch(self, query: FeedQuery) -> Candidates:
         return self.candidates
+
+
+def _retweeters(entries: Entries, query: FeedQuery) -> dict[int, tuple[int, ...]]:
+    """Original -> who retweeted it, newest first, without those that the reader keeps out."""
+    retweets = entries[(entries["flags"] & RETWEET) != 0]
+    found: dict[int, dict[int, None]] = {}
+    for original, author in zip(retweets["original"].tolist(), retweets["author"].tolist(), strict=True):
+        if author not in query.hidden:
+            found.setdefault(original, {}).setdefault(author)
+    return {original: tuple(authors) for original, authors in found.items()}

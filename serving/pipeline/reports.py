@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Generic, Literal, TypeVar
+from typing import Generic, Literal
 
-Q = TypeVar("Q")
-C = TypeVar("C")
+from serving.pipeline.stages import Q, T
 
-Kind = Literal["query_hydrator", "source", "filter", "hydrator", "scorer", "selector"]
+Kind = Literal["query_hydrator", "source", "filter", "hydrator", "scorer", "adjustment", "selector", "keeper"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,12 +24,12 @@ class StageReport:
 
 
 @dataclass(frozen=True, slots=True)
-class Run(Generic[Q, C]):
+class Run(Generic[Q, T]):
     """The outcome of a pipeline: the page, what would follow it, and one report per stage."""
 
     query: Q
-    selected: Sequence[C]
-    rest: Sequence[C]
+    selected: T
+    rest: T
     candidates: int
     reports: tuple[StageReport, ...]
 
@@ -38,6 +37,11 @@ class Run(Generic[Q, C]):
     def removed(self) -> dict[str, int]:
         """Candidates removed by each filter, in the order of the filters."""
         return {r.name: r.entered - r.left for r in self.reports if r.kind == "filter"}
+
+    @property
+    def scorer(self) -> str | None:
+        """The scorer that answered; None where nothing was scored."""
+        return next((r.name for r in self.reports if r.kind == "scorer" and r.error is None), None)
 
 
 class StageContractError(Exception):

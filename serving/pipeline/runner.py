@@ -7,9 +7,12 @@ fail with; any other exception is a programmer's error and propagates from where
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, TypeVar
+from typing import Any, Generic
+
+import numpy as np
 
 from serving.pipeline.reports import (
     DeadlineExceededError,
@@ -20,16 +23,17 @@ from serving.pipeline.reports import (
     StageReport,
 )
 from serving.pipeline.stages import (
+    Adjustment,
+    Columns,
     Filter,
     Hydrator,
     Pipeline,
+    Q,
     Selection,
     SideEffect,
+    T,
     Together,
 )
-
-Q = TypeVar("Q")
-C = TypeVar("C")
 
 logger = logging.getLogger(__name__)
 
@@ -44,35 +48,43 @@ class Runner:
         on_side_effect_error: Callable[[str, Exception], None] = lambda name, error: None,
     ) -> None:
         self.clock = clock
-        self._operational = operational
+        self.operational = operational
         self._on_side_effect_error = on_side_effect_error
         self._tasks: set[asyncio.Task[None]] = set()
 
-    async def run(self, pipeline: Pipeline[Q, C], query: Q, deadline: float | None = None) -> Run[Q, C]:
+    async def run(
+        self,
+        pipeline: Pipeline[Q, T],
+        query: Q,
+        deadline: float | None = None,
+        on_removed: Callable[[str, T], None] | None = None,
+    ) -> Run[Q, T]:
         """One run from query to page; side effects are started and not awaited.
+
+        Args:
+            on_removed: told the name of each filter that took candidates out, and which.
 
         Raises:
             DeadlineExceededError: the deadline passed while there was work left.
-            StageFailedError: every source, every scorer, a filter or a required hydrator failed.
+            StageFailedError: every source, every scorer, a filter or something required failed.
             StageContractError: a stage returned the wrong number of values.
         """
-        run = _Progress(self, deadline)
-        for query_hydrator in pipeline.query_hydrators:
-            query = await run.hydrate_query(query_hydrator, query)
-        candidates = await run.fetch(pipeline, query)
+        run = _Progress(self, pipeline, deadline, on_removed)
+        query = await run.hydrate_query(query)
+        candidates = await run.fetch(query)
         fetched = len(candidates)
         for step in pipeline.steps:
             candidates = await run.step(step, query, candidates)
-        candidates = await run.score(pipeline, query, candidates)
-        selection = run.select(pipeline, query, candidates)
-        page: list[C] = list(selection.selected)
-        for phase in pipeline.page_steps:
-            page = await run.step(phase, query, page)
-        self.start_side_effects(pipeline.side_effects, query, Selection(page, selection.rest))
-        return Run(query, page, selection.rest, fetched, tuple(run.reports))
+        candidates = await run.score(query, candidates)
+        for adjustment in pipeline.adjustments:
+            candidates = run.adjust(adjustment, query, candidates)
+        selection = run.select(query, candidates)
+        selection = await run.complete(query, selection)
+        self.start_side_effects(pipeline.side_effects, query, selection)
+        return Run(query, selection.selected, selection.rest, fetched, tuple(run.reports))
 
     def start_side_effects(
-        self, effects: Sequence[SideEffect[Q, C]], query: Q, selection: Selection[C]
+        self, effects: Sequence[SideEffect[Q, T]], query: Q, selection: Selection[T]
     ) -> None:
         for effect in effects:
             task = asyncio.get_running_loop().create_task(self._side_effect(effect, query, selection))
@@ -84,7 +96,7 @@ class Runner:
         while self._tasks:
             await asyncio.gather(*self._tasks)
 
-    async def _side_effect(self, effect: SideEffect[Q, C], query: Q, selection: Selection[C]) -> None:
+    async def _side_effect(self, effect: SideEffect[Q, T], query: Q, selection: Selection[T]) -> None:
         try:
             await effect.run(query, selection)
         except Exception as error:
@@ -92,92 +104,143 @@ class Runner:
             self._on_side_effect_error(effect.name, error)
 
 
-class _Progress:
+class _Progress(Generic[Q, T]):
     """One run under way: its reports so far and its deadline."""
 
-    def __init__(self, runner: Runner, deadline: float | None) -> None:
+    def __init__(
+        self,
+        runner: Runner,
+        pipeline: Pipeline[Q, T],
+        deadline: float | None,
+        on_removed: Callable[[str, T], None] | None,
+    ) -> None:
         self.reports: list[StageReport] = []
+        self._pipeline = pipeline
         self._clock = runner.clock
-        self._operational = runner._operational
+        self._operational = runner.operational
         self._deadline = deadline
+        self._on_removed = on_removed
 
-    async def hydrate_query(self, stage: Any, query: Q) -> Q:
-        patched = await self._attempt("query_hydrator", stage.name, stage.hydrate(query), 1, lambda _: 1)
-        if isinstance(patched, _Failure):
-            if stage.required:
-                raise StageFailedError(stage.name, patched.error, self.reports) from patched.error
-            return query
-        hydrated: Q = patched
-        return hydrated
-
-    async def fetch(self, pipeline: Pipeline[Q, C], query: Q) -> list[C]:
-        """All sources at once; fails only if every one of them failed."""
-        answers = await asyncio.gather(
-            *(self._attempt("source", s.name, s.fetch(query), 0, len) for s in pipeline.sources)
+    async def hydrate_query(self, query: Q) -> Q:
+        """All at once; each patch is put on the query."""
+        stages = self._pipeline.query_hydrators
+        patches = await _all(
+            [self._attempt("query_hydrator", s.name, s.hydrate(query), 1, lambda _: 1) for s in stages]
         )
-        failures = [answer for answer in answers if isinstance(answer, _Failure)]
-        if failures and len(failures) == len(answers):
-            raise StageFailedError(pipeline.sources[0].name, failures[0].error, self.reports) from failures[
-                0
-            ].error
-        return [c for answer in answers if not isinstance(answer, _Failure) for c in answer]
+        fields: dict[str, Any] = {}
+        for stage, patch in zip(stages, patches, strict=True):
+            if not isinstance(patch, _Failure):
+                fields |= patch
+            elif stage.required:
+                raise StageFailedError(stage.name, patch.error, self.reports) from patch.error
+        return dataclasses.replace(query, **fields) if fields else query  # type: ignore[type-var]
 
-    async def step(self, step: Filter[Q, C] | Together[Q, C], query: Q, candidates: list[C]) -> list[C]:
+    async def fetch(self, query: Q) -> T:
+        """All sources at once; fails only if every one of them failed."""
+        sources = self._pipeline.sources
+        answers = await _all([self._attempt("source", s.name, s.fetch(query), 0, len) for s in sources])
+        tables = [answer for answer in answers if not isinstance(answer, _Failure)]
+        if not tables:
+            error = answers[0].error
+            raise StageFailedError(sources[0].name, error, self.reports) from error
+        return tables[0] if len(tables) == 1 else self._pipeline.joined(tables)
+
+    async def step(self, step: Filter[Q, T] | Together[Q, T], query: Q, candidates: T) -> T:
         if isinstance(step, Together):
             return await self._hydrate_together(step.hydrators, query, candidates)
         return self._filter(step, query, candidates)
 
-    async def score(self, pipeline: Pipeline[Q, C], query: Q, candidates: list[C]) -> list[C]:
-        """The first scorer that answers; later ones are fallbacks."""
+    async def score(self, query: Q, candidates: T) -> T:
+        """The first scorer that answers; later ones are fallbacks. Without candidates none is asked."""
         failure: _Failure | None = None
-        for scorer in pipeline.scorers:
-            n = len(candidates)
-            values = await self._attempt("scorer", scorer.name, scorer.score(query, candidates), n, len)
-            if not isinstance(values, _Failure):
-                _same_length(scorer.name, n, values)
-                return [scorer.apply(c, value) for c, value in zip(candidates, values, strict=True)]
-            failure = values
-        if failure is not None:
-            raise StageFailedError(pipeline.scorers[-1].name, failure.error, self.reports) from failure.error
-        return candidates
-
-    def select(self, pipeline: Pipeline[Q, C], query: Q, candidates: list[C]) -> Selection[C]:
-        started = self._clock()
-        selection = pipeline.selector.select(query, candidates)
-        if len(selection.selected) + len(selection.rest) != len(candidates):
-            raise StageContractError(f"Selector {pipeline.selector.name} lost or invented candidates.")
-        self._report("selector", pipeline.selector.name, len(candidates), len(selection.selected), started)
-        return selection
-
-    def _filter(self, stage: Filter[Q, C], query: Q, candidates: list[C]) -> list[C]:
-        self._check_time(stage.name)
-        started = self._clock()
-        try:
-            parts = stage.split(query, candidates)
-        except self._operational as error:
-            self._report("filter", stage.name, len(candidates), 0, started, error)
-            raise StageFailedError(stage.name, error, self.reports) from error
-        if len(parts.kept) + len(parts.removed) != len(candidates):
-            raise StageContractError(f"Filter {stage.name} lost or invented candidates.")
-        self._report("filter", stage.name, len(candidates), len(parts.kept), started)
-        return list(parts.kept)
-
-    async def _hydrate_together(
-        self, hydrators: Sequence[Hydrator[Q, C, Any]], query: Q, candidates: list[C]
-    ) -> list[C]:
         n = len(candidates)
         if n == 0:
             return candidates
-        answers = await asyncio.gather(
-            *(self._attempt("hydrator", h.name, h.hydrate(query, candidates), n, len) for h in hydrators)
+        for scorer in self._pipeline.scorers:
+            columns = await self._attempt(
+                "scorer", scorer.name, scorer.score(query, candidates), n, lambda _: n
+            )
+            if not isinstance(columns, _Failure):
+                return _patched(scorer.name, candidates, columns)
+            failure = columns
+        if failure is not None:
+            name = self._pipeline.scorers[-1].name
+            raise StageFailedError(name, failure.error, self.reports) from failure.error
+        return candidates
+
+    def adjust(self, stage: Adjustment[Q, T], query: Q, candidates: T) -> T:
+        started, n = self._clock(), len(candidates)
+        try:
+            columns = stage.adjust(query, candidates)
+        except self._operational as error:
+            self._report("adjustment", stage.name, n, 0, started, error)
+            raise StageFailedError(stage.name, error, self.reports) from error
+        self._report("adjustment", stage.name, n, n, started)
+        return _patched(stage.name, candidates, columns)
+
+    def select(self, query: Q, candidates: T) -> Selection[T]:
+        started, n = self._clock(), len(candidates)
+        selector = self._pipeline.selector
+        order = selector.select(query, candidates)
+        if len(order.rows) != n or (n and not np.all(np.bincount(order.rows, minlength=n) == 1)):
+            raise StageContractError(f"Selector {selector.name} lost or invented candidates.")
+        self._report("selector", selector.name, n, min(order.page, n), started)
+        return Selection(candidates.take(order.rows[: order.page]), candidates.take(order.rows[order.page :]))
+
+    async def complete(self, query: Q, selection: Selection[T]) -> Selection[T]:
+        """Looks up what the page shows, and keeps the ordering meanwhile; the deadline bounds neither."""
+        self._deadline = None
+        page, *kept = await _all(
+            [
+                self._page(query, selection.selected),
+                *(self._keep(k, query, selection) for k in self._pipeline.keepers),
+            ]
         )
-        for hydrator, patches in zip(hydrators, answers, strict=True):
-            if isinstance(patches, _Failure):
-                if hydrator.required:
-                    raise StageFailedError(hydrator.name, patches.error, self.reports) from patches.error
-                continue
-            _same_length(hydrator.name, n, patches)
-            candidates = [hydrator.apply(c, p) for c, p in zip(candidates, patches, strict=True)]
+        for keeper, failure in zip(self._pipeline.keepers, kept, strict=True):
+            if isinstance(failure, _Failure):
+                raise StageFailedError(keeper.name, failure.error, self.reports) from failure.error
+        return Selection(page, selection.rest)
+
+    async def _page(self, query: Q, page: T) -> T:
+        for phase in self._pipeline.page_steps:
+            page = await self.step(phase, query, page)
+        return page
+
+    async def _keep(self, keeper: Any, query: Q, selection: Selection[T]) -> Any:
+        n = len(selection.selected) + len(selection.rest)
+        return await self._attempt("keeper", keeper.name, keeper.keep(query, selection), n, lambda _: n)
+
+    def _filter(self, stage: Filter[Q, T], query: Q, candidates: T) -> T:
+        self._check_time(stage.name)
+        started, n = self._clock(), len(candidates)
+        try:
+            mask = stage.keep(query, candidates)
+        except self._operational as error:
+            self._report("filter", stage.name, n, 0, started, error)
+            raise StageFailedError(stage.name, error, self.reports) from error
+        if len(mask) != n:
+            raise StageContractError(f"Filter {stage.name} judged {len(mask)} of {n} candidates.")
+        kept = candidates if mask.all() else candidates.take(np.flatnonzero(mask))
+        if self._on_removed is not None and len(kept) < n:
+            self._on_removed(stage.name, candidates.take(np.flatnonzero(~mask)))
+        self._report("filter", stage.name, n, len(kept), started)
+        return kept
+
+    async def _hydrate_together(self, hydrators: Sequence[Hydrator[Q, T]], query: Q, candidates: T) -> T:
+        n = len(candidates)
+        if n == 0:
+            return candidates
+        answers = await _all(
+            [
+                self._attempt("hydrator", h.name, h.hydrate(query, candidates), n, lambda _: n)
+                for h in hydrators
+            ]
+        )
+        for hydrator, columns in zip(hydrators, answers, strict=True):
+            if not isinstance(columns, _Failure):
+                candidates = _patched(hydrator.name, candidates, columns)
+            elif hydrator.required:
+                raise StageFailedError(hydrator.name, columns.error, self.reports) from columns.error
         return candidates
 
     async def _attempt(
@@ -221,6 +284,18 @@ class _Failure:
         self.error = error
 
 
-def _same_length(name: str, expected: int, answers: Sequence[object]) -> None:
-    if len(answers) != expected:
-        raise StageContractError(f"Stage {name} gave {len(answers)} values for {expected} candidates.")
+async def _all(work: Sequence[Awaitable[Any]]) -> list[Any]:
+    """The answers in order; what is alone needs no task of its own."""
+    if len(work) == 1:
+        return [await work[0]]
+    return list(await asyncio.gather(*work))
+
+
+def _patched(name: str, candidates: T, columns: Columns) -> T:
+    n = len(candidates)
+    for column, values in columns.items():
+        if len(values) != n:
+            raise StageContractError(
+                f"Stage {name} gave {len(values)} values of {column} for {n} candidates."
+            )
+    return candidates.with_columns(columns)

@@ -2,21 +2,12 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Sequence
-from typing import TypeVar
+import numpy as np
+from numpy.typing import NDArray
 
-C = TypeVar("C")
+from serving.pipeline.stages import Rows
 
 
-def order_by_score(
-    candidates: Sequence[C], score: Callable[[C], float], identity: Callable[[C], int]
-) -> list[C]:
-    """The candidates from best to worst; the order does not depend on the input's order."""
-
-    def rank(candidate: C) -> tuple[bool, float, int]:
-        value = score(candidate)
-        missing = math.isnan(value)
-        return (missing, 0.0 if missing else -value, -identity(candidate))
-
-    return sorted(candidates, key=rank)
+def best_first(scores: NDArray[np.float64], ids: NDArray[np.int64]) -> Rows:
+    """Rows from best to worst, of ``scores`` [n] and ``ids`` [n]; input order does not matter."""
+    return np.asarray(np.lexsort((-ids, -scores, np.isnan(scores))))

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 
+import numpy as np
 import pytest
 import redis
 import redis.asyncio
 
+from serving.feed.candidates import FOLLOWING, Candidates
 from serving.feed.filters import Marked
 from serving.feed.hydrators import Marks
-from serving.feed.query import Candidate, FeedQuery
+from serving.feed.query import FeedQuery
 from serving.reads import Reads
 from timelines.keys import Keyspace
 from timelines.marks import StoredMark, decode_mark, put_mark
@@ -74,19 +76,17 @@ def test_a_candidate_of_a_marked_author_or_retweeter_is_taken_out(valkey: str, s
     put(store, "account", 3, RULE)
     put(store, "tweet", 12, RULE)
 
-    def candidate(tweet: int, author: int, original_author: int) -> Candidate:
-        retweeted = author != original_author
-        return Candidate(tweet + 100 * retweeted, author, tweet, original_author, retweeted, "following")
-
-    candidates = [candidate(10, 1, 1), candidate(11, 3, 1), candidate(12, 2, 2), candidate(13, 3, 3)]
+    tweets = np.array([10, 11, 12, 13])
+    authors, original_authors = np.array([1, 3, 2, 3]), np.array([1, 1, 2, 3])
+    retweeted = authors != original_authors
+    candidates = Candidates.of(
+        tweets + 100 * retweeted, authors, tweets, original_authors, retweeted, FOLLOWING
+    )
     query = FeedQuery(reader=9, limit=10, now_ms=0, request_id="q")
 
-    async def hydrated() -> list[Candidate]:
+    async def hydrated() -> Candidates:
         async with redis.asyncio.Redis.from_url(valkey) as client:
-            stage = Marks(Reads(client, KEYS))
-            patches = await stage.hydrate(query, candidates)
-            return [stage.apply(c, patch) for c, patch in zip(candidates, patches, strict=True)]
+            return candidates.with_columns(await Marks(Reads(client, KEYS)).hydrate(query, candidates))
 
-    split = Marked().split(query, asyncio.run(hydrated()))
-    assert [c.original_id for c in split.kept] == [10]
-    assert [c.original_id for c in split.removed] == [11, 12, 13]
+    kept = Marked().keep(query, asyncio.run(hydrated()))
+    assert tweets[kept].tolist() == [10]

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
 import pytest
 
 from features.names import MODEL_INPUT
-from serving.feed.query import Candidate, FeedQuery
+from serving.feed.candidates import FOLLOWING, Candidates, objects
+from serving.feed.query import FeedQuery
 from serving.feed.snapshot import FEATURE_PLACES, KeptRanking, SnapshotGoneError, Snapshots, snapshot_of
 from serving.reads import Reads
 from timelines import commands
@@ -109,43 +109,46 @@ def test_trends_are_cut_to_the_limit_and_empty_where_there_are_none(store: Any) 
     }
 
 
-def ranked(count: int) -> list[Candidate]:
-    rows = np.arange(count * len(MODEL_INPUT), dtype=np.float32).reshape(count, -1)
-    return [
-        Candidate(
-            100 + place,
-            7,
-            100 + place,
-            7,
-            False,
-            "following",
-            (8, 9),
-            features=rows[place],
-            score=math.nan if place == 0 else 1.0 / place,
-            probabilities={"engaged": 0.5},
-        )
-        for place in range(count)
-    ]
+def ranked(count: int) -> Candidates:
+    ids = np.arange(100, 100 + count)
+    author = np.full(count, 7)
+    score = 1.0 / np.arange(1, count + 1)
+    score[0] = np.nan
+    return Candidates.of(
+        ids,
+        author,
+        ids,
+        author,
+        np.zeros(count, dtype=np.bool_),
+        FOLLOWING,
+        retweeters=objects([(8, 9)] * count),
+        features=np.arange(count * len(MODEL_INPUT), dtype=np.float32).reshape(count, -1),
+        score=score,
+        probabilities=np.full((count, 2), 0.5),
+    )
 
 
 def test_a_kept_ranking_reads_back_as_it_was_from_any_offset(store: Any) -> None:
     before = ranked(FEATURE_PLACES + 2)
 
-    async def keep_and_read(client: Any) -> list[Candidate]:
+    async def keep_and_read(client: Any) -> Candidates:
         snapshots = Snapshots(client, store.keys, 60)
         await snapshots.keep(1, "ab" * 16, snapshot_of("ranker@1", NOW_MS, 500, before))
         snapshot = await snapshots.read(1, "ab" * 16)
         assert (snapshot.model, snapshot.as_of_ms, snapshot.candidates) == ("ranker@1", NOW_MS, 500)
         query = FeedQuery(1, 10, NOW_MS, "ab" * 16, offset=FEATURE_PLACES - 1)
-        return list(await KeptRanking(snapshot).fetch(query))
+        return await KeptRanking(snapshot).fetch(query)
 
     after = store.run(keep_and_read)
-    assert [c.appearance_id for c in after] == [c.appearance_id for c in before[FEATURE_PLACES - 1 :]]
-    assert after[0].rank == FEATURE_PLACES - 1
-    assert after[0].score == before[FEATURE_PLACES - 1].score
-    assert after[0].retweeters == (8, 9)
-    np.testing.assert_array_equal(after[0].features, before[FEATURE_PLACES - 1].features)
-    assert after[1].features is None
+    expected = before.take(np.arange(FEATURE_PLACES - 1, FEATURE_PLACES + 2))
+    for column in ("appearance", "author", "original", "original_author", "is_retweet", "source"):
+        np.testing.assert_array_equal(getattr(after, column), getattr(expected, column))
+    np.testing.assert_array_equal(after.score, expected.score)
+    np.testing.assert_array_equal(after.probabilities, expected.probabilities)
+    assert after.rank.tolist() == [FEATURE_PLACES - 1, FEATURE_PLACES, FEATURE_PLACES + 1]
+    assert after.retweeters.tolist() == [(8, 9)] * 3
+    np.testing.assert_array_equal(after.features[0], expected.features[0])
+    assert np.isnan(after.features[1:]).all()
 
 
 def test_a_ranking_is_kept_for_its_reader_and_for_its_time(store: Any) -> None:

@@ -98,10 +98,10 @@ class SmallWorld:
     def scroll(self, limit: int = 3) -> list[int]:
         """The ids of all pages, to the end."""
         answer = self.page(limit=limit)
-        ids = [item.original_id for item in answer.items]
+        ids: list[int] = answer.items.original.tolist()
         while answer.next_cursor is not None:
             answer = self.page(limit=limit, cursor=answer.next_cursor)
-            ids += [item.original_id for item in answer.items]
+            ids += answer.items.original.tolist()
         return ids
 
     @property

@@ -14,7 +14,7 @@ def test_tweets_come_newest_first(world) -> None:
     for tweet_id, author in [(10, 7), (30, 8), (20, 7)]:
         world.tweet(tweet_id, author)
     answer = world.page()
-    assert [item.original_id for item in answer.items] == [30, 20, 10]
+    assert answer.items.original.tolist() == [30, 20, 10]
     assert (answer.rung, answer.reason, answer.model) == ("chronological", "requested", None)
     assert answer.next_cursor is None
 
@@ -26,8 +26,11 @@ def test_an_original_stays_once_at_its_newest_appearance_with_its_retweeters(wor
     world.retweet(30, by=8, tweet_id=10, author=7)
     world.retweet(40, by=9, tweet_id=10, author=7)
     answer = world.page()
-    assert [(item.original_id, item.appearance_id) for item in answer.items] == [(10, 40), (20, 20)]
-    assert [user["id"] for user in answer.items[0].retweeted_by] == ["9", "8"]
+    assert list(zip(answer.items.original.tolist(), answer.items.appearance.tolist(), strict=True)) == [
+        (10, 40),
+        (20, 20),
+    ]
+    assert [user["id"] for user in answer.items.retweeted_by[0]] == ["9", "8"]
     assert answer.removed["duplicates"] == 2
 
 
@@ -48,7 +51,7 @@ def test_a_tweet_lifted_by_a_new_retweet_between_two_pages_is_not_skipped(world)
     first = world.page(limit=2)
     world.retweet(50, by=8, tweet_id=10, author=7)
     second = world.page(limit=2, cursor=first.next_cursor)
-    assert [item.original_id for item in (*first.items, *second.items)] == [40, 30, 20, 10]
+    assert first.items.original.tolist() + second.items.original.tolist() == [40, 30, 20, 10]
 
 
 def test_a_deleted_tweet_is_dropped_and_the_page_is_filled_from_what_follows(world) -> None:
@@ -58,7 +61,7 @@ def test_a_deleted_tweet_is_dropped_and_the_page_is_filled_from_what_follows(wor
     for tweet_id in (40, 30):
         world.delete(tweet_id, 7)
     answer = world.page(limit=2)
-    assert [item.original_id for item in answer.items] == [20, 10]
+    assert answer.items.original.tolist() == [20, 10]
     assert answer.next_cursor is None
     assert answer.removed["deleted"] == 2
 
@@ -66,14 +69,14 @@ def test_a_deleted_tweet_is_dropped_and_the_page_is_filled_from_what_follows(wor
 def test_a_tweet_without_a_body_waits_until_the_body_is_here(world) -> None:
     world.follow(7)
     world.tweet(10, 7, body=False)
-    assert world.page().items == []
+    assert len(world.page().items) == 0
     world.tweet(10, 7)
-    assert [item.original_id for item in world.page().items] == [10]
+    assert world.page().items.original.tolist() == [10]
 
 
 def test_the_own_tweets_are_in_the_chronological_feed(world) -> None:
     world.tweet(10, world.reader)
-    assert [item.original_id for item in world.page().items] == [10]
+    assert world.page().items.original.tolist() == [10]
 
 
 def test_positions_count_on_over_the_pages(world) -> None:
@@ -99,5 +102,5 @@ def test_what_an_audit_reads_is_the_same_page_and_no_impression(world: Any) -> N
     world.tweet(20, 2)
     audited = world.page(audit=True)
     assert world.impressions == []
-    assert [item.original_id for item in audited.items] == [item.original_id for item in world.page().items]
+    assert audited.items.original.tolist() == world.page().items.original.tolist()
     assert len(world.impressions) == 1

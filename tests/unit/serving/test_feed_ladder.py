@@ -22,6 +22,7 @@ class AgeModel:
 
     features = MODEL_INPUT
     weights = {"engaged": 2.0}
+    light: object | None = None
 
     def score(self, matrix: Any) -> Scores:
         age = matrix[:, MODEL_INPUT.index("context_age_hours")].astype(np.float64)
@@ -62,7 +63,8 @@ def _body(pipe: Any, keys: Any, tweet_id: int, place: int) -> None:
 
 
 def ids(answer: Any) -> list[int]:
-    return [item.original_id for item in answer.items]
+    found: list[int] = answer.items.original.tolist()
+    return found
 
 
 def test_the_full_rung_orders_by_the_models_score(ranking: Any) -> None:
@@ -159,7 +161,7 @@ def test_impressions_carry_what_was_served_in_the_order_it_was_served(ranking: A
         (20, 1, "full", "ranker@3", "following"),
     ]
     assert {i.request_id for i in logged} == {answer.request_id}
-    assert [i.score for i in logged] == [item.score for item in answer.items]
+    assert [i.score for i in logged] == answer.items.score.tolist()
     assert logged[0].feature_service == FEATURE_SERVICE
     vector = dict(zip(MODEL_INPUT, logged[0].features, strict=True))
     assert vector["user_impressions"] == 1.0
@@ -197,4 +199,4 @@ def test_impressions_that_the_log_does_not_take_are_counted_and_the_page_is_serv
 def test_delta_counts_what_appeared_since(ranking: Any) -> None:
     count, items = asyncio.run(ranking.feed.delta(ranking.reader, 30, 1))
     assert count == 2
-    assert [item.original_id for item in items] == [50]
+    assert items.original.tolist() == [50]

@@ -1,0 +1,135 @@
+"""The candidates of one page as a table: a row each, a column for each thing that stages find out."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from serving.pipeline.stages import Columns, Mask, Rows
+from timelines.entry import Ids
+
+SourceName = Literal["following", "celebrity", "two_hop", "similar", "trending", "popular"]
+SOURCES: tuple[SourceName, ...] = get_args(SourceName)
+FOLLOWING, CELEBRITY, TWO_HOP, SIMILAR, TRENDING, POPULAR = range(len(SOURCES))
+Objects = NDArray[np.object_]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidates:
+    """Tweets on their way into a page: where each appeared, and what stages found out about it.
+
+    ``appearance`` is the tweet's or the retweet's id and ``author`` who made it appear; ``source`` is a place
+    in ``SOURCES``; ``retweeters`` are tuples of ids, newest first; ``rank`` is the place in a kept ranking.
+    ``body`` None with ``body_read`` means that there is none yet; ``created_at`` is in ms UTC, -1 where it is
+    not known. ``marked``: the tweet, its author or who retweeted it is limited or quarantined.
+    ``features`` are rows of model input, without columns until they were read; ``light`` is the light
+    ranker's score, ``probabilities`` has a column per head, ``model_score`` is their weighted sum, and
+    ``score`` what is left of it after the ``multipliers``, a column each. A score of NaN means unscored.
+    The last four columns are filled on the page alone.
+    """
+
+    appearance: Ids
+    author: Ids
+    original: Ids
+    original_author: Ids
+    is_retweet: Mask
+    source: NDArray[np.uint8]
+    retweeters: Objects
+    rank: NDArray[np.int64]
+    body: Objects
+    body_read: Mask
+    created_at: Ids
+    marked: Mask
+    features: NDArray[np.float32]
+    light: NDArray[np.float64]
+    probabilities: NDArray[np.float64]
+    model_score: NDArray[np.float64]
+    multipliers: NDArray[np.float64]
+    score: NDArray[np.float64]
+    propensity: NDArray[np.float64]
+    author_user: Objects
+    retweeted_by: Objects
+    counts: Objects
+    viewer: Objects
+
+    @classmethod
+    def of(
+        cls,
+        appearance: Ids,
+        author: Ids,
+        original: Ids,
+        original_author: Ids,
+        is_retweet: Mask,
+        source: NDArray[np.uint8] | int,
+        **known: Any,
+    ) -> Candidates:
+        """Candidates of which nothing else is known but ``known`` columns."""
+        n = len(appearance)
+        unscored = np.full(n, np.nan)
+        columns: dict[str, Any] = {
+            "source": np.full(n, source, dtype=np.uint8) if isinstance(source, int) else source,
+            "retweeters": objects([()] * n),
+            "rank": np.zeros(n, dtype=np.int64),
+            "body": np.full(n, None),
+            "body_read": np.zeros(n, dtype=np.bool_),
+            "created_at": np.full(n, -1, dtype=np.int64),
+            "marked": np.zeros(n, dtype=np.bool_),
+            "features": np.empty((n, 0), dtype=np.float32),
+            "light": unscored,
+            "probabilities": np.empty((n, 0)),
+            "model_score": unscored,
+            "multipliers": np.empty((n, 0)),
+            "score": unscored,
+            "propensity": np.ones(n),
+            "author_user": np.full(n, None),
+            "retweeted_by": objects([()] * n),
+            "counts": np.full(n, None),
+            "viewer": np.full(n, None),
+        }
+        return cls(
+            appearance=appearance,
+            author=author,
+            original=original,
+            original_author=original_author,
+            is_retweet=is_retweet,
+            **(columns | known),
+        )
+
+    @classmethod
+    def none(cls) -> Candidates:
+        """No candidates."""
+        ids = np.empty(0, dtype=np.int64)
+        return cls.of(ids, ids, ids, ids, np.empty(0, dtype=np.bool_), FOLLOWING)
+
+    def __len__(self) -> int:
+        return len(self.appearance)
+
+    def take(self, rows: Rows) -> Candidates:
+        return Candidates(**{name: getattr(self, name)[rows] for name in COLUMNS})
+
+    def with_columns(self, columns: Columns) -> Candidates:
+        return dataclasses.replace(self, **columns)
+
+    def out_of_network(self) -> Mask:
+        """Whether a candidate comes from accounts that the reader does not follow."""
+        return self.source > CELEBRITY
+
+
+COLUMNS = tuple(field.name for field in dataclasses.fields(Candidates))
+
+
+def joined(tables: Sequence[Candidates]) -> Candidates:
+    """The rows of all tables, in their order. Tables come from sources: none has features or scores."""
+    return Candidates(
+        **{name: np.concatenate([getattr(table, name) for table in tables]) for name in COLUMNS}
+    )
+
+
+def objects(values: Iterable[Any]) -> Objects:
+    """Any values as a column: numpy would take tuples apart."""
+    return np.fromiter(values, dtype=np.object_)

@@ -1,0 +1,94 @@
+"""The rungs of ranking: what each costs, and when a request steps down."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+import pytest
+
+from features.names import MODEL_INPUT
+from serving.feed.ladder import Budget, HeadsClock, Ladder, Load
+from serving.model_store import Model
+from tests.unit.serving.test_feed_ladder import AgeModel, ids, ranking
+
+__all__ = ["ranking"]
+LADDER = Ladder(
+    {"full": Budget(5, 2), "reduced": Budget(3, 2), "light": Budget(3, 0)},
+    {"full": 1, "reduced": 2, "light": 3},
+)
+
+
+class LightAgeModel(AgeModel):
+    """Its light ranker prefers the newest, its heads the oldest: who ordered a page shows."""
+
+    light = object()
+
+    def light_score(self, matrix: Any) -> Any:
+        return -matrix[:, MODEL_INPUT.index("context_age_hours")].astype(np.float64)
+
+
+@pytest.fixture
+def laddered(ranking: Any) -> Any:
+    """Five tweets, a model with a light ranker, and room for two candidates at the heads."""
+    ranking.models.current = Model(LightAgeModel(), "ranker@5")  # type: ignore[arg-type]
+    limits = dataclasses.replace(ranking.feed.limits, ladder=LADDER)
+    ranking.feed = dataclasses.replace(ranking.feed, limits=limits, load=Load(), heads_clock=HeadsClock())
+    return ranking
+
+
+def test_each_ranking_more_under_way_lowers_the_rung_until_none_is_left() -> None:
+    assert [LADDER.rung(under_way) for under_way in range(4)] == ["full", "reduced", "light", None]
+
+
+def test_the_light_ranker_prunes_what_the_heads_have_no_time_for(laddered: Any) -> None:
+    answer = laddered.page("ranked", limit=5)
+    assert ids(answer) == [40, 50]
+    assert (answer.rung, answer.reason) == ("full", None)
+    assert answer.removed["pruned_by_light_ranker"] == 3
+
+
+def test_under_load_fewer_candidates_are_ranked_and_the_answer_says_so(laddered: Any) -> None:
+    laddered.feed.load.under_way = 1
+    answer = laddered.page("ranked", limit=5)
+    assert (answer.rung, answer.reason) == ("reduced", "overload")
+    assert answer.removed["beyond_candidate_limit"] == 2
+
+
+def test_under_more_load_the_light_ranker_orders_alone(laddered: Any) -> None:
+    laddered.feed.load.under_way = 2
+    answer = laddered.page("ranked", limit=5)
+    assert ids(answer) == [50, 40, 30]
+    assert (answer.rung, answer.reason) == ("light", "overload")
+
+
+def test_beyond_that_the_feed_is_chronological(laddered: Any) -> None:
+    laddered.feed.load.under_way = 3
+    answer = laddered.page("ranked", limit=5)
+    assert (answer.rung, answer.reason) == ("chronological", "overload")
+
+
+def test_heads_that_would_end_too_late_leave_the_order_to_the_light_ranker(laddered: Any) -> None:
+    laddered.feed.heads_clock.learn(1, 3600.0)
+    answer = laddered.page("ranked", limit=5)
+    assert ids(answer) == [50, 40]
+    assert (answer.rung, answer.reason) == ("light", "deadline")
+    assert [report.error for report in answer.reports if report.name == "heads"] == [
+        "NoTimeForHeadsError: The heads take too long for 2 candidates."
+    ]
+
+
+def test_the_load_is_what_is_under_way(laddered: Any) -> None:
+    laddered.page("ranked")
+    assert laddered.feed.load.under_way == 0
+
+
+def test_what_the_heads_take_is_learnt_from_what_they_took() -> None:
+    clock = HeadsClock()
+    assert clock.expected(100) == 0
+    clock.learn(100, 1.0)
+    assert clock.expected(50) == pytest.approx(0.5)
+    for _ in range(100):
+        clock.learn(100, 2.0)
+    assert clock.expected(50) == pytest.approx(1.0, rel=0.01)
