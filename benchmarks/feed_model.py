@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import lightgbm
@@ -16,16 +17,27 @@ from training.formula import DEFAULT_WEIGHTS
 ROWS = 4000
 
 
-def write_model(path: Path, trees: int = 200, leaves: int = 31, random_seed: int = 7) -> Bundle:
-    """Writes a bundle with the usual heads into the new folder ``path``."""
+SIX_HEADS = {"engaged": 0.5, "retweeted": 1.0, "replied": 1.0, "opened": 0.2, "dwelt": 0.1, "hidden": -2.0}
+"""As many heads as the issue of the benches names, with some weights."""
+
+
+def write_model(
+    path: Path,
+    trees: int = 200,
+    leaves: int = 31,
+    weights: Mapping[str, float] = DEFAULT_WEIGHTS,
+    light_trees: int = 0,
+    random_seed: int = 7,
+) -> Bundle:
+    """Writes a bundle with a head per weight, and a light ranker where it is to have trees, into ``path``."""
     rng = np.random.default_rng(random_seed)
     matrix = rng.gamma(1.0, 2.0, (ROWS, len(MODEL_INPUT))).astype(np.float32)
     matrix[rng.random(matrix.shape) < 0.05] = np.nan
-    heads: dict[str, TrainedHead] = {}
-    for number, (head, weight) in enumerate(DEFAULT_WEIGHTS.items()):
+
+    def booster(number: int, rounds: int) -> lightgbm.Booster:
         signal = np.nan_to_num(matrix[:, number + 6]) + np.nan_to_num(matrix[:, number + 1])
         labels = (signal + rng.normal(0, 3, ROWS) > np.median(signal)).astype(np.float64)
-        booster = lightgbm.train(
+        return lightgbm.train(
             {
                 "objective": "binary",
                 "num_leaves": leaves,
@@ -35,8 +47,13 @@ def write_model(path: Path, trees: int = 200, leaves: int = 31, random_seed: int
                 "num_threads": 1,
             },
             lightgbm.Dataset(matrix, labels, feature_name=list(MODEL_INPUT)),
-            num_boost_round=trees,
+            num_boost_round=rounds,
         )
-        heads[head] = TrainedHead(booster, Calibrator((0.0, 1.0), (0.001, 0.6)), weight)
-    bundle, texts = assemble("feed-benchmark", heads, None, "random", matrix[:5])
+
+    heads = {
+        head: TrainedHead(booster(number, trees), Calibrator((0.0, 1.0), (0.001, 0.6)), weight)
+        for number, (head, weight) in enumerate(weights.items())
+    }
+    light = booster(0, light_trees) if light_trees else None
+    bundle, texts = assemble("feed-benchmark", heads, light, "random", matrix[:5])
     return write(path, bundle, texts, {})

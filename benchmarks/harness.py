@@ -21,6 +21,8 @@ NAMES = (
     "fanout-memory",
     "fanout-stream",
     "feed",
+    "feed-chronological",
+    "feed-inprocess",
     "freshness",
     "growth",
     "timeline-read",

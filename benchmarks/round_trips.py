@@ -8,7 +8,7 @@ Trip = list[tuple[str, tuple[Any, ...], dict[str, Any]]]
 
 
 class Recorder:
-    """A client that notes the commands of each pipeline and the function calls between them."""
+    """A client that notes the commands of each pipeline, and the calls and strings between them."""
 
     def __init__(self, client: Any) -> None:
         self._client = client
@@ -20,6 +20,10 @@ class Recorder:
     async def fcall(self, *args: Any) -> Any:
         self.trips.append([("fcall", args, {})])
         return await self._client.fcall(*args)
+
+    async def set(self, *args: Any, **options: Any) -> Any:
+        self.trips.append([("set", args, options)])
+        return await self._client.set(*args, **options)
 
     def pipeline(self, transaction: bool = True) -> Any:
         trip: Trip = []

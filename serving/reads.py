@@ -7,7 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
+
+import numpy as np
 
 from serving.archive import Archive
 from serving.shapes import Trends, Tweet, TweetCounts, TweetViewer, User, UserViewer, rfc3339
@@ -29,24 +32,36 @@ class _Batch:
         self._commands += 1
         return self._pipe
 
-    def values(self, kind: str, ids: Sequence[int]) -> list[tuple[int, int]]:
-        """Queues the values of many entities: for each, the number of its command and its index there."""
-        by_partition: dict[int, list[int]] = {}
-        places: list[tuple[int, int]] = []
-        order: dict[int, int] = {}
-        for entity in ids:
-            partition = self._keys.partition(entity)
-            members = by_partition.setdefault(partition, [])
-            order.setdefault(partition, self._commands + len(order))
-            places.append((order[partition], len(members)))
-            members.append(entity)
-        for members in by_partition.values():
-            mget(self.command(), self._keys.keys(kind, members))
-        return places
+    def values(self, kind: str, ids: Sequence[int]) -> _Values:
+        """Queues the values of many entities, one MGET per partition."""
+        first, wanted = self._commands, np.array(ids, dtype=np.int64)
+        partitions = wanted % self._keys.partitions
+        order = np.argsort(partitions, kind="stable")
+        cuts = np.flatnonzero(np.diff(partitions[order])) + 1
+        for members in np.split(wanted[order], cuts) if len(ids) else ():
+            mget(self.command(), self._keys.keys(kind, members.tolist()))
+        return _Values(first, self._commands, order.tolist())
 
     async def execute(self) -> list[Any]:
         answers: list[Any] = await self._pipe.execute() if self._commands else []
         return answers
+
+
+@dataclass(frozen=True, slots=True)
+class _Values:
+    """Where the values of some entities are: commands ``first`` to ``last``, entities in ``order``."""
+
+    first: int
+    last: int
+    order: list[int]
+
+    def of(self, answers: Sequence[Any]) -> list[bytes | None]:
+        """The values in the order asked for."""
+        found: list[bytes | None] = [None] * len(self.order)
+        flat = chain.from_iterable(answers[self.first : self.last])
+        for place, value in zip(self.order, flat, strict=True):
+            found[place] = value
+        return found
 
 
 @dataclass(frozen=True)
@@ -63,9 +78,8 @@ class Reads:
         What the store lacks is looked up in the records.
         """
         batch = _Batch(self.redis, self.keys)
-        places = batch.values("tweet", tweet_ids)
-        answers = await batch.execute()
-        found = [bodies.decode_body(answers[command][index]) for command, index in places]
+        values = batch.values("tweet", tweet_ids)
+        found = [bodies.decode_body(stored) for stored in values.of(await batch.execute())]
         missing = [tweet_id for tweet_id, body in zip(tweet_ids, found, strict=True) if body is None]
         if self.archive is None or not missing:
             return found
@@ -74,9 +88,8 @@ class Reads:
 
     async def tweet_counts(self, tweet_ids: Sequence[int]) -> list[TweetCounts]:
         batch = _Batch(self.redis, self.keys)
-        places = batch.values("counts", tweet_ids)
-        answers = await batch.execute()
-        return [_tweet_counts(answers[command][index]) for command, index in places]
+        values = batch.values("counts", tweet_ids)
+        return [_tweet_counts(stored) for stored in values.of(await batch.execute())]
 
     async def tweet_viewers(self, reader: int, tweet_ids: Sequence[int]) -> list[TweetViewer]:
         """Whether the reader likes and retweeted each."""
@@ -134,10 +147,11 @@ class Reads:
         counts = batch.values("account_counts", ids)
         answers = await batch.execute()
         users: dict[int, User] = {}
-        for place, user in enumerate(ids):
-            card = bodies.decode_card(answers[cards[place][0]][cards[place][1]])
+        stored = zip(cards.of(answers), counts.of(answers), strict=True)
+        for place, (user, (card_bytes, count_bytes)) in enumerate(zip(ids, stored, strict=True)):
+            card = bodies.decode_card(card_bytes)
             if card is not None:
-                count = bodies.decode_account_counts(answers[counts[place][0]][counts[place][1]])
+                count = bodies.decode_account_counts(count_bytes)
                 viewer: UserViewer = {
                     "follows": _active(answers[0][place]),
                     "followed_by": _active(answers[3 + place]),

@@ -6,6 +6,7 @@ Typed dictionaries: routes build them directly, OpenAPI is derived from them, te
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Literal, NotRequired
 
 # pydantic refuses typing.TypedDict before Python 3.12.
@@ -195,5 +196,9 @@ class Readiness(TypedDict):
 
 def rfc3339(ms: int) -> str:
     """Milliseconds UTC as RFC 3339 with milliseconds."""
-    moment = datetime.fromtimestamp(ms // 1000, UTC)
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{ms % 1000:03d}Z"
+    return f"{_second(ms // 1000)}.{ms % 1000:03d}Z"
+
+
+@lru_cache(maxsize=1 << 14)
+def _second(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")

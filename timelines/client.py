@@ -17,13 +17,14 @@ from urllib.parse import urlsplit
 import hiredis
 import redis
 import redis.asyncio
+from redis._parsers.hiredis import NOT_ENOUGH_DATA
 from redis.asyncio import cluster as asyncio_cluster
 from redis.asyncio.connection import BlockingConnectionPool, Connection, parse_url
 from redis.backoff import ExponentialBackoff
 from redis.cluster import ClusterPipeline, RedisCluster
 from redis.crc import key_slot
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import DataError, RedisClusterException
+from redis.exceptions import DataError, RedisClusterException, ResponseError
 from redis.retry import Retry
 
 from timelines.settings import RedisSettings
@@ -33,8 +34,25 @@ _FIRST_KEY = {"FCALL": 3, "FCALL_RO": 3, "MGET": 1}
 
 class PackedConnection(Connection):  # type: ignore[misc]
     """Encodes commands in C: redis-py's asyncio connections do it in Python, which for one ranking's 1,600
-    keys costs more than the lookups themselves.
+    keys costs more than the lookups themselves. And of a pipeline's answers it waits only for those that are
+    not here yet: redis-py sets a timer for each.
     """
+
+    async def read_response(self, disable_decoding: bool = False, *args: Any, **options: Any) -> Any:
+        parser, answer = self._parser, NOT_ENOUGH_DATA
+        if not disable_decoding and parser._connected:
+            try:
+                answer = parser._reader.gets()
+                if isinstance(answer, RedisConnectionError):
+                    raise answer
+            except BaseException:  # what is left in the buffer belongs to nobody any more
+                await self.disconnect(nowait=True)
+                raise
+        if answer is NOT_ENOUGH_DATA:
+            return await super().read_response(disable_decoding, *args, **options)
+        if isinstance(answer, ResponseError):
+            raise answer
+        return answer
 
     def pack_command(self, *args: Any) -> list[bytes]:
         name = args[0] if isinstance(args[0], bytes) else str(args[0]).encode()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -149,7 +149,7 @@ class Deleted:
     name: str = "deleted"
 
     def keep(self, query: FeedQuery, candidates: Candidates) -> Mask:
-        return _mask(body is None or not body.deleted for body in candidates.body)
+        return _bodies(candidates, lambda body: not body.deleted)
 
 
 @dataclass(frozen=True)
@@ -159,7 +159,7 @@ class FollowersOnly:
     name: str = "followers_only"
 
     def keep(self, query: FeedQuery, candidates: Candidates) -> Mask:
-        public = _mask(body is None or body.visibility != "followers" for body in candidates.body)
+        public = _bodies(candidates, lambda body: body.visibility != "followers")
         if public.all():
             return public
         followed = np.isin(candidates.original_author, query.followees)
@@ -175,7 +175,7 @@ class MutedWords:
     def keep(self, query: FeedQuery, candidates: Candidates) -> Mask:
         if not query.muted_words:
             return _all(candidates)
-        return _mask(body is None or not has_muted_word(query, body) for body in candidates.body)
+        return _bodies(candidates, lambda body: not has_muted_word(query, body))
 
 
 @dataclass(frozen=True)
@@ -195,7 +195,10 @@ class BodyNotHere:
     name: str = "body_not_here"
 
     def keep(self, query: FeedQuery, candidates: Candidates) -> Mask:
-        return _mask(body is not None for body in candidates.body) | ~candidates.body_read
+        here = ~candidates.body_read
+        read = np.flatnonzero(candidates.body_read)
+        here[read] = [body is not None for body in candidates.body[read].tolist()]
+        return here
 
 
 @dataclass(frozen=True)
@@ -233,8 +236,12 @@ def _only(count: int, rows: Rows) -> Mask:
     return mask
 
 
-def _mask(truths: Iterable[bool]) -> Mask:
-    return np.fromiter(truths, dtype=np.bool_)
+def _bodies(candidates: Candidates, keep: Callable[[TweetBody], bool]) -> Mask:
+    """Judges those whose body is known; the others stay."""
+    mask = _all(candidates)
+    read = np.flatnonzero(candidates.body_read)
+    mask[read] = [body is None or keep(body) for body in candidates.body[read].tolist()]
+    return mask
 
 
 def _absent(ids: Ids, among: Ids) -> Mask:

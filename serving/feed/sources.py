@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import repeat
 from typing import Any
 
 import numpy as np
 
-from serving.feed.candidates import CELEBRITY, FOLLOWING, Candidates, objects
+from serving.feed.candidates import CELEBRITY, FOLLOWING, Candidates, Objects, objects
 from serving.feed.query import FeedQuery
-from timelines.entry import RETWEET, Entries
+from timelines.entry import RETWEET, Entries, Ids
 from timelines.home import HomeReader
 
 
@@ -41,7 +42,6 @@ class Home:
         entries = query.home.entries
         if query.top < 1 << 63:
             entries = entries[entries["appearance"] <= query.top]
-        retweeters = _retweeters(entries, query)
         originals = entries["original"].copy()
         return Candidates.of(
             entries["appearance"].copy(),
@@ -50,7 +50,7 @@ class Home:
             entries["original_author"].copy(),
             (entries["flags"] & RETWEET) != 0,
             np.where(entries["pulled"], np.uint8(CELEBRITY), np.uint8(FOLLOWING)),
-            retweeters=objects(retweeters.get(original, ()) for original in originals.tolist()),
+            retweeters=_retweeters(entries, originals, query),
         )
 
 
@@ -65,11 +65,14 @@ class Given:
         return self.candidates
 
 
-def _retweeters(entries: Entries, query: FeedQuery) -> dict[int, tuple[int, ...]]:
-    """Original -> who retweeted it, newest first, without those that the reader keeps out."""
+def _retweeters(entries: Entries, originals: Ids, query: FeedQuery) -> Objects:
+    """Who retweeted each original, newest first, without those that the reader keeps out."""
     retweets = entries[(entries["flags"] & RETWEET) != 0]
     found: dict[int, dict[int, None]] = {}
     for original, author in zip(retweets["original"].tolist(), retweets["author"].tolist(), strict=True):
         if author not in query.hidden:
             found.setdefault(original, {}).setdefault(author)
-    return {original: tuple(authors) for original, authors in found.items()}
+    column = objects(repeat((), len(originals)))
+    for row in np.flatnonzero(np.isin(originals, list(found))).tolist():
+        column[row] = tuple(found[int(originals[row])])
+    return column

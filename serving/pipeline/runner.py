@@ -249,12 +249,16 @@ class _Progress(Generic[Q, T]):
         """The stage's answer, or its :class:`_Failure`; reported either way."""
         started = self._clock()
         timeout = None if self._deadline is None else self._deadline - started
+        limit: asyncio.Timeout | None = None
         try:
-            async with asyncio.timeout(timeout) as limit:
+            if timeout is None:
                 answer = await work
+            else:
+                async with asyncio.timeout(timeout) as limit:
+                    answer = await work
         except TimeoutError as error:
             self._report(kind, name, entered, 0, started, error)
-            if limit.expired():
+            if limit is not None and limit.expired():
                 raise DeadlineExceededError(name, self.reports) from error
             if not isinstance(error, self._operational):
                 raise
