@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import itertools
 import tempfile
 import time
@@ -188,6 +189,8 @@ def feed_here(algorithm: Algorithm, rung: str) -> Iterator[FeedHere]:
             keys = Keyspace.of(settings)
             world = seed(client, keys, settings.timelines, time.time_ns() // 1_000_000, readers=20)
         bundle = write_model(Path(folder) / "model", trees=100, weights=SIX_HEADS, light_trees=50)
+        gc.collect()
+        gc.freeze()  # as the service does
         yield FeedHere(address, settings, world, bundle, algorithm, rung)
 
 

@@ -70,27 +70,10 @@ class Candidates:
     ) -> Candidates:
         """Candidates of which nothing else is known but ``known`` columns."""
         n = len(appearance)
-        unscored = np.full(n, np.nan)
         columns: dict[str, Any] = {
-            "source": np.full(n, source, dtype=np.uint8) if isinstance(source, int) else source,
-            "retweeters": objects([()] * n),
-            "rank": np.zeros(n, dtype=np.int64),
-            "body": np.full(n, None),
-            "body_read": np.zeros(n, dtype=np.bool_),
-            "created_at": np.full(n, -1, dtype=np.int64),
-            "marked": np.zeros(n, dtype=np.bool_),
-            "features": np.empty((n, 0), dtype=np.float32),
-            "light": unscored,
-            "probabilities": np.empty((n, 0)),
-            "model_score": unscored,
-            "multipliers": np.empty((n, 0)),
-            "score": unscored,
-            "propensity": np.ones(n),
-            "author_user": np.full(n, None),
-            "retweeted_by": objects([()] * n),
-            "counts": np.full(n, None),
-            "viewer": np.full(n, None),
+            name: np.broadcast_to(value, (n, *value.shape[1:])) for name, value in UNKNOWN.items()
         }
+        columns["source"] = np.broadcast_to(np.uint8(source), n) if isinstance(source, int) else source
         return cls(
             appearance=appearance,
             author=author,
@@ -110,7 +93,7 @@ class Candidates:
         return len(self.appearance)
 
     def take(self, rows: Rows) -> Candidates:
-        return Candidates(**{name: getattr(self, name)[rows] for name in COLUMNS})
+        return Candidates(**{name: _taken(getattr(self, name), rows) for name in COLUMNS})
 
     def with_columns(self, columns: Columns) -> Candidates:
         return dataclasses.replace(self, **columns)
@@ -124,7 +107,7 @@ COLUMNS = tuple(field.name for field in dataclasses.fields(Candidates))
 
 
 def joined(tables: Sequence[Candidates]) -> Candidates:
-    """The rows of all tables, in their order. Tables come from sources: none has features or scores."""
+    """The rows of all tables, in their order; each table has the same width of features and scores."""
     return Candidates(
         **{name: np.concatenate([getattr(table, name) for table in tables]) for name in COLUMNS}
     )
@@ -133,3 +116,32 @@ def joined(tables: Sequence[Candidates]) -> Candidates:
 def objects(values: Iterable[Any]) -> Objects:
     """Any values as a column: numpy would take tuples apart."""
     return np.fromiter(values, dtype=np.object_)
+
+
+def _taken(column: NDArray[Any], rows: Rows) -> NDArray[Any]:
+    """Rows of a column; one value that stands for all stays one value."""
+    if len(column) and column.strides[0] == 0:
+        return np.broadcast_to(column[:1], (len(rows), *column.shape[1:]))
+    return column[rows]
+
+
+UNKNOWN: dict[str, NDArray[Any]] = {
+    "retweeters": objects([()]),
+    "rank": np.zeros(1, dtype=np.int64),
+    "body": np.full(1, None),
+    "body_read": np.zeros(1, dtype=np.bool_),
+    "created_at": np.full(1, -1, dtype=np.int64),
+    "marked": np.zeros(1, dtype=np.bool_),
+    "features": np.empty((1, 0), dtype=np.float32),
+    "light": np.full(1, np.nan),
+    "probabilities": np.empty((1, 0)),
+    "model_score": np.full(1, np.nan),
+    "multipliers": np.empty((1, 0)),
+    "score": np.full(1, np.nan),
+    "propensity": np.ones(1),
+    "author_user": np.full(1, None),
+    "retweeted_by": objects([()]),
+    "counts": np.full(1, None),
+    "viewer": np.full(1, None),
+}
+"""What each column says of a candidate until a stage finds out: one value for all rows, not a copy each."""
