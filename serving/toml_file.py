@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import tomllib
 from pathlib import Path
 from typing import TypeVar
@@ -10,8 +9,6 @@ from typing import TypeVar
 import msgspec
 
 T = TypeVar("T")
-
-_PLACE = re.compile(r"^(?P<what>.*) - at `\$\.?(?P<where>.*)`$", re.DOTALL)
 
 
 class TomlFileError(ValueError):
@@ -49,8 +46,6 @@ def decode_toml(text: str, shape: type[T], name: str) -> T:
 
 def _sentence(refusal: str) -> str:
     """``Expected `float` <= 1.0 - at `$.a.b``` as ``a.b: expected `float` <= 1.0``."""
-    found = _PLACE.match(refusal)
-    if found is None:
-        return refusal
-    what, where = found["what"], found["where"]
-    return f"{where}: {what[:1].lower()}{what[1:]}" if where else what
+    what, _, place = refusal.partition(" - at `$")
+    what, where = what[:1].lower() + what[1:], place.strip(".`")
+    return f"{where}: {what}" if where else what

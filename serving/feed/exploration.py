@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
-import struct
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from serving.feed.policy import Exploration
+from serving.seeded import chances
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +39,7 @@ def explore(
     if not pool or not slots:
         return Explored(order, propensities)
     propensities[first:] = 1 - policy.share / slots
-    whether, where, which = _chances(request_id, salt)
+    whether, where, which = chances(salt, request_id, 3)
     if whether >= policy.share:
         return Explored(order, propensities)
     slot, drawn = first + int(where * slots), page + int(which * pool)
@@ -55,12 +54,3 @@ def explore(
     )
     propensities[slot] = policy.share / (slots * pool)
     return Explored(explored, propensities, slot)
-
-
-def _chances(request_id: str, salt: str) -> tuple[float, float, float]:
-    """Three independent numbers, uniform in 0 <= x < 1, always the same for one request id and salt."""
-    key = f"{len(salt)}:{salt}{request_id}".encode()
-    words = struct.unpack("<3Q", hashlib.blake2b(key, digest_size=24).digest())
-    # 53 bits are what a float holds exactly: none is rounded up to 1.
-    first, second, third = ((word >> 11) * 2.0**-53 for word in words)
-    return first, second, third
