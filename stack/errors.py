@@ -18,6 +18,7 @@ KNOWN = frozenset(
         "pipelines.batch.quality.DataQualityError",
         "pipelines.stream.connectors.MissingTopicsError",
         "records.migrate.RecordsUnavailableError",
+        "serving.toml_file.TomlFileError",
         "stack.demo.probe.ProbeError",
         "training.bundle.BundleError",
         "training.dataset.DatasetError",

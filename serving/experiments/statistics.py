@@ -1,0 +1,132 @@
+"""Figures of one arm, with the error they have because other readers might have come.
+
+The unit is the reader: what one reader does is alike, so that impressions are not independent. Every
+estimate has a standard error over readers; arms share no reader, so that a difference has one too.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import chisquare
+
+Values = NDArray[np.float64]
+Ids = NDArray[np.int64]
+
+NORMAL_95 = 1.959963984540054
+RESAMPLES = 200
+LEAST_LIKELY = 0.001
+"""A split of readers that is less likely than this by chance has another cause."""
+
+
+class Estimate(NamedTuple):
+    """A figure and its standard error; ``low`` and ``high`` bound the 95 % interval. NaN below 2 readers."""
+
+    value: float
+    error: float
+
+    @property
+    def low(self) -> float:
+        return self.value - NORMAL_95 * self.error
+
+    @property
+    def high(self) -> float:
+        return self.value + NORMAL_95 * self.error
+
+
+UNKNOWN = Estimate(math.nan, math.nan)
+
+
+def rate(numerators: Values, denominators: Values) -> Estimate:
+    """Sum over sum of one pair per reader, as hides over impressions; the error by the delta method."""
+    readers, total = len(denominators), float(denominators.sum())
+    if readers < 2 or total == 0:
+        return UNKNOWN
+    value = float(numerators.sum()) / total
+    residuals = numerators - value * denominators
+    variance = float(np.square(residuals).sum()) * readers / (readers - 1)
+    return Estimate(value, math.sqrt(variance) / total)
+
+
+def mean(values: Values) -> Estimate:
+    """The mean of one value per reader."""
+    return rate(values, np.ones(len(values)))
+
+
+def quantile(values: Values, readers: Ids, at: float, seed: int = 0) -> Estimate:
+    """A quantile of all values [n], as p99 of latency; the error by a bootstrap that draws readers."""
+    order = np.argsort(values)
+    ordered = values[order]
+    _, reader = np.unique(readers[order], return_inverse=True)
+    count = int(reader.max(initial=-1)) + 1
+    if count < 2:
+        return UNKNOWN
+    rng = np.random.default_rng(seed)
+    drawn = np.empty(RESAMPLES)
+    for turn in range(RESAMPLES):
+        weights = np.bincount(rng.integers(0, count, count), minlength=count)[reader]
+        drawn[turn] = _quantile(ordered, weights, at)
+    return Estimate(_quantile(ordered, np.ones(len(ordered), dtype=np.int64), at), float(drawn.std(ddof=1)))
+
+
+def concentration(readers: Ids, authors: Ids) -> Estimate:
+    """The chance that two impressions [n], shown to two readers, are of one author; the error by a jackknife.
+
+    Unlike a Gini coefficient or the share of the largest authors it does not depend on how many impressions
+    there are, so that arms of different sizes can be compared.
+    """
+    pairs, shown = np.unique(np.stack((readers, authors)), axis=1, return_counts=True)
+    _, reader = np.unique(pairs[0], return_inverse=True)
+    _, author = np.unique(pairs[1], return_inverse=True)
+    if not len(shown) or reader.max() < 1:
+        return UNKNOWN
+    count = int(reader.max()) + 1
+    own = np.bincount(reader, weights=shown)
+    own_pairs = np.bincount(reader, weights=np.square(shown))
+    of_author = np.bincount(author, weights=shown)
+    met = np.bincount(reader, weights=shown * of_author[author])
+    same = float(np.square(of_author).sum() - own_pairs.sum())
+    all_pairs = float(own.sum() ** 2 - np.square(own).sum())
+    # Without one reader every pair that the reader had with others is gone, in both orders.
+    left_pairs = all_pairs - 2 * own * (own.sum() - own)
+    without = (same - 2 * (met - own_pairs)) / np.where(left_pairs > 0, left_pairs, np.nan)
+    variance = (count - 1) / count * float(np.square(without - without.mean()).sum())
+    return Estimate(same / all_pairs, math.sqrt(variance))
+
+
+def difference(treatment: Estimate, control: Estimate) -> Estimate:
+    """How much more the treatment has than the control, of which no reader is the same."""
+    return Estimate(treatment.value - control.value, math.hypot(treatment.error, control.error))
+
+
+@dataclass(frozen=True)
+class SampleRatio:
+    """Readers expected per arm, and how likely so different a split is if assignment works (chi-square)."""
+
+    expected: Mapping[str, float]
+    p_value: float
+
+    @property
+    def holds(self) -> bool:
+        return self.p_value >= LEAST_LIKELY
+
+
+def sample_ratio(readers: Mapping[str, int], weights: Mapping[str, float]) -> SampleRatio:
+    """Whether the arms have as many readers as their weights, summing to 1, promise; an absent arm has 0."""
+    total = sum(readers.get(arm, 0) for arm in weights)
+    expected = {arm: weight * total for arm, weight in weights.items()}
+    if total == 0 or len(weights) < 2:
+        return SampleRatio(expected, 1.0)
+    found = [readers.get(arm, 0) for arm in weights]
+    return SampleRatio(expected, float(chisquare(found, list(expected.values())).pvalue))
+
+
+def _quantile(ordered: Values, weights: Ids, at: float) -> float:
+    """The smallest value that the share ``at`` of the weight does not exceed."""
+    reached = np.cumsum(weights)
+    return float(ordered[np.searchsorted(reached, at * reached[-1])])
