@@ -70,6 +70,16 @@ class MutedWordsChanged(Event, frozen=True, tag="muted_words_changed"):
     words: tuple[str, ...]
 
 
+class AuthorHidden(Event, frozen=True, tag="author_hidden"):
+    """``user_id`` hid or reported a tweet of ``author_id`` and wants to see less of the author for a time.
+
+    It follows from a :class:`ClientReport`, and is kept longer than that: the newest one of each pair.
+    """
+
+    user_id: int
+    author_id: int
+
+
 class TweetCreated(Event, frozen=True, tag="tweet_created"):
     """``text`` is None where a recording does not have it."""
 
@@ -189,6 +199,7 @@ AnyEvent = (
     | MuteChanged
     | BlockChanged
     | MutedWordsChanged
+    | AuthorHidden
     | TweetCreated
     | TweetDeleted
     | RetweetChanged

@@ -16,6 +16,7 @@ import msgspec
 
 from ingestion.events import (
     AccountRegistered,
+    AuthorHidden,
     BlockChanged,
     ClientReport,
     Event,
@@ -35,7 +36,7 @@ PARTITION_COLUMN = "day"
 TOPIC_EVENTS: dict[Topic, tuple[type[Event], ...]] = {
     USERS: (AccountRegistered,),
     FOLLOWS: (FollowChanged,),
-    RESTRICTIONS: (MuteChanged, BlockChanged, MutedWordsChanged),
+    RESTRICTIONS: (MuteChanged, BlockChanged, MutedWordsChanged, AuthorHidden),
     TWEETS: (TweetCreated, TweetDeleted, RetweetChanged),
     ENGAGEMENTS: (LikeChanged,),
     IMPRESSIONS: (Impression,),

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from ingestion.events import (
     AccountRegistered,
+    AuthorHidden,
     AuthorTierChanged,
     BlockChanged,
     ClientReport,
@@ -69,6 +70,8 @@ def route(event: Event) -> tuple[Topic, bytes]:
             return RESTRICTIONS, b"%d:%d:block" % (event.user_id, event.blocked_id)
         case MutedWordsChanged():
             return RESTRICTIONS, b"%d:words" % event.user_id
+        case AuthorHidden():
+            return RESTRICTIONS, b"%d:%d:hidden" % (event.user_id, event.author_id)
         case TweetCreated() | TweetDeleted():
             return TWEETS, b"%d" % event.author_id
         case RetweetChanged():

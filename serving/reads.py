@@ -133,6 +133,11 @@ class Reads:
             pipe.zrange(key, 0, -1, withscores=True)
         return _members(await pipe.execute())
 
+    async def hidden_authors(self, reader: int) -> dict[int, int]:
+        """When the reader last hid or reported a tweet of each such author: author to ts in ms."""
+        members = await self.redis.zrange(self.keys.hidden_authors(reader), 0, -1, withscores=True)
+        return {int(author): int(ts) for author, ts in members}
+
     async def users(self, reader: int, user_ids: Sequence[int]) -> dict[int, User]:
         """The accounts with a card, as ``reader`` sees them."""
         ids = list(dict.fromkeys(user_ids))

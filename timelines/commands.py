@@ -207,6 +207,11 @@ def set_blocked(pipe: Any, keys: Keyspace, user: int, blocked: int, ts_ms: int, 
     pipe.zadd(keys.blocked_by(blocked), {str(user): score}, gt=True)
 
 
+def set_hidden_author(pipe: Any, keys: Keyspace, user: int, author: int, ts_ms: int) -> None:
+    """Record that ``user`` hid or reported a tweet of ``author`` at ``ts_ms``; the newest time stays."""
+    pipe.zadd(keys.hidden_authors(user), {str(author): ts_ms}, gt=True)
+
+
 def put_muted_words(pipe: Any, keys: Keyspace, user: int, words: Sequence[str], version: int) -> None:
     """Store the words a reader mutes unless a higher version is there (version: event time in ms)."""
     _put_versioned(pipe, keys.muted_words(user), bodies.encode_words(words, version))

@@ -28,7 +28,17 @@ KINDS = {
         "pulled_stamp",
         "withdrawals",
     ),
-    "content": ("tweet", "account", "muted", "blocked", "blocked_by", "muted_words", "likes", "retweets"),
+    "content": (
+        "tweet",
+        "account",
+        "muted",
+        "blocked",
+        "blocked_by",
+        "muted_words",
+        "hidden_authors",
+        "likes",
+        "retweets",
+    ),
     "engagement": (
         "counts",
         "account_counts",
@@ -141,6 +151,10 @@ class Keyspace:
     def muted_words(self, user: int) -> str:
         """STRING: the versioned words a reader mutes."""
         return self.key("muted_words", user)
+
+    def hidden_authors(self, user: int) -> str:
+        """ZSET of the authors of whom a reader hid or reported a tweet, score = ts_ms of the newest time."""
+        return self.key("hidden_authors", user)
 
     def likes(self, user: int) -> str:
         """ZSET of tweet ids, score = ts_ms * 2 + active."""

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ingestion.events import LikeChanged, RetweetChanged, TweetCreated, TweetDeleted
+from ingestion.events import AuthorHidden, LikeChanged, RetweetChanged, TweetCreated, TweetDeleted
 from ingestion.stored import EntryRow, body_of, retweet_row, tweet_row
 from records.changes import EdgeChange, WordsChange
 from timelines import commands, entry
@@ -51,6 +51,11 @@ def relation_changed(pipe: Any, keys: Keyspace, change: EdgeChange | WordsChange
             commands.set_blocked(pipe, keys, change.user, change.target, change.ts, change.active)
         case WordsChange():
             commands.put_muted_words(pipe, keys, change.user, change.words, change.ts)
+
+
+def author_hidden(pipe: Any, keys: Keyspace, event: AuthorHidden) -> None:
+    """The reader's set of hidden authors."""
+    commands.set_hidden_author(pipe, keys, event.user_id, event.author_id, event.ts)
 
 
 def _appear(pipe: Any, keys: Keyspace, settings: TimelineSettings, row: EntryRow) -> None:

@@ -1,8 +1,9 @@
 """Flink job ``content``: what is shown with an entry and who liked or retweeted it, into the store.
 
-Tweet bodies and tombstones, account cards, each user's likes and retweets, mutes, blocks and muted words. The
-job keeps no state: a batch is written before the checkpoint that covers it completes, and every write may be
-repeated. Follow edges are written by ``timelines``, which needs them in the store before its backfills.
+Tweet bodies and tombstones, account cards, each user's likes and retweets, mutes, blocks, muted words and
+hidden authors. The job keeps no state: a batch is written before the checkpoint that covers it completes, and
+every write may be repeated. Follow edges are written by ``timelines``, which needs them in the store before
+its backfills.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from pyflink.datastream import DataStream, ProcessFunction, RuntimeContext
 from ingestion.events import (
     AccountRegistered,
     AnyEvent,
+    AuthorHidden,
     BlockChanged,
     LikeChanged,
     MuteChanged,
@@ -62,6 +64,8 @@ def write(pipe: Any, keys: Keyspace, events: Iterable[AnyEvent]) -> None:
                 change(keys.blocked_by(event.blocked_id), event.user_id, event.ts, event.active)
             case MutedWordsChanged():
                 commands.put_muted_words(pipe, keys, event.user_id, event.words, event.ts)
+            case AuthorHidden():
+                commands.set_hidden_author(pipe, keys, event.user_id, event.author_id, event.ts)
             case LikeChanged():
                 change(keys.likes(event.user_id), event.tweet_id, event.ts, event.active)
             case RetweetChanged():

@@ -15,6 +15,7 @@ import numpy as np
 from ingestion.events import (
     AccountRegistered,
     AnyEvent,
+    AuthorHidden,
     BlockChanged,
     FollowChanged,
     LikeChanged,
@@ -53,6 +54,8 @@ def unfit(event: AnyEvent) -> str | None:
             fits = 0 <= event.user_id < entry.AUTHOR_LIMIT and 0 <= event.muted_id < entry.AUTHOR_LIMIT
         case BlockChanged():
             fits = 0 <= event.user_id < entry.AUTHOR_LIMIT and 0 <= event.blocked_id < entry.AUTHOR_LIMIT
+        case AuthorHidden():
+            fits = 0 <= event.user_id < entry.AUTHOR_LIMIT and 0 <= event.author_id < entry.AUTHOR_LIMIT
         case AccountRegistered() | MutedWordsChanged():
             fits = 0 <= event.user_id < entry.AUTHOR_LIMIT
     if fits:

@@ -162,6 +162,14 @@ def test_a_ranking_is_kept_for_its_reader_and_for_its_time(store: Any) -> None:
     store.run(scenario)
 
 
+def test_of_each_hidden_author_the_newest_time_is_read_whatever_the_order_of_arrival(store: Any) -> None:
+    assert reading(store, lambda reads: reads.hidden_authors(1)) == {}
+    for author, ts in ((7, NOW_MS), (7, NOW_MS - 5), (8, 3), (8, 4), (8, 4)):
+        store.write(commands.set_hidden_author, 1, author, ts)
+    store.write(commands.set_hidden_author, 2, 9, NOW_MS)
+    assert reading(store, lambda reads: reads.hidden_authors(1)) == {7: NOW_MS, 8: 4}
+
+
 def test_whom_and_what_a_reader_keeps_out_is_read_in_both_directions_of_a_block(store: Any) -> None:
     for user in (7, 8, 9):
         store.write(commands.put_card, AccountCard(user, f"h{user}", f"N{user}", NOW_MS), 1)

@@ -16,6 +16,7 @@ import redis.asyncio
 
 from ingestion.events import (
     AccountRegistered,
+    AuthorHidden,
     AuthorTierChanged,
     BlockChanged,
     Event,
@@ -296,10 +297,13 @@ def test_content_writes_bodies_cards_and_sets_and_a_tombstone_is_final(job: Job)
         BlockChanged(event_id="b1", ts=300, user_id=2, blocked_id=9, active=True),
         MutedWordsChanged(event_id="w2", ts=301, user_id=2, words=("late",)),
         MutedWordsChanged(event_id="w1", ts=300, user_id=2, words=("early",)),
+        AuthorHidden(event_id="h2", ts=301, user_id=2, author_id=7),
+        AuthorHidden(event_id="h1", ts=300, user_id=2, author_id=7),
     )
     for key, active in ((job.keys.muted(2), [8]), (job.keys.blocked(2), [9]), (job.keys.blocked_by(9), [2])):
         assert active_members(job.client.zrange(key, 0, -1, withscores=True)).tolist() == active
     assert decode_words(job.client.get(job.keys.muted_words(2))) == ("late",)
+    assert job.client.zscore(job.keys.hidden_authors(2), 7) == 301
     kept, gone = (decode_body(job.client.get(job.keys.tweet(tweet_id))) for tweet_id in (100, 101))
     card = decode_card(job.client.get(job.keys.account(1)))
     likes = job.client.zrange(job.keys.likes(2), 0, -1, withscores=True)

@@ -13,12 +13,14 @@ import redis.asyncio
 from ingestion.api.service import build_service
 from ingestion.api.settings import WriteSection
 from ingestion.events import (
+    AuthorHidden,
     ClientReport,
     LikeChanged,
     RetweetChanged,
     TweetCreated,
     TweetDeleted,
 )
+from serving.reads import Reads
 from timelines.bodies import decode_body
 
 pytestmark = pytest.mark.valkey
@@ -276,6 +278,35 @@ def test_a_client_report_is_taken_whole_or_not_at_all(run: Callable[..., None]) 
         many = await api.send("POST", "/v1/impressions", json={"items": [item] * 501})
         assert many.status_code == 422
         assert len(api.publisher.events) == 2
+
+    run(scenario)
+
+
+def test_hiding_or_reporting_a_tweet_hides_its_author_at_once(run: Callable[..., None]) -> None:
+    async def scenario(api: Api) -> None:
+        by_ben, by_ann = await api.post("Mine", BEN), await api.post("My own", ANN)
+        api.publisher.events.clear()
+        item = {"feed_request_id": "q", "tweet_id": str(by_ben), "position": 0}
+
+        async def report(**changes: str) -> None:
+            answer = await api.send("POST", "/v1/impressions", json={"items": [item | changes]})
+            assert answer.status_code == 202, answer.text
+
+        await report(event="open")
+        reads = Reads(api.service.redis, api.service.keys)
+        assert await reads.hidden_authors(ANN) == {}
+        await report(event="hide")
+        assert await reads.hidden_authors(ANN) == {BEN: api.now[0]}
+        api.now[0] += 60_000
+        await report(event="report")
+        assert await reads.hidden_authors(ANN) == {BEN: api.now[0]}
+        await report(event="hide", tweet_id=str(by_ann))
+        await report(event="hide", tweet_id="5")
+        assert await reads.hidden_authors(ANN) == {BEN: api.now[0]}
+        hidden = [event for event in api.publisher.events if isinstance(event, AuthorHidden)]
+        assert [(event.user_id, event.author_id) for event in hidden] == [(ANN, BEN)] * 2
+        said = [event.action for event in api.publisher.events if isinstance(event, ClientReport)]
+        assert said == ["open", "hide", "report", "hide", "hide"]
 
     run(scenario)
 
