@@ -17,6 +17,7 @@ from serving.shapes import Trends, Tweet, TweetCounts, TweetViewer, User, UserVi
 from timelines import bodies, marks
 from timelines.client import mget
 from timelines.keys import Keyspace
+from timelines.lately import SEEN, SERVED, Records, decode, queue
 
 
 class _Batch:
@@ -137,6 +138,16 @@ class Reads:
         """When the reader last hid or reported a tweet of each such author: author to ts in ms."""
         members = await self.redis.zrange(self.keys.hidden_authors(reader), 0, -1, withscores=True)
         return {int(author): int(ts) for author, ts in members}
+
+    async def lately(self, reader: int, now_ms: int) -> tuple[Records, Records, dict[int, int]]:
+        """What a reader has seen and was served lately, and whom the reader hid, when (ts in ms)."""
+        pipe = self.redis.pipeline(transaction=False)
+        for kind in (SEEN, SERVED):
+            queue(pipe, self.keys, kind, reader, now_ms)
+        pipe.zrange(self.keys.hidden_authors(reader), 0, -1, withscores=True)
+        *strings, members = await pipe.execute()
+        hides = {int(author): int(ts) for author, ts in members}
+        return decode(SEEN, strings[:2]), decode(SERVED, strings[2:]), hides
 
     async def users(self, reader: int, user_ids: Sequence[int]) -> dict[int, User]:
         """The accounts with a card, as ``reader`` sees them."""

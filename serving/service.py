@@ -97,6 +97,7 @@ def build_feed(
         FeedLimits(section.deadline_ms / 1000, section.ladder()),
         clock,
         lambda view, count: metrics.missing_features.labels(view).inc(count),
+        section.load_policy(),
     )
 
 

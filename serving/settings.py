@@ -9,7 +9,8 @@ from pydantic import Field
 from features.settings import FeatureSettings
 from ingestion.settings import Section, TidelineSettings
 from records.settings import RecordsSettings
-from serving.feed.ladder import Budget, Ladder
+from serving.feed.ladder import Ladder
+from serving.feed.policy import Policy, default_policy, load_policy
 from timelines.settings import RedisSettings, TimelineSettings
 from training.settings import MlflowSettings
 
@@ -17,8 +18,7 @@ from training.settings import MlflowSettings
 class ServingSection(Section):
     """``deadline_ms`` is what ranking may take before the feed turns chronological.
 
-    ``candidates``: how many of the newest collapsed tweets are ranked, ``heads``: how many of them by the
-    heads, the best by the light ranker; ``reduced_candidates`` and ``reduced_heads`` on the reduced rung.
+    ``policy``: the file with the figures of selection, the one that comes with the package without it.
     ``full_under_way``, ``reduced_under_way``, ``light_under_way``: with so many rankings under way in one
     process the next one takes the rung below. ``snapshot_seconds``: how long a
     ranking can be scrolled. ``records_ms``: how long PostgreSQL is waited for. ``cursor_key``: file with the
@@ -26,10 +26,7 @@ class ServingSection(Section):
     """
 
     deadline_ms: int = Field(default=150, ge=1)
-    candidates: int = Field(default=500, ge=1)
-    heads: int = Field(default=150, ge=1)
-    reduced_candidates: int = Field(default=150, ge=1)
-    reduced_heads: int = Field(default=50, ge=1)
+    policy: Path | None = None
     full_under_way: int = Field(default=4, ge=0)
     reduced_under_way: int = Field(default=8, ge=0)
     light_under_way: int = Field(default=16, ge=0)
@@ -42,19 +39,22 @@ class ServingSection(Section):
     cursor_key: Path = Path(".tideline/keys/cursor.key")
 
     def ladder(self) -> Ladder:
-        """The rungs of ranking with what each may cost, and the load at which each is left."""
+        """The load at which each rung of ranking is left."""
         return Ladder(
-            {
-                "full": Budget(self.candidates, self.heads),
-                "reduced": Budget(self.reduced_candidates, self.reduced_heads),
-                "light": Budget(self.reduced_candidates, 0),
-            },
             {
                 "full": self.full_under_way,
                 "reduced": self.reduced_under_way,
                 "light": self.light_under_way,
-            },
+            }
         )
+
+    def load_policy(self) -> Policy:
+        """The policy in force.
+
+        Raises:
+            TomlFileError: the file cannot be read or is not a complete policy.
+        """
+        return default_policy() if self.policy is None else load_policy(self.policy)
 
 
 class ServingSettings(TidelineSettings):

@@ -137,6 +137,15 @@ class MemoryStore:
             self._expiry.pop(name, None)
         return True
 
+    def append(self, key: str, value: bytes) -> int:
+        whole = (self.get(key) or b"") + value
+        self._values[_bytes(key)] = whole
+        return len(whole)
+
+    def getrange(self, key: str, start: int, end: int) -> bytes:
+        stored = self.get(key) or b""
+        return stored[max(start, -len(stored)) if start < 0 else start : None if end == -1 else end + 1]
+
     def delete(self, *keys: str) -> int:
         return sum(self._find(_bytes(key)) is not None and self._forget(_bytes(key)) for key in keys)
 

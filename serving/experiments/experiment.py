@@ -9,8 +9,8 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
+from serving.feed.candidates import SourceName
 from serving.feed.policy import Policy, load_policy
-from serving.feed.query import SourceName
 from serving.seeded import chances
 from serving.toml_file import read_toml
 

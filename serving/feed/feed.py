@@ -24,7 +24,7 @@ from serving.feed.cursor import (
 )
 from serving.feed.deeper import page_below
 from serving.feed.features import FeaturesMissingError
-from serving.feed.ladder import HeadsClock, Ladder, Load, NoTimeForHeadsError, RankedRung
+from serving.feed.ladder import RUNGS, HeadsClock, Ladder, Load, NoTimeForHeadsError, RankedRung, budget
 from serving.feed.pipelines import (
     FeedPipeline,
     Ranking,
@@ -36,8 +36,9 @@ from serving.feed.pipelines import (
     ranked,
     ranked_scroll,
 )
+from serving.feed.policy import Policy
 from serving.feed.query import Algorithm, FeedQuery
-from serving.feed.side_effects import Impressions, LogImpressions
+from serving.feed.side_effects import Impressions, LogImpressions, NoteServed
 from serving.feed.snapshot import Snapshots
 from serving.model_store import Model
 from serving.pipeline.reports import (
@@ -48,7 +49,7 @@ from serving.pipeline.reports import (
     StageReport,
 )
 from serving.pipeline.runner import Runner
-from serving.pipeline.stages import Selection
+from serving.pipeline.stages import Selection, SideEffect
 from serving.shapes import Reason, Rung
 
 OPERATIONAL: tuple[type[Exception], ...] = (
@@ -117,6 +118,7 @@ class Feed:
     limits: FeedLimits
     clock: Clock
     count_missing: Callable[[str, int], None]
+    policy: Policy
     load: Load = field(default_factory=Load)
     heads_clock: HeadsClock = field(default_factory=HeadsClock)
 
@@ -137,7 +139,10 @@ class Feed:
         if not request.audit:
             log = LogImpressions(self.impressions, answer.rung, answer.model, answer.first_position)
             query = dataclasses.replace(query, request_id=answer.request_id)
-            self.runner.start_side_effects((log,), query, Selection(answer.items, Candidates.none()))
+            effects: list[SideEffect[FeedQuery, Candidates]] = [log]
+            if answer.rung in RUNGS:
+                effects.append(NoteServed(self.stores.redis, self.stores.keys))
+            self.runner.start_side_effects(effects, query, Selection(answer.items, Candidates.none()))
         return answer, model
 
     async def delta(self, reader: int, since: int, limit: int) -> tuple[int, Candidates]:
@@ -179,12 +184,13 @@ class Feed:
         return answer, model
 
     async def _ranked(self, query: FeedQuery, model: Model, rung: RankedRung) -> Answer:
-        budget = self.limits.ladder.budgets[rung]
+        cost = budget(rung, self.policy.budgets)
         ranking = Ranking(
             model.bundle,
             model.version,
-            budget.candidates,
-            budget.heads,
+            self.policy,
+            cost.candidates,
+            cost.heads,
             self.heads_clock,
             self.runner.clock,
         )

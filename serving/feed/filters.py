@@ -14,8 +14,10 @@ from serving.pipeline.selection import best_first
 from serving.pipeline.stages import Mask, Rows
 from timelines.bodies import TweetBody
 from timelines.entry import Ids
+from timelines.lately import Records
 
-HOUR_MS = 3_600_000
+MINUTE_MS = 60_000
+HOUR_MS = 60 * MINUTE_MS
 
 
 @dataclass(frozen=True)
@@ -113,22 +115,25 @@ class TooOld:
 
 @dataclass(frozen=True)
 class Seen:
-    """What the reader has seen, as the client reported."""
+    """What the reader has seen in the last ``hours``, as the client reported."""
 
+    hours: float
     name: str = "seen"
 
     def keep(self, query: FeedQuery, candidates: Candidates) -> Mask:
-        return _absent(candidates.original, query.seen)
+        return _absent(candidates.original, _since(query.seen, query.now_ms - int(self.hours * HOUR_MS)))
 
 
 @dataclass(frozen=True)
 class Served:
-    """What the reader was given lately, unless less than a page would be left."""
+    """What the reader was given in the last ``minutes``, unless less than a page would be left."""
 
+    minutes: float
     name: str = "served"
 
     def keep(self, query: FeedQuery, candidates: Candidates) -> Mask:
-        fresh = _absent(candidates.original, query.served)
+        served = _since(query.served, query.now_ms - int(self.minutes * MINUTE_MS))
+        fresh = _absent(candidates.original, served)
         return fresh if np.count_nonzero(fresh) >= query.limit else _all(candidates)
 
 
@@ -242,6 +247,11 @@ def _bodies(candidates: Candidates, keep: Callable[[TweetBody], bool]) -> Mask:
     read = np.flatnonzero(candidates.body_read)
     mask[read] = [body is None or keep(body) for body in candidates.body[read].tolist()]
     return mask
+
+
+def _since(records: Records, at_ms: int) -> Ids:
+    """The originals of the records that are younger."""
+    return np.asarray(records["original"][records["at_ms"] > at_ms])
 
 
 def _absent(ids: Ids, among: Ids) -> Mask:

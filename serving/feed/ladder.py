@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
 
+from serving.feed.policy import Budgets
+
 RankedRung = Literal["full", "reduced", "light"]
 RUNGS: tuple[RankedRung, ...] = ("full", "reduced", "light")
 
@@ -27,11 +29,17 @@ class Budget:
     heads: int
 
 
+def budget(rung: RankedRung, budgets: Budgets) -> Budget:
+    """What a rung may cost by the policy's figures."""
+    if rung == "full":
+        return Budget(budgets.candidates, budgets.heads)
+    return Budget(budgets.reduced_candidates, budgets.reduced_heads if rung == "reduced" else 0)
+
+
 @dataclass(frozen=True)
 class Ladder:
-    """``budgets`` per rung; with fewer rankings ``under_way`` in this process a rung is still given."""
+    """With fewer rankings ``under_way`` in this process a rung is still given."""
 
-    budgets: dict[RankedRung, Budget]
     under_way: dict[RankedRung, int]
 
     def rung(self, under_way: int) -> RankedRung | None:

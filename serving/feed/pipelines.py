@@ -7,12 +7,16 @@
 | duplicates | older appearances of an original that appears more than once |
 | earlier_pages | what this scrolling has shown |
 | own_tweets | the reader's own tweets and retweets (ranked only) |
+| seen | what the reader has seen lately (ranked only) |
+| served | what the reader was given lately, unless less than a page is left (ranked only) |
 | beyond_candidate_limit | all but the newest candidates (ranked only) |
 | marked | what the `safety` job or a person limited or quarantined (ranked only) |
 | deleted | tombstones |
 | body_not_here | tweets whose body has not arrived yet |
 | followers_only | followers-only tweets of accounts the reader does not follow (ranked only) |
+| too_old | tweets made too long ago (ranked only) |
 | muted_words | others' tweets with a word the reader mutes |
+| conversation_duplicates | replies to a tweet that is here, or to one with a newer reply (ranked only) |
 | pruned_by_light_ranker | all but the best by the light ranker (full rung only) |
 """
 
@@ -23,11 +27,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from serving.archive import Archive, ArchiveReads
+from serving.feed.by_policy import BalancedPage, Multiplied
 from serving.feed.candidates import Candidates, joined
 from serving.feed.features import Features
 from serving.feed.filters import (
     AfterTop,
     BodyNotHere,
+    Conversations,
     Deleted,
     Duplicates,
     EarlierPages,
@@ -39,11 +45,15 @@ from serving.feed.filters import (
     Oldest,
     OwnTweets,
     PrunedByLightRanker,
+    Seen,
+    Served,
+    TooOld,
 )
-from serving.feed.hydrators import Bodies, BodiesForPage, Counts, Marks, People, Restrictions, Viewer
+from serving.feed.hydrators import Bodies, BodiesForPage, Counts, Lately, Marks, People, Restrictions, Viewer
 from serving.feed.ladder import HeadsClock
+from serving.feed.policy import Policy
 from serving.feed.query import FeedQuery
-from serving.feed.scoring import AsRanked, BestFirst, Heads, LightRanker, LightScores, NewestFirst
+from serving.feed.scoring import AsRanked, Heads, LightRanker, LightScores, NewestFirst
 from serving.feed.snapshot import KeepRanking, KeptRanking, Snapshot, Snapshots
 from serving.feed.sources import Given, Home, ReadHome
 from serving.pipeline.stages import Filter, Pipeline, Scorer, Together
@@ -80,6 +90,7 @@ class Ranking:
 
     bundle: Bundle = field(repr=False)
     version: str
+    policy: Policy
     candidates: int
     heads: int
     heads_clock: HeadsClock = field(repr=False)
@@ -163,28 +174,34 @@ def ranked(
     stores: Stores, ranking: Ranking, snapshots: Snapshots, count_missing: Callable[[str, int], None]
 ) -> FeedPipeline:
     """The newest candidates, best first."""
+    policy = ranking.policy
     prune, scorers = _scoring(ranking)
     return Pipeline(
         "ranked",
         joined,
         sources=(Home(),),
-        query_hydrators=(ReadHome(stores.home), Restrictions(stores.reads)),
+        query_hydrators=(ReadHome(stores.home), Restrictions(stores.reads), Lately(stores.reads)),
         steps=(
             HiddenAccounts(),
             Duplicates(),
             OwnTweets(),
+            Seen(policy.memory.seen_hours),
+            Served(policy.memory.served_minutes),
             Oldest(ranking.candidates),
             Together((Bodies(stores.reads), Marks(stores.reads))),
             Marked(),
             Deleted(),
             BodyNotHere(),
             FollowersOnly(),
+            TooOld(policy.age.max_hours),
             MutedWords(),
+            Conversations(),
             Together((Features(stores.redis, stores.keys, count_missing),)),
             *prune,
         ),
         scorers=scorers,
-        selector=BestFirst(),
+        adjustments=(Multiplied(policy),),
+        selector=BalancedPage(policy),
         page_steps=_page(stores),
         keepers=(KeepRanking(snapshots, ranking.version),),
     )

@@ -10,13 +10,14 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct
 
 from serving.toml_file import decode_toml, read_toml
+from timelines.lately import SEEN, SERVED
 
 DEFAULT = "default.toml"
 
 Count = Annotated[int, Meta(ge=1, le=10_000)]
 Fraction = Annotated[float, Meta(ge=0, le=1)]
-Minutes = Annotated[float, Meta(ge=0, le=7 * 24 * 60)]
-Hours = Annotated[float, Meta(ge=0, le=365 * 24)]
+Minutes = Annotated[float, Meta(ge=0, le=SERVED.stretch_ms / 60_000)]
+Hours = Annotated[float, Meta(ge=0, le=SEEN.stretch_ms / 3_600_000)]
 
 
 class Budgets(Struct, frozen=True, forbid_unknown_fields=True):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -9,6 +10,7 @@ import numpy as np
 
 from timelines.entry import Ids
 from timelines.home import HomeTimeline
+from timelines.lately import SEEN, SERVED, Records, decode
 
 Algorithm = Literal["ranked", "chronological"]
 
@@ -24,8 +26,9 @@ class FeedQuery:
     same scrolling showed. Chronological pages take appearances above ``since``, of at most ``top`` and below
     ``below``; ranked ones continue at ``offset`` of the ranking kept under ``request_id``. Nothing is shown
     of the accounts in ``hidden`` (muted, blocked, or blocking the reader) nor what has one of
-    ``muted_words``. ``home`` is the reader's home timeline, ``seen`` and ``served`` are the originals that
-    the reader has seen, or was given, lately; ``deadline`` is on the runner's clock.
+    ``muted_words``. ``home`` is the reader's home timeline; ``seen`` and ``served`` are the records of
+    what the reader has seen and was given lately; ``hides`` tells for each author whom the
+    reader hid, when. ``deadline`` is on the runner's clock.
     """
 
     reader: int
@@ -39,8 +42,9 @@ class FeedQuery:
     hidden: frozenset[int] = frozenset()
     muted_words: tuple[str, ...] = ()
     home: HomeTimeline | None = field(default=None, repr=False)
-    seen: Ids = field(default_factory=lambda: _NOBODY, repr=False)
-    served: Ids = field(default_factory=lambda: _NOBODY, repr=False)
+    seen: Records = field(default_factory=lambda: decode(SEEN, []), repr=False)
+    served: Records = field(default_factory=lambda: decode(SERVED, []), repr=False)
+    hides: Mapping[int, int] = field(default_factory=dict, repr=False)
     deadline: float | None = None
 
     @property

@@ -55,22 +55,18 @@ class Heads:
 
 @dataclass(frozen=True)
 class LightScores:
-    """Ranks by the light ranker alone: what is left where the heads have no time."""
+    """Ranks by the light ranker alone: what is left where the heads have no time.
+
+    Its scores have no size, only an order: the best of n counts 1, the last 1/n.
+    """
 
     name: str = "light_scores"
 
     async def score(self, query: FeedQuery, candidates: Candidates) -> Columns:
-        return {"model_score": candidates.light, "score": candidates.light}
-
-
-@dataclass(frozen=True)
-class BestFirst:
-    """By score; unscored last, ties newest first."""
-
-    name: str = "best_first"
-
-    def select(self, query: FeedQuery, candidates: Candidates) -> Order:
-        return Order(best_first(candidates.score, candidates.appearance), query.limit)
+        n = len(candidates)
+        score = np.empty(n)
+        score[best_first(candidates.light, candidates.appearance)] = np.arange(n, 0, -1) / n
+        return {"model_score": score, "score": score}
 
 
 @dataclass(frozen=True)

@@ -13,10 +13,13 @@ from numpy.typing import NDArray
 
 from features.names import FEATURE_SERVICE
 from ingestion.events import Event, Impression
+from serving.feed.by_policy import topics_of
 from serving.feed.candidates import SOURCES, Candidates
 from serving.feed.query import FeedQuery
 from serving.pipeline.stages import Selection
 from serving.shapes import Rung
+from timelines.keys import Keyspace
+from timelines.lately import SERVED, note
 
 
 class Publisher(Protocol):
@@ -114,3 +117,21 @@ class LogImpressions:
 
 def _as_served(row: NDArray[np.float32]) -> tuple[float | None, ...]:
     return tuple(None if math.isnan(value) else value for value in row.tolist())
+
+
+@dataclass(frozen=True)
+class NoteServed:
+    """Remembers what a reader was given, so that it is not given again soon and its authors step back."""
+
+    redis: Any = field(repr=False)
+    keys: Keyspace
+    name: str = "note_served"
+
+    async def run(self, query: FeedQuery, selection: Selection[Candidates]) -> None:
+        items = selection.selected
+        records = np.empty(len(items), dtype=SERVED.form)
+        records["original"], records["author"] = items.original, items.original_author
+        records["topics"], records["at_ms"] = topics_of(items), query.now_ms
+        pipe = self.redis.pipeline(transaction=False)
+        note(pipe, self.keys, SERVED, query.reader, records, query.now_ms)
+        await pipe.execute()

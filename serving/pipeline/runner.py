@@ -184,6 +184,7 @@ class _Progress(Generic[Q, T]):
         order = selector.select(query, candidates)
         if len(order.rows) != n or (n and not np.all(np.bincount(order.rows, minlength=n) == 1)):
             raise StageContractError(f"Selector {selector.name} lost or invented candidates.")
+        candidates = _patched(selector.name, candidates, order.columns)
         self._report("selector", selector.name, n, min(order.page, n), started)
         return Selection(candidates.take(order.rows[: order.page]), candidates.take(order.rows[order.page :]))
 
@@ -296,6 +297,8 @@ async def _all(work: Sequence[Awaitable[Any]]) -> list[Any]:
 
 
 def _patched(name: str, candidates: T, columns: Columns) -> T:
+    if not columns:
+        return candidates
     n = len(candidates)
     for column, values in columns.items():
         if len(values) != n:

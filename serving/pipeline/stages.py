@@ -8,7 +8,7 @@ Stages only do their work. Order, time, errors, counts and concurrency belong to
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, Self, TypeVar
 
 import numpy as np
@@ -50,10 +50,14 @@ class Selection(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """All rows of a table, best first; the first ``page`` of them are shown."""
+    """All rows of a table, best first; the first ``page`` of them are shown.
+
+    ``columns``, in the table's order, are put on it.
+    """
 
     rows: Rows
     page: int
+    columns: Columns = field(default_factory=dict)
 
 
 class QueryHydrator(Protocol[QIn]):

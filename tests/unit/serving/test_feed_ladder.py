@@ -59,7 +59,7 @@ def _body(pipe: Any, keys: Any, tweet_id: int, place: int) -> None:
     from timelines.bodies import TweetBody
     from timelines.commands import put_body
 
-    put_body(pipe, keys, TweetBody(tweet_id, 7, "text", 1_699_000_000_000 + place * 3_600_000))
+    put_body(pipe, keys, TweetBody(tweet_id, 7, "text", 1_699_900_000_000 + place * 3_600_000))
 
 
 def ids(answer: Any) -> list[int]:

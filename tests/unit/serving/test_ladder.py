@@ -5,19 +5,19 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 
 from features.names import MODEL_INPUT
-from serving.feed.ladder import Budget, HeadsClock, Ladder, Load
+from serving.feed.ladder import RUNGS, Budget, HeadsClock, Ladder, Load, budget
+from serving.feed.policy import Budgets, default_policy
 from serving.model_store import Model
 from tests.unit.serving.test_feed_ladder import AgeModel, ids, ranking
 
 __all__ = ["ranking"]
-LADDER = Ladder(
-    {"full": Budget(5, 2), "reduced": Budget(3, 2), "light": Budget(3, 0)},
-    {"full": 1, "reduced": 2, "light": 3},
-)
+LADDER = Ladder({"full": 1, "reduced": 2, "light": 3})
+BUDGETS = Budgets(candidates=5, heads=2, reduced_candidates=3, reduced_heads=2)
 
 
 class LightAgeModel(AgeModel):
@@ -34,12 +34,20 @@ def laddered(ranking: Any) -> Any:
     """Five tweets, a model with a light ranker, and room for two candidates at the heads."""
     ranking.models.current = Model(LightAgeModel(), "ranker@5")  # type: ignore[arg-type]
     limits = dataclasses.replace(ranking.feed.limits, ladder=LADDER)
-    ranking.feed = dataclasses.replace(ranking.feed, limits=limits, load=Load(), heads_clock=HeadsClock())
+    policy = msgspec.structs.replace(default_policy(), budgets=BUDGETS)
+    ranking.feed = dataclasses.replace(
+        ranking.feed, limits=limits, policy=policy, load=Load(), heads_clock=HeadsClock()
+    )
     return ranking
 
 
 def test_each_ranking_more_under_way_lowers_the_rung_until_none_is_left() -> None:
     assert [LADDER.rung(under_way) for under_way in range(4)] == ["full", "reduced", "light", None]
+
+
+def test_the_policy_says_what_each_rung_costs() -> None:
+    rungs = [budget(rung, BUDGETS) for rung in RUNGS]
+    assert rungs == [Budget(5, 2), Budget(3, 2), Budget(3, 0)]
 
 
 def test_the_light_ranker_prunes_what_the_heads_have_no_time_for(laddered: Any) -> None:
