@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,10 +38,14 @@ class Keys:
 
 @dataclass(frozen=True)
 class Bearer:
-    """Who a token speaks for; with ``audit`` somebody only checks what this user would see."""
+    """Who a token speaks for; with ``audit`` somebody only checks what this user would see.
+
+    ``roles`` open the admin routes.
+    """
 
     user: int
     audit: bool
+    roles: frozenset[str] = frozenset()
 
 
 def ensure_keys(settings: SecuritySettings) -> Keys:
@@ -72,14 +77,19 @@ def load_keys(settings: SecuritySettings) -> Keys:
 
 
 def mint(
-    settings: SecuritySettings, user: int, now_s: int, seconds: int | None = None, audit: bool = False
+    settings: SecuritySettings,
+    user: int,
+    now_s: int,
+    seconds: int | None = None,
+    audit: bool = False,
+    roles: Sequence[str] = (),
 ) -> str:
     """A token that says its bearer is ``user``, signed with the settings' key (made if there is none).
 
     Args:
         now_s: seconds since 1970.
         seconds: how long it is valid; the settings' ``token_seconds`` unless given.
-        audit: see :class:`Bearer`.
+        audit, roles: see :class:`Bearer`.
 
     Raises:
         SigningKeyError: there is no private key to sign with.
@@ -87,7 +97,7 @@ def mint(
     keys = ensure_keys(settings)
     if keys.private is None:
         raise SigningKeyError(f"There is no private key at {settings.private_key} to sign a token with.")
-    claims: dict[str, str | int] = {
+    claims: dict[str, str | int | list[str]] = {
         "iss": settings.issuer,
         "aud": settings.audience,
         "sub": str(user),
@@ -96,6 +106,8 @@ def mint(
     }
     if audit:
         claims["audit"] = True
+    if roles:
+        claims["roles"] = sorted(roles)
     return jwt.encode(claims, keys.private, algorithm=ALGORITHMS[0])
 
 
@@ -126,7 +138,10 @@ def bearer_of(settings: SecuritySettings, keys: Keys, token: str) -> Bearer:
     subject = claims["sub"]
     if not (subject.isascii() and subject.isdigit() and len(subject) <= 20 and int(subject) < LARGEST_USER):
         raise InvalidTokenError("The token names no user.")
-    return Bearer(int(subject), claims.get("audit") is True)
+    roles = claims.get("roles", [])
+    if not (isinstance(roles, list) and all(isinstance(role, str) for role in roles)):
+        raise InvalidTokenError("The token's roles are no list of names.")
+    return Bearer(int(subject), claims.get("audit") is True, frozenset(roles))
 
 
 def _generate(settings: SecuritySettings) -> None:

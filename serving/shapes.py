@@ -95,11 +95,18 @@ class FeatureExplanation(TypedDict):
 
 
 class Explanation(TypedDict):
-    """``chronological_position``: where the item would stand among the same candidates, newest first."""
+    """Why an item stands where it does.
+
+    ``chronological_position``: its place among the same candidates, newest first. The formula makes
+    ``model_score`` of the heads' contributions, or the light ranker gave it; times the multipliers it is the
+    item's score. ``propensity``: the chance that it stood here, given the ranking.
+    """
 
     chronological_position: int
     heads: dict[str, HeadExplanation]
+    model_score: float | None
     multipliers: dict[str, float]
+    propensity: float
     features: list[FeatureExplanation]
 
 
@@ -124,10 +131,17 @@ class StageTiming(TypedDict):
 
 
 class RequestExplanation(TypedDict):
-    """``removed``: candidates that each filter took out, in the order of the filters."""
+    """``removed``: candidates that each filter took out, in the order of the filters.
+
+    ``formula`` and ``policy`` are the versions that scores and order follow, ``out_of_network`` the largest
+    share of accounts not followed; null where nothing was ranked.
+    """
 
     removed: dict[str, int]
     stages: list[StageTiming]
+    formula: str | None
+    policy: str | None
+    out_of_network: float | None
 
 
 class Ranking(TypedDict):
@@ -136,6 +150,21 @@ class Ranking(TypedDict):
     model: str | None
     candidates: int
     ms: float
+
+
+class WhyNot(TypedDict):
+    """Where a tweet is, or was lost, on the way into a reader's ranked feed of this moment.
+
+    ``outcome``: "shown" and "below_the_page" with ``position``; "removed" with the filter in ``stage``;
+    "no_candidate": no source had it.
+    """
+
+    outcome: Literal["shown", "below_the_page", "removed", "no_candidate"]
+    stage: str | None
+    position: int | None
+    score: float | None
+    sources: list[str]
+    ranking: Ranking
 
 
 class FeedPage(TypedDict):

@@ -10,6 +10,7 @@ from fastapi import Depends, Request, Response
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from ingestion.api.auth import current_bearer
+from ingestion.api.problems import ProblemError
 from ingestion.tokens import Bearer
 from serving.service import Service
 
@@ -43,6 +44,16 @@ async def reader_of(bearer: BearerDep) -> int:
 
 
 ReaderDep = Annotated[int, Depends(reader_of)]
+
+
+async def admin_of(bearer: BearerDep) -> int:
+    """The operator that the token names; 403 without the role."""
+    if "admin" not in bearer.roles:
+        raise ProblemError(403, "This needs the role admin.")
+    return bearer.user
+
+
+AdminDep = Annotated[int, Depends(admin_of)]
 
 
 def json_response(content: Any, headers: Mapping[str, str] | None = None) -> Response:

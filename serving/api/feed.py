@@ -12,10 +12,20 @@ from serving.feed.answer import Answer
 from serving.feed.candidates import CELEBRITY, SOURCES, Candidates
 from serving.feed.explanation import explain as explain_items
 from serving.feed.feed import Request
+from serving.feed.ladder import RUNGS
 from serving.feed.query import Algorithm
 from serving.pipeline.reports import StageReport
 from serving.reads import nameless, tweet_shape
-from serving.shapes import Explanation, FeedDelta, FeedItem, FeedPage, TweetCounts, TweetViewer, rfc3339
+from serving.shapes import (
+    Explanation,
+    FeedDelta,
+    FeedItem,
+    FeedPage,
+    Ranking,
+    TweetCounts,
+    TweetViewer,
+    rfc3339,
+)
 from training.bundle import Bundle
 
 router = APIRouter(prefix="/v1/feed", tags=["feed"])
@@ -60,20 +70,14 @@ async def delta(
 def page_shape(answer: Answer, bundle: Bundle | None, explain: bool, ms: float) -> FeedPage:
     """The page as JSON; with ``explain`` what the filters removed, and with a bundle why each item scored."""
     explanations: Sequence[Explanation] = ()
-    if bundle is not None and answer.items.probabilities.shape[1]:
+    if bundle is not None and answer.rung in RUNGS and answer.items.features.shape[1]:
         explanations = explain_items(bundle, answer.items, answer.appearances)
     page: FeedPage = {
         "request_id": answer.request_id,
         "items": item_shapes(answer.items, answer.first_position, explanations),
         "next_cursor": answer.next_cursor,
         "has_more": answer.next_cursor is not None,
-        "ranking": {
-            "rung": answer.rung,
-            "reason": answer.reason,
-            "model": answer.model,
-            "candidates": answer.candidates,
-            "ms": round(ms, 2),
-        },
+        "ranking": ranking_shape(answer, ms),
         "as_of": rfc3339(answer.as_of_ms),
     }
     if explain:
@@ -89,8 +93,22 @@ def page_shape(answer: Answer, bundle: Bundle | None, explain: bool, ms: float) 
                 }
                 for report in answer.reports
             ],
+            "formula": None if bundle is None else bundle.manifest.formula_version,
+            "policy": None if answer.policy is None else answer.policy.version,
+            "out_of_network": None if answer.policy is None else answer.policy.network.out_of_network,
         }
     return page
+
+
+def ranking_shape(answer: Answer, ms: float) -> Ranking:
+    """How the answer came about, in ``ms`` milliseconds."""
+    return {
+        "rung": answer.rung,
+        "reason": answer.reason,
+        "model": answer.model,
+        "candidates": answer.candidates,
+        "ms": round(ms, 2),
+    }
 
 
 def item_shapes(

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from serving.feed.candidates import Candidates
+from serving.feed.policy import Policy
 from serving.pipeline.reports import StageReport
 from serving.shapes import Reason, Rung
 from timelines.entry import Ids
@@ -17,7 +18,8 @@ from timelines.entry import Ids
 class Answer:
     """One page: ``first_position`` is the place of its first item in the whole scrolling.
 
-    ``appearances`` are those of the whole ranking, int64.
+    ``appearances`` are those of the whole ranking, int64; ``policy`` made its order.
+    ``rest``: what follows the page.
     """
 
     request_id: str
@@ -31,4 +33,6 @@ class Answer:
     as_of_ms: int
     reports: Sequence[StageReport]
     removed: Mapping[str, int] = field(default_factory=dict)
+    policy: Policy | None = None
+    rest: Candidates | None = None
     appearances: Ids = field(default_factory=lambda: np.empty(0, dtype=np.int64))

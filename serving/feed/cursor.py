@@ -17,14 +17,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
+from serving.feed.query import EVERYTHING
 from serving.shapes import Reason
 
 KEY_BYTES = 32
 MAC_BYTES = 16
 _CHRONOLOGICAL = struct.Struct(">BQQIB")
-_RANKED = struct.Struct(">B16sI")
+_RANKED = struct.Struct(">B16sIQ")
 _LIST = struct.Struct(">BBQQQ")
-_CHRONOLOGICAL_KIND, _RANKED_KIND, _LIST_KIND = 1, 2, 3
+_CHRONOLOGICAL_KIND, _LIST_KIND, _RANKED_KIND = 1, 3, 4
 ListName = Literal["followers", "following", "tweets", "replies"]
 LIST_NAMES: tuple[ListName, ...] = get_args(ListName)
 REASONS: tuple[Reason, ...] = get_args(Reason)
@@ -54,10 +55,14 @@ class ChronologicalCursor:
 
 @dataclass(frozen=True, slots=True)
 class RankedCursor:
-    """The page continues at ``offset`` of the ranking kept under ``request_id`` (32 hex digits)."""
+    """The page continues at ``offset`` of the ranking kept under ``request_id`` (32 hex digits).
+
+    After the last ranked item it goes on with what was not ranked, newest first, ``below`` an appearance.
+    """
 
     request_id: str
     offset: int
+    below: int = EVERYTHING
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +94,7 @@ class CursorSigner:
                 _LIST_KIND, LIST_NAMES.index(cursor.name), cursor.subject, cursor.first, cursor.second
             )
         else:
-            record = _RANKED.pack(_RANKED_KIND, bytes.fromhex(cursor.request_id), cursor.offset)
+            record = _RANKED.pack(_RANKED_KIND, bytes.fromhex(cursor.request_id), cursor.offset, cursor.below)
         return base64.urlsafe_b64encode(record + self._mac(record, reader)).rstrip(b"=").decode()
 
     def read(self, text: str, reader: int) -> Cursor:
@@ -110,8 +115,10 @@ class CursorSigner:
         if record[0] == _LIST_KIND:
             _, name, subject, first, second = _LIST.unpack(record)
             return ListCursor(LIST_NAMES[name], subject, first, second)
-        _, request, offset = _RANKED.unpack(record)
-        return RankedCursor(request.hex(), offset)
+        if record[0] != _RANKED_KIND:  # of an older build
+            raise CursorError
+        _, request, offset, below = _RANKED.unpack(record)
+        return RankedCursor(request.hex(), offset, below)
 
     def _mac(self, record: bytes, reader: int) -> bytes:
         return hmac.new(self.key, b"%d:" % reader + record, hashlib.sha256).digest()[:MAC_BYTES]

@@ -8,12 +8,11 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Protocol
 
-import numpy as np
 from redis.exceptions import RedisError
 
 from serving.archive import Archive, ArchiveReads, ArchiveUnavailableError
 from serving.feed.answer import Answer
-from serving.feed.candidates import Candidates
+from serving.feed.candidates import Candidates, joined
 from serving.feed.cursor import (
     ChronologicalCursor,
     Cursor,
@@ -23,6 +22,7 @@ from serving.feed.cursor import (
     RankedCursor,
 )
 from serving.feed.deeper import page_below
+from serving.feed.explanation import Trace
 from serving.feed.features import FeaturesMissingError
 from serving.feed.ladder import RUNGS, HeadsClock, Ladder, Load, NoTimeForHeadsError, RankedRung, budget
 from serving.feed.pipelines import (
@@ -39,7 +39,7 @@ from serving.feed.pipelines import (
 from serving.feed.policy import Policy
 from serving.feed.query import Algorithm, FeedQuery
 from serving.feed.side_effects import Impressions, LogImpressions, NoteServed
-from serving.feed.snapshot import Snapshots
+from serving.feed.snapshot import Snapshot, Snapshots, more_below
 from serving.model_store import Model
 from serving.pipeline.reports import (
     DeadlineExceededError,
@@ -145,6 +145,24 @@ class Feed:
             self.runner.start_side_effects(effects, query, Selection(answer.items, Candidates.none()))
         return answer, model
 
+    async def trace(self, reader: int, tweet: int, limit: int) -> tuple[Answer, Trace]:
+        """The ranking that ``reader`` would get now, with what became of ``tweet`` on the way; nothing is
+        kept or logged of it.
+
+        Raises:
+            FeedUnavailableError: the feed cannot be ranked now.
+        """
+        model = self.models.current
+        if model is None:
+            raise FeedUnavailableError("There is no model to rank with.")
+        query = FeedQuery(reader, limit, self.clock.now_ms(), self.clock.request_id())
+        trace = Trace(tweet)
+        try:
+            answer = await self._ranked(query, model, "full", trace)
+        except (PipelineError, RedisError) as error:
+            raise FeedUnavailableError(str(error)) from error
+        return answer, trace
+
     async def delta(self, reader: int, since: int, limit: int) -> tuple[int, Candidates]:
         """How many tweets appeared after ``since``, and the newest ``limit`` of them.
 
@@ -183,7 +201,9 @@ class Feed:
             return await self._chronological(query, "no_candidates", answer.reports), None
         return answer, model
 
-    async def _ranked(self, query: FeedQuery, model: Model, rung: RankedRung) -> Answer:
+    async def _ranked(
+        self, query: FeedQuery, model: Model, rung: RankedRung, trace: Trace | None = None
+    ) -> Answer:
         cost = budget(rung, self.policy.budgets)
         ranking = Ranking(
             model.bundle,
@@ -197,26 +217,38 @@ class Feed:
         deadline = self.runner.clock() + self.limits.deadline_seconds
         query = dataclasses.replace(query, deadline=deadline)
         pipeline = ranked(self.stores, ranking, self.snapshots, self.count_missing)
-        run = await self.runner.run(pipeline, query, deadline)
-        cursor = RankedCursor(query.request_id, len(run.selected)) if len(run.rest) else None
+        if trace is None:
+            run = await self.runner.run(pipeline, query, deadline)
+        else:
+            pipeline = dataclasses.replace(pipeline, keepers=())
+            run = await self.runner.run(pipeline, query, deadline, trace.removed)
+        whole = joined([run.selected, run.rest])
+        cursor = None
+        if len(run.rest) or (len(whole) and more_below(run.query, whole)):
+            cursor = RankedCursor(query.request_id, len(run.selected))
         reason: Reason | None = None if rung == "full" else "overload"
         answered: Rung = rung
         if run.scorer == "light_scores" and rung != "light":
             answered, reason = "light", "deadline"
         answer = self._finish(run, answered, reason, model.version, cursor)
-        appearances = np.concatenate((run.selected.appearance, run.rest.appearance))
-        return dataclasses.replace(answer, appearances=appearances)
+        return dataclasses.replace(answer, appearances=whole.appearance, policy=self.policy, rest=run.rest)
 
     async def _scroll(self, query: FeedQuery, cursor: RankedCursor) -> tuple[Answer, Model | None]:
         query = dataclasses.replace(query, offset=cursor.offset, request_id=cursor.request_id)
         try:
             snapshot = await self.snapshots.read(query.reader, cursor.request_id)
+            if cursor.offset >= snapshot.places:
+                return await self._below_ranking(query, snapshot, cursor.below), None
             run = await self.runner.run(ranked_scroll(self.stores, snapshot), query)
         except (PipelineError, RedisError) as error:
             raise FeedUnavailableError(str(error)) from error
+        if not len(run.selected):  # all that was left of the ranking has gone since
+            return await self._below_ranking(query, snapshot, cursor.below), None
         following = None
         if len(run.rest):
             following = RankedCursor(cursor.request_id, int(run.selected.rank[-1]) + 1)
+        elif snapshot.more:
+            following = RankedCursor(cursor.request_id, snapshot.places)
         model = self.models.current
         same = model if model is not None and model.version == snapshot.model else None
         answer = self._finish(run, "full", None, snapshot.model, following)
@@ -225,8 +257,15 @@ class Feed:
             candidates=snapshot.candidates,
             as_of_ms=snapshot.as_of_ms,
             appearances=snapshot.table().appearance,
+            policy=self.policy,
         )
         return answer, same
+
+    async def _below_ranking(self, query: FeedQuery, snapshot: Snapshot, below: int) -> Answer:
+        """A page of what the ranking has not, newest first."""
+        ranked = snapshot.table().original
+        query = dataclasses.replace(query, ranked=ranked, top=snapshot.top, below=below)
+        return await self._chronological(query, "no_candidates")
 
     async def _chronological(
         self, query: FeedQuery, reason: Reason, earlier: Sequence[StageReport] = ()
@@ -301,9 +340,11 @@ class Feed:
         )
 
 
-def _continued(run: FeedRun, last: int, reason: Reason) -> ChronologicalCursor:
+def _continued(run: FeedRun, last: int, reason: Reason) -> ChronologicalCursor | RankedCursor:
     """The cursor of a chronological page that goes on below ``last``."""
     query = run.query
+    if len(query.ranked):
+        return RankedCursor(query.request_id, query.offset + len(run.selected), last)
     top = query.top if query.offset else int(run.selected.appearance[0])
     return ChronologicalCursor(top, last, query.offset + len(run.selected), reason)
 

@@ -66,6 +66,16 @@ class EarlierPages:
 
 
 @dataclass(frozen=True)
+class Ranked:
+    """What the ranking above this page has shown."""
+
+    name: str = "ranked_above"
+
+    def keep(self, query: FeedQuery, candidates: Candidates) -> Mask:
+        return _absent(candidates.original, query.ranked)
+
+
+@dataclass(frozen=True)
 class OwnTweets:
     """The reader's own tweets: a ranking spends no place on them."""
 
@@ -126,15 +136,21 @@ class Seen:
 
 @dataclass(frozen=True)
 class Served:
-    """What the reader was given in the last ``minutes``, unless less than a page would be left."""
+    """What the reader was given in the last ``minutes``; the longest ago fill a page that lacks some."""
 
     minutes: float
     name: str = "served"
 
     def keep(self, query: FeedQuery, candidates: Candidates) -> Mask:
-        served = _since(query.served, query.now_ms - int(self.minutes * MINUTE_MS))
-        fresh = _absent(candidates.original, served)
-        return fresh if np.count_nonzero(fresh) >= query.limit else _all(candidates)
+        records = query.served[query.served["at_ms"] > query.now_ms - int(self.minutes * MINUTE_MS)]
+        mask = _absent(candidates.original, records["original"])
+        lacking = query.limit - int(np.count_nonzero(mask))
+        if lacking > 0 and len(records):
+            last = dict(zip(records["original"].tolist(), records["at_ms"].tolist(), strict=True))
+            again = np.flatnonzero(~mask)
+            served_at = np.array([last[original] for original in candidates.original[again].tolist()])
+            mask[again[np.argsort(served_at, kind="stable")[:lacking]]] = True
+        return mask
 
 
 @dataclass(frozen=True)

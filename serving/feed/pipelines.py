@@ -6,6 +6,7 @@
 | muted_or_blocked | tweets and retweets of accounts the reader mutes or blocks, or that block the reader |
 | duplicates | older appearances of an original that appears more than once |
 | earlier_pages | what this scrolling has shown |
+| ranked_above | what the ranking above has shown (below a ranking only) |
 | own_tweets | the reader's own tweets and retweets (ranked only) |
 | seen | what the reader has seen lately (ranked only) |
 | served | what the reader was given lately, unless less than a page is left (ranked only) |
@@ -45,6 +46,7 @@ from serving.feed.filters import (
     Oldest,
     OwnTweets,
     PrunedByLightRanker,
+    Ranked,
     Seen,
     Served,
     TooOld,
@@ -109,6 +111,7 @@ def chronological(stores: Stores) -> FeedPipeline:
             HiddenAccounts(),
             Duplicates(),
             EarlierPages(),
+            Ranked(),
             Together((BodiesForPage(stores.reads),)),
             Deleted(),
             BodyNotHere(),
@@ -127,6 +130,7 @@ def from_records(stores: Stores, candidates: Candidates) -> FeedPipeline:
         sources=(Given(candidates),),
         steps=(
             HiddenAccounts(),
+            Ranked(),
             Together((BodiesForPage(stores.reads),)),
             Deleted(),
             BodyNotHere(),

@@ -14,7 +14,7 @@ from serving.feed.query import FeedQuery
 from serving.pipeline.stages import Selection
 from timelines.keys import Keyspace
 
-SNAPSHOT_VERSION = 2
+SNAPSHOT_VERSION = 3
 FEATURE_PLACES = 200
 """Rows of features are most of what a ranking weighs, and few readers scroll past so many places."""
 
@@ -35,6 +35,7 @@ WIDE = {"probabilities": "<f8", "multipliers": "<f8", "features": "<f4"}
 class Snapshot(msgspec.Struct, frozen=True):
     """A ranking as it was served, best first, ``candidates`` were chosen from.
 
+    ``top``: the newest appearance of the home timeline then; ``more``: there is something below the ranking.
     ``columns``: packed little-endian, one value per place; ``wide``: one row per place, with its width;
     ``features`` of the first places only.
     """
@@ -43,16 +44,22 @@ class Snapshot(msgspec.Struct, frozen=True):
     model: str
     as_of_ms: int
     candidates: int
+    top: int
+    more: bool
     retweeters: list[tuple[int, ...]]
     columns: dict[str, bytes]
     wide: dict[str, tuple[int, bytes]]
+
+    @property
+    def places(self) -> int:
+        return len(self.retweeters)
 
     def table(self) -> Candidates:
         """The whole ranking; places beyond the kept features have missing values."""
         columns: dict[str, NDArray[Any]] = {
             name: np.frombuffer(self.columns[name], dtype=kind) for name, kind in PACKED.items()
         }
-        n = len(self.retweeters)
+        n = self.places
         for name, kind in WIDE.items():
             width, packed = self.wide[name]
             rows = np.frombuffer(packed, dtype=kind).reshape(-1, width) if width else np.empty((n, 0))
@@ -100,8 +107,10 @@ class Snapshots:
             raise SnapshotGoneError(request_id) from None
 
 
-def snapshot_of(model: str, as_of_ms: int, candidates: int, ranked: Candidates) -> Snapshot:
-    """The ranking of ``ranked``, best first; ``candidates`` is how many it was chosen from."""
+def snapshot_of(
+    model: str, as_of_ms: int, candidates: int, ranked: Candidates, top: int = 0, more: bool = False
+) -> Snapshot:
+    """The ranking of ``ranked``, best first; see :class:`Snapshot`."""
     wide = {name: getattr(ranked, name) for name in WIDE}
     wide["features"] = wide["features"][:FEATURE_PLACES]
     return Snapshot(
@@ -109,10 +118,24 @@ def snapshot_of(model: str, as_of_ms: int, candidates: int, ranked: Candidates) 
         model,
         as_of_ms,
         candidates,
+        top,
+        more,
         ranked.retweeters.tolist(),
         {name: getattr(ranked, name).astype(kind).tobytes() for name, kind in PACKED.items()},
         {name: (rows.shape[1], rows.astype(WIDE[name]).tobytes()) for name, rows in wide.items()},
     )
+
+
+def more_below(query: FeedQuery, ranked: Candidates) -> bool:
+    """Whether the reader's home timeline has, or may have below it, what the ranking has not."""
+    if query.home is None:
+        return False
+    entries = query.home.entries
+    others = np.isin(entries["original"], ranked.original, invert=True)
+    if query.hidden:
+        hidden = np.fromiter(query.hidden, dtype=np.int64)
+        others &= ~(np.isin(entries["author"], hidden) | np.isin(entries["original_author"], hidden))
+    return query.home.beyond > 0 or bool(others.any())
 
 
 @dataclass(frozen=True)
@@ -124,10 +147,14 @@ class KeepRanking:
     name: str = "keep_ranking"
 
     async def keep(self, query: FeedQuery, selection: Selection[Candidates]) -> None:
-        if len(selection.rest):
-            whole = joined([selection.selected, selection.rest])
-            snapshot = snapshot_of(self.model, query.now_ms, len(whole), whole)
-            await self.snapshots.keep(query.reader, query.request_id, snapshot)
+        whole = joined([selection.selected, selection.rest])
+        more = more_below(query, whole)
+        if not (more or len(selection.rest)):
+            return
+        entries = () if query.home is None else query.home.entries["appearance"]
+        top = int(max(entries, default=0))
+        snapshot = snapshot_of(self.model, query.now_ms, len(whole), whole, top, more)
+        await self.snapshots.keep(query.reader, query.request_id, snapshot)
 
 
 @dataclass(frozen=True)
