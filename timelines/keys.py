@@ -42,6 +42,7 @@ KINDS = {
     "engagement": (
         "counts",
         "account_counts",
+        "popular",
         "feature:tweet_engagement",
         "feature:user_author_recent",
         "feature:tweet_showings",
@@ -175,6 +176,10 @@ class Keyspace:
     def counts(self, tweet_id: int) -> str:
         """STRING: the versioned counts of a tweet."""
         return self.key("counts", tweet_id)
+
+    def popular(self) -> str:
+        """ZSET of the tweets that gather most engagement, scored as ``timelines.popular`` says."""
+        return self.head("popular") + "{popular}"
 
     def account_counts(self, user: int) -> str:
         """STRING: the versioned counts of an account."""

@@ -190,8 +190,16 @@ class MemoryStore:
 
     def zrange(self, key: str, start: int, end: int, withscores: bool = False) -> list[Any]:
         ranked = sorted(self._zset(_bytes(key)).items(), key=lambda item: (item[1], item[0]))
-        chosen = ranked[start : None if end == -1 else end + 1]
+        first = max(start, -len(ranked)) if start < 0 else start
+        chosen = ranked[first : None if end == -1 else end + 1]
         return list(chosen) if withscores else [member for member, _ in chosen]
+
+    def zremrangebyrank(self, key: str, start: int, end: int) -> int:
+        members = self.zrange(key, start, -1)[: end + 1 if end >= 0 else end + 1 or None]
+        scores = self._zset(_bytes(key))
+        for member in members:
+            del scores[member]
+        return len(members)
 
     def sadd(self, key: str | bytes, *members: str | int | bytes) -> int:
         known = self._members(_bytes(key))

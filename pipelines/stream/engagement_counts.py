@@ -13,14 +13,15 @@ from pyflink.datastream import KeyedProcessFunction, RuntimeContext
 from pyflink.datastream.state import MapStateDescriptor
 
 from features.aggregates import ACCOUNT, SHOWING, TWEET, Ints, TallyKind, add
-from features.names import USER_AUTHOR_RECENT
+from features.names import USER_AUTHOR_RECENT, WINDOWS
 from features.rows import encode_rows, load_functions, put_rows
 from features.tallies import TALLIED, values_of
 from pipelines.stream.engagement_queries import PAIRS, Batch, Marks, affinities, decode_marks
 from pipelines.stream.store import Store, StoreAddress
-from timelines import commands
+from timelines import commands, popular
 from timelines.bodies import pack_account_counts, pack_tweet_counts
 
+LONGEST = list(WINDOWS).index("24h")
 CACHED = 200_000
 """Tallies kept at hand by an operator; the state is asked for the others."""
 
@@ -103,6 +104,7 @@ class EngagementWriter(KeyedProcessFunction):  # type: ignore[misc]
         keys, versions, counts = self._store.keys, tallies["version"], tallies["counts"]
         if kind == TWEET:
             commands.put_counts(pipe, keys, "counts", owners, pack_tweet_counts(versions, counts))
+            popular.offer(pipe, keys, owners, tallies["recent"][:, 0, LONGEST], versions)
         elif kind == ACCOUNT:
             shown = counts[:, : kind.slots.index("received")]
             commands.put_counts(pipe, keys, "account_counts", owners, pack_account_counts(versions, shown))
