@@ -24,7 +24,7 @@ OFFERED = 50
 def offer(pipe: Any, keys: Keyspace, tweets: Ids, engagements: NDArray[np.float64], at_ms: Ids) -> None:
     """Queue tweets of which the decayed engagements at a moment are known; two commands.
 
-    Only a better score replaces a stored one: repeated or in another order, the same offers give the same set.
+    Only a better score replaces a stored one: offers may be repeated and come in any order.
     """
     known = np.flatnonzero(engagements > 0)
     score = np.log(engagements[known]) + at_ms[known] / TAU_MS
