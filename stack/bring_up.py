@@ -52,6 +52,8 @@ def bring_up(
             raise UserError(
                 f"The stack already runs, without {', '.join(missing)}: stop it first with `tideline down`."
             )
+        if "flink" in plan.servers:
+            JobControl(plan).require_slots_to_resume(choices.namespace)
         lifecycle.reload(plan, choices, report)
     try:
         _fill(plan, choices.namespace, echo)
