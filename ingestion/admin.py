@@ -25,7 +25,7 @@ NOT_YET = (
 def create_topics(
     settings: KafkaSettings, namespace: str = "", topics: Sequence[Topic] = TOPICS, *, wait_s: float = 30.0
 ) -> tuple[str, ...]:
-    """Create what does not exist yet and wait until every partition has a leader.
+    """Create what does not exist yet and wait until every partition has a leader; what exists stays as it is.
 
     Returns:
         The names on the broker that were created now.
@@ -57,7 +57,8 @@ def create_topics(
                 raise LogUnavailableError(
                     f"Kafka did not create the topic {name}: {error.args[0].str()}."
                 ) from error
-    _await_leaders(admin, {topic.full_name(namespace): topic.partitions for topic in topics}, wait_s)
+    names = {topic.full_name(namespace): topic.partitions for topic in topics}
+    _await_leaders(admin, {name: names[name] if name in created else 1 for name in names}, wait_s)
     end_offsets(settings, namespace, topics)
     return tuple(created)
 
