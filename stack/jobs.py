@@ -11,7 +11,7 @@ from pathlib import Path
 
 import msgspec
 
-from ingestion.admin import place_group
+from ingestion.offsets import place_group
 from ingestion.settings import KafkaSettings
 from pipelines import submit
 from pipelines.jobs import JOB_TOPICS
