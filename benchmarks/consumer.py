@@ -9,7 +9,7 @@ import orjson
 from confluent_kafka import Consumer, TopicPartition
 
 from benchmarks.harness import BenchmarkRefusedError
-from ingestion.admin import end_offsets
+from ingestion.offsets import end_offsets
 from ingestion.settings import KafkaSettings
 from ingestion.topics import Topic
 

@@ -29,7 +29,7 @@ from benchmarks.stack import NAMESPACE, running_stack
 from benchmarks.store import open_store
 from features.names import TWEET_SHOWINGS
 from features.rows import row_key
-from ingestion.admin import end_offsets
+from ingestion.offsets import end_offsets
 from ingestion.settings import KafkaSettings
 from ingestion.topics import FOLLOWS, IMPRESSIONS
 from pipelines.jobs import JOB_TOPICS

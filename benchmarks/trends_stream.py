@@ -23,11 +23,11 @@ from confluent_kafka import Producer
 from benchmarks.consumer import records_per_s
 from benchmarks.harness import BenchmarkRefusedError, Figures, Trial
 from benchmarks.stack import NAMESPACE, running_stack
-from ingestion.admin import end_offsets
 from ingestion.clock import no_shift
 from ingestion.datasets.dataset import DatasetError
 from ingestion.datasets.public_stream import PublicStream
 from ingestion.events import ClockAdvanced, TweetCreated, encode
+from ingestion.offsets import end_offsets
 from ingestion.settings import KafkaSettings
 from ingestion.topics import TWEETS
 from pipelines.trends.places import WORLD

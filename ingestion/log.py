@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
-from ingestion.admin import end_offsets
+from ingestion.offsets import Place, end_offsets
 from ingestion.publisher import LogUnavailableError
 from ingestion.settings import KafkaSettings
 from ingestion.topics import Topic
@@ -18,8 +18,6 @@ WAIT_S = 0.1
 SILENCE_S = 10.0
 REQUEST_S = 15.0
 
-Place = tuple[str, int]
-"""Topic name on the broker, partition."""
 Progress = Callable[[int, int], None]
 """Told (records read, records in all)."""
 

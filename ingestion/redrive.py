@@ -12,10 +12,10 @@ from dataclasses import dataclass
 
 from confluent_kafka import Consumer, KafkaException, Message, Producer
 
-from ingestion.admin import end_offsets
 from ingestion.dead_letters import Letter, Redrive, encode_redrive
 from ingestion.events import MalformedEventError, decode
-from ingestion.log import Place, open_consumer, read_between
+from ingestion.log import open_consumer, read_between
+from ingestion.offsets import Place, end_offsets
 from ingestion.publisher import LogUnavailableError
 from ingestion.settings import KafkaSettings
 from ingestion.topics import EVENT_TOPICS, MARKS, REDRIVES, SETTINGS, route

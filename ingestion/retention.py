@@ -6,8 +6,8 @@ import time
 
 from confluent_kafka import Consumer
 
-from ingestion.admin import end_offsets, start_offsets
-from ingestion.log import Place, open_consumer, read_between
+from ingestion.log import open_consumer, read_between
+from ingestion.offsets import Place, end_offsets, start_offsets
 from ingestion.settings import KafkaSettings
 from ingestion.topics import Topic
 

@@ -25,11 +25,17 @@ class Choices:
 
 
 def sections(plan: Plan, choices: Choices) -> dict[str, dict[str, str | bool | int]]:
-    """The settings' sections; paths are absolute, so that every process means the same folder."""
+    """The settings' sections; paths are absolute, so that every process means the same folder.
+
+    A Kafka or Valkey that this stack does not start has none: its address is for a person to set.
+    """
     home = plan.home
-    return {
-        "kafka": {"bootstrap": f"{LOOPBACK}:{plan.ports['kafka']}"},
-        "redis": {"url": f"redis://{LOOPBACK}:{plan.ports['valkey']}/0"},
+    own: dict[str, dict[str, str | bool | int]] = {}
+    if "kafka" in plan.servers:
+        own["kafka"] = {"bootstrap": f"{LOOPBACK}:{plan.ports['kafka']}"}
+    if "valkey" in plan.servers:
+        own["redis"] = {"url": f"redis://{LOOPBACK}:{plan.ports['valkey']}/0"}
+    return own | {
         "records": {"dsn": postgres.dsn(plan)},
         "flink": {
             "rest": f"{LOOPBACK}:{plan.ports['flink']}",

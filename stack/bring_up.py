@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
+from urllib.parse import urlsplit
 
 from stack import lifecycle
 from stack.addresses import Choices
 from stack.errors import UserError
 from stack.jobs import JobControl
 from stack.plan import Plan
-from stack.ports import LOOPBACK
 from stack.projections.ledger import Ledger
 from stack.settings import StackSettings
 from stack.state import StackState
+from timelines.settings import RedisSettings
 
 Echo = Callable[[str], None]
 
@@ -52,6 +54,8 @@ def bring_up(
             raise UserError(
                 f"The stack already runs, without {', '.join(missing)}: stop it first with `tideline down`."
             )
+        if "flink" in plan.servers:
+            JobControl(plan).require_slots_to_resume(choices.namespace)
         lifecycle.reload(plan, choices, report)
     try:
         _fill(plan, choices.namespace, echo)
@@ -63,28 +67,42 @@ def bring_up(
 
 
 def _fill(plan: Plan, namespace: str, echo: Echo) -> None:
-    """Topics, tables, the store's functions, and the jobs that ran before."""
-    if "kafka" in plan.servers:
-        from ingestion.admin import create_topics
-        from ingestion.settings import TidelineSettings
+    """Topics, tables, the store's functions, and the jobs that ran before.
 
-        create_topics(TidelineSettings(home=plan.home).kafka, namespace)
+    A Kafka or Valkey whose address the settings give is filled, whoever runs it.
+    """
+    settings = StackSettings(home=plan.home)
+    if "bootstrap" in settings.kafka.model_fields_set:
+        from ingestion.admin import create_topics
+
+        create_topics(settings.kafka, namespace)
     if "postgres" in plan.servers or "relay" in plan.servers:
         from records.migrate import migrate
 
-        migrate(StackSettings(home=plan.home).records, namespace)
-    if "valkey" in plan.servers:
-        import redis
-
-        from features import rows
-        from timelines import functions
-
-        with redis.Redis(host=LOOPBACK, port=plan.ports["valkey"]) as client:
-            functions.load(client)
-            rows.load_functions(client)
+        migrate(settings.records, namespace)
+    if "url" in settings.redis.model_fields_set:
+        _load_functions(settings.redis)
     if "flink" in plan.servers:
         for title in JobControl(plan).resume(namespace):
             echo(f"  job {title} resumed")
+
+
+def _load_functions(address: RedisSettings) -> None:
+    import redis
+
+    from features import rows
+    from timelines import functions
+    from timelines.client import open_client
+
+    try:
+        with closing(open_client(address, timeout_s=30, connect_timeout_s=5, retries=3)) as client:
+            functions.load(client)
+            rows.load_functions(client)
+    except redis.RedisError as error:
+        server = urlsplit(address.url)
+        raise UserError(
+            f"Valkey at {server.hostname}:{server.port} does not take the store's functions: {error}."
+        ) from error
 
 
 def _progress(echo: Echo) -> Callable[[StackState], None]:

@@ -12,7 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from pipelines.settings import StreamSettings
 from stack import savepoints
 from stack.errors import UserError
-from stack.lag import Lag, LagReader
+from stack.lag import Lag, lag_of
 from stack.readiness import get_json
 from stack.waiting_entries import entries_waiting
 from stack.wanted import WantedJob
@@ -24,7 +24,7 @@ ASK_SECONDS = 10
 
 def lag(settings: StreamSettings, jobs: Sequence[WantedJob]) -> Lag:
     """How far each of these jobs is behind what it reads."""
-    return LagReader(settings.kafka.bootstrap).behind({job.title: job.topics for job in jobs})
+    return lag_of(settings.kafka, {job.title: job.topics for job in jobs})
 
 
 def wait(settings: StreamSettings, jobs: Sequence[WantedJob], console: Console) -> float:

@@ -11,10 +11,11 @@ from pathlib import Path
 
 import msgspec
 
-from ingestion.admin import place_group
+from ingestion.offsets import place_group
 from ingestion.settings import KafkaSettings
 from pipelines import submit
 from pipelines.jobs import JOB_TOPICS
+from pipelines.settings import StreamSettings
 from stack import lifecycle, savepoints, submission
 from stack.errors import UserError
 from stack.layout import Layout
@@ -80,19 +81,18 @@ class JobControl:
         with self._lock():
             return self._submit(wanted, self.active())
 
-    def resume(self, namespace: str | None = None) -> list[str]:
-        """Submit every wanted job (of one namespace) that does not run.
+    def resume(self, namespace: str) -> list[str]:
+        """Submit every wanted job of a namespace, what it builds beside included, that does not run.
 
         While the cluster does not answer none runs: a client takes longer to start than a JobManager, and
         tries to reach it for a minute.
         """
         with self._lock():
-            try:
-                active = self.active()
-            except UserError:
-                active = {}
-            wanted = [job for job in self.wanted() if namespace in (None, job.namespace)]
-            return self._submit(wanted, active)
+            return self._submit(self._wanted_in(namespace), self._active_or_none())
+
+    def require_slots_to_resume(self, namespace: str) -> None:
+        """``UserError`` where jobs of other namespaces leave ``resume`` too few slots."""
+        self._require_slots(self._wanted_in(namespace), self._active_or_none())
 
     def cancel(self, titles: Sequence[str], patience: float = 60.0) -> list[str]:
         """Cancel these jobs and wait until they have ended; their checkpoints are kept."""
@@ -177,21 +177,46 @@ class JobControl:
             self._submit(jobs, self.active())
         return taken
 
-    def wanted(self) -> list[WantedJob]:
-        """The jobs that were submitted and not cancelled."""
-        return self._wanted.running()
+    def known(self, namespace: str) -> list[WantedJob]:
+        """The jobs of a namespace that were ever submitted, what it builds beside included."""
+        return [job for job in self._wanted.all() if job.namespace == namespace]
 
     def last_checkpoint(self, job: WantedJob) -> Path | None:
         """The newest complete checkpoint of any run of this job."""
         return self._wanted.last_checkpoint(job)
 
+    def _wanted_in(self, namespace: str) -> list[WantedJob]:
+        return [job for job in self._wanted.running() if job.namespace == namespace]
+
+    def _active_or_none(self) -> dict[str, RunningJob]:
+        try:
+            return self.active()
+        except UserError:
+            return {}
+
     def _submit(self, wanted: Sequence[WantedJob], active: Mapping[str, RunningJob]) -> list[str]:
+        self._require_slots(wanted, active)
         jobs = [self._wanted.known(job) for job in wanted]
         self._wanted.remember(jobs)
         missing = {job: self._wanted.start_point(job) for job in jobs if job.title not in active}
         if failures := submission.submit(self._plan, missing):
             raise UserError(" ".join(failures))
         return [job.title for job in missing]
+
+    def _require_slots(self, wanted: Sequence[WantedJob], active: Mapping[str, RunningJob]) -> None:
+        served = {job.namespace for job in wanted}
+        others = {
+            job.namespace for job in self._wanted.all() if job.title in active and job.namespace not in served
+        }
+        missing = [job for job in wanted if job.title not in active]
+        # Those that run may have been started with another parallelism: each takes one slot at least.
+        needed = len(active) + len(missing) * StreamSettings().flink.parallelism
+        if others and missing and needed > self._plan.stack.slots:
+            ways = [f"`TIDELINE_NAMESPACE={name} tideline jobs cancel`" for name in sorted(others)]
+            raise UserError(
+                f"With the jobs of another namespace that run, {needed} slots are needed, and the stack has "
+                f"{self._plan.stack.slots}: end those by {' and '.join(ways)}."
+            )
 
     def _cancel(self, titles: Sequence[str], patience: float) -> list[str]:
         found = [job for title, job in self.active().items() if title in titles]

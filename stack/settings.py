@@ -8,7 +8,7 @@ from pydantic import Field
 
 from ingestion.settings import Section, TidelineSettings
 from records.settings import RecordsSettings
-from timelines.settings import TimelineSettings
+from timelines.settings import RedisSettings, TimelineSettings
 from training.settings import MlflowSettings
 
 DEFAULT_PORTS = {"kafka": 9092, "valkey": 6379, "postgres": 5432, "flink": 8081, "mlflow": 5000, "api": 8080}
@@ -58,6 +58,7 @@ class StackSettings(TidelineSettings):
 
     stack: StackSection = Field(default_factory=StackSection)
     api: ApiSection = Field(default_factory=ApiSection)
+    redis: RedisSettings = Field(default_factory=RedisSettings)
     mlflow: MlflowSettings = Field(default_factory=MlflowSettings)
     records: RecordsSettings = Field(default_factory=RecordsSettings)
     timelines: TimelineSettings = Field(default_factory=TimelineSettings)

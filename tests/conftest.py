@@ -71,6 +71,13 @@ def valkey() -> Iterator[str]:
         yield f"redis://127.0.0.1:{port}/0"
 
 
+@pytest.fixture
+def empty_valkey() -> Iterator[str]:
+    """The URL of a real Valkey server of the test's own, with nothing loaded."""
+    with running_valkey() as port:
+        yield f"redis://127.0.0.1:{port}/0"
+
+
 @pytest.fixture(scope="session")
 def valkey_cluster() -> Iterator[str]:
     """The URL of a node of a cluster of three primaries, with the timeline functions loaded on each."""

@@ -17,19 +17,27 @@ def demo(
     push_below: Annotated[int, typer.Option(min=1, help="Authors with fewer followers are pushed.")] = 25,
     pull_above: Annotated[int, typer.Option(min=1, help="Authors with so many followers are pulled.")] = 50,
 ) -> None:
-    """Run the whole path on a dataset, print what was measured, and stay up until Ctrl-C."""
+    """Run the whole path on a dataset, print what was measured, and stay up until Ctrl-C.
+
+    The demo starts a stack of its own and stops it: it lets anyone sign in as anyone.
+    """
     from rich.console import Console
 
     from stack.commands.down import down
     from stack.demo.run import DemoOptions, run_demo
     from stack.demo.waiting import until_interrupted
+    from stack.errors import UserError
     from stack.lifecycle import layout_of, running
     from stack.settings import StackSettings
 
     console = Console()
     options = DemoOptions(dataset, speed, users, days, seed, push_below, pull_above)
     options.check()
-    found_running = running(layout_of(StackSettings())) is not None
+    if running(layout_of(StackSettings())) is not None:
+        raise UserError(
+            "A stack runs here already, and the demo would give it another namespace and a development "
+            "login: stop it first with `tideline down`."
+        )
     try:
         report = run_demo(options, console)
         report.print(console)
@@ -37,5 +45,4 @@ def demo(
             console.print("Open the feed page in a browser; Ctrl-C stops everything.")
             until_interrupted()
     finally:
-        if not found_running:
-            down()
+        down()

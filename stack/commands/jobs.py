@@ -53,11 +53,16 @@ def cancel(names: Names = None) -> None:
     """Cancel jobs of the namespace; their checkpoints are kept, and a later submit starts from them."""
     from stack.context import job_control
     from stack.jobs import stream_jobs
+    from stack.projections.ledger import Ledger
     from stack.settings import StackSettings
 
     settings = StackSettings()
-    titles = [job.title for job in stream_jobs(settings.namespace, names or (), settings.projections)]
-    cancelled = job_control(settings).cancel(titles)
+    control = job_control(settings)
+    served = Ledger(control.layout).of(settings.namespace).projections
+    jobs = stream_jobs(settings.namespace, names or (), served)
+    if not names:
+        jobs += control.known(settings.namespace)
+    cancelled = control.cancel([job.title for job in jobs])
     typer.echo(f"Cancelled: {', '.join(cancelled)}." if cancelled else "None of them runs.")
 
 
@@ -154,9 +159,10 @@ def _savepoints() -> Path:
 
 @app.command()
 def resume() -> None:
-    """Submit the jobs that were submitted before and do not run (the supervisor calls this)."""
+    """Submit the namespace's jobs that were submitted before and do not run (the supervisor calls this)."""
     from stack.context import job_control
     from stack.settings import StackSettings
 
-    for title in job_control(StackSettings()).resume():
+    settings = StackSettings()
+    for title in job_control(settings).resume(settings.namespace):
         typer.echo(f"{title} resumed")

@@ -28,7 +28,7 @@ from stack import lifecycle
 from stack.bring_up import bring_up
 from stack.errors import UserError
 from stack.jobs import JobControl, stream_jobs
-from stack.lag import LagReader
+from stack.lag import lag_of
 from stack.plan import Plan
 from stack.projections.ledger import Ledger
 from stack.readiness import get_json
@@ -208,12 +208,7 @@ class Town:
         return sum(self.checkpoints("restored").values())
 
     def lag(self) -> int:
-        # An admin client that has outlived its broker asks with a leader epoch of before for minutes.
-        return (
-            LagReader(self.kafka.bootstrap)
-            .behind({job.title: job.topics for job in self.stream_jobs()})
-            .total
-        )
+        return lag_of(self.kafka, {job.title: job.topics for job in self.stream_jobs()}).total
 
     def settle(self) -> None:
         """No lag, nothing throttled, and a checkpoint more, which passes behind everything that was read."""

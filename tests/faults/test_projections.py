@@ -25,9 +25,9 @@ import pytest
 from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient
 
-from ingestion.admin import end_offsets
 from ingestion.events import Event, TweetCreated, TweetDeleted
 from ingestion.lake import event_folder
+from ingestion.offsets import end_offsets
 from ingestion.retention import deleted_until
 from ingestion.snowflake import snowflake
 from ingestion.tokens import mint

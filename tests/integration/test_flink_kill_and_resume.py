@@ -27,7 +27,7 @@ from pipelines.stream.tiers import STAYS_PULLED
 from stack import lifecycle
 from stack.bring_up import bring_up
 from stack.jobs import JobControl, stream_jobs
-from stack.lag import LagReader
+from stack.lag import lag_of
 from stack.plan import Plan
 from stack.readiness import get_json
 from stack.settings import Ports, StackSection, StackSettings
@@ -137,7 +137,7 @@ class Cluster:
 
     def __init__(self, plan: Plan) -> None:
         self._rest = plan.address("flink")
-        self._lag = LagReader(f"127.0.0.1:{plan.ports['kafka']}")
+        self._kafka = KafkaSettings(bootstrap=f"127.0.0.1:{plan.ports['kafka']}")
 
     def job(self) -> dict[str, Any]:
         jobs: list[dict[str, Any]] = get_json(f"{self._rest}/jobs/overview", timeout=10)["jobs"]
@@ -150,9 +150,8 @@ class Cluster:
         return counts
 
     def lag(self) -> int:
-        return self._lag.behind(
-            {job_title("timelines", NAMESPACE): topic_names("timelines", NAMESPACE)}
-        ).total
+        read = {job_title("timelines", NAMESPACE): topic_names("timelines", NAMESPACE)}
+        return lag_of(self._kafka, read).total
 
     def await_all_written(self) -> None:
         """No lag, nothing throttled, and a checkpoint more, which passes behind everything that was read."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import time
 
 import pytest
 from confluent_kafka import (
@@ -14,12 +15,14 @@ from confluent_kafka import (
 )
 from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType
 
-from ingestion.admin import create_topics, end_offsets, place_group
+from ingestion.admin import create_topics
 from ingestion.events import ClockAdvanced, FollowChanged, LikeChanged, decode
 from ingestion.log import read_records
+from ingestion.offsets import end_offsets, place_group
 from ingestion.publisher import KafkaPublisher, LogUnavailableError
 from ingestion.settings import KafkaSettings
-from ingestion.topics import ENGAGEMENTS, EVENT_TOPICS, FOLLOWS, TOPICS, Topic
+from ingestion.topics import ENGAGEMENTS, EVENT_TOPICS, FOLLOWS, TOPICS, TWEETS, Topic
+from stack.lag import lag_of
 
 pytestmark = pytest.mark.stack
 
@@ -148,3 +151,24 @@ def test_a_group_is_placed_at_the_beginning_of_the_log_or_at_a_moment(kafka: Kaf
     assert [record.offset() for record in read_records(kafka, "placed", [ENGAGEMENTS], from_ms=moment)] == [
         after.offset()
     ]
+
+
+def test_a_group_lags_by_what_it_has_not_committed_of_the_topics_it_reads(kafka: KafkaSettings) -> None:
+    create_topics(kafka, "lagging")
+    likes, tweets = (topic.full_name("lagging") for topic in (ENGAGEMENTS, TWEETS))
+    publisher = KafkaPublisher(kafka, "lagging")
+
+    def publish(number: int) -> None:
+        publisher.publish(like(number)).result(timeout=10)
+
+    for number in range(5):
+        publish(number)
+    place_group(kafka, "begun", [likes], int(time.time() * 1000) + 60_000)
+    for number in range(5, 8):
+        publish(number)
+    publisher.close()
+    lag = lag_of(kafka, {"begun": [likes], "new": [likes, tweets], "elsewhere": [tweets]})
+    assert lag.by_group == {"begun": 3, "new": 8, "elsewhere": 0}
+    assert lag.total == 11
+    with pytest.raises(LogUnavailableError, match="does not exist"):
+        lag_of(kafka, {"begun": ["never"]})

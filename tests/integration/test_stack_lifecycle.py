@@ -19,7 +19,7 @@ import pytest
 from stack.context import job_control
 from stack.readiness import get_json
 from stack.settings import DEFAULT_PORTS, StackSettings
-from stack.wanted import WantedJob
+from stack.wanted import WantedJob, WantedJobs
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(600)]
 PATIENCE = 240.0
@@ -126,6 +126,8 @@ def test_a_killed_jobmanager_comes_back_with_its_jobs_and_down_leaves_no_process
     assert control.submit([job]) == []
     first = control.active()["main-counting"].job_id
     eventually(lambda: control.last_checkpoint(job), "A checkpoint")
+    of_another_namespace = WantedJob("other", "counting", str(entry))
+    WantedJobs(control.layout).remember([of_another_namespace])
 
     os.kill(servers["jobmanager"]["pid"], signal.SIGKILL)
 
@@ -141,6 +143,8 @@ def test_a_killed_jobmanager_comes_back_with_its_jobs_and_down_leaves_no_process
 
     checkpoint = eventually(restored, "The job's return from its checkpoint")
     assert first in checkpoint["external_path"]
+    assert stack.run("jobs", "resume").stdout == ""
+    assert len(control.jobs()) == 1
     after = stack.servers()
     assert after["jobmanager"]["restarts"] == 1
     assert after["jobmanager"]["pid"] != servers["jobmanager"]["pid"]
@@ -148,7 +152,7 @@ def test_a_killed_jobmanager_comes_back_with_its_jobs_and_down_leaves_no_process
 
     assert stack.run("jobs", "cancel", "nothing").returncode == 1
     assert control.cancel(["main-counting"]) == ["main-counting"]
-    assert control.wanted() == []
+    assert [known.cancelled for known in control.known("")] == [True]
 
     assert stack.run("down").returncode == 0
     assert stack.processes() == []

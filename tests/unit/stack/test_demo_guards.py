@@ -17,6 +17,7 @@ from stack.demo.done import Done
 from stack.demo.run import DemoOptions
 from stack.errors import UserError
 from stack.layout import Layout
+from stack.state import ProcessRef, StackState, write_state
 
 
 def options(dataset: str = "synthetic", speed: str = "max", users: int = 2000) -> DemoOptions:
@@ -65,6 +66,32 @@ def test_the_development_login_ends_with_its_stack(tmp_path: Path) -> None:
     layout.addresses.write_text("[security]\ndev_login = true\n")
     forget_dev_login(layout)
     assert layout.addresses.read_text() == "[security]\ndev_login = false\n"
+
+
+def test_a_stack_that_runs_already_is_not_made_a_demo_and_goes_on(tmp_path: Path) -> None:
+    layout = Layout(tmp_path)
+    layout.run.mkdir()
+    layout.addresses.write_text('namespace = "mine"\n')
+    with subprocess.Popen(["sleep", "600"]) as supervisor:
+        try:
+            process = ProcessRef.of(supervisor.pid)
+            assert process is not None
+            write_state(layout.state, StackState(process, []))
+            outcome = subprocess.run(
+                [sys.executable, "-m", "stack.cli", "demo", "--once"],
+                env=os.environ | {"TIDELINE_HOME": str(tmp_path)},
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            assert outcome.returncode == 1
+            assert outcome.stderr.startswith("A stack runs here already")
+            assert len(outcome.stderr.strip().splitlines()) == 1
+            assert outcome.stdout == ""
+            assert layout.addresses.read_text() == 'namespace = "mine"\n'
+            assert supervisor.poll() is None
+        finally:
+            supervisor.kill()
 
 
 @pytest.mark.parametrize(
