@@ -46,6 +46,11 @@ def test_the_interval_of_a_rate_holds_the_truth_as_often_as_it_says() -> None:
     assert COVERED[0] < covered(estimates, TRUE_RATE) < COVERED[1]
 
 
+def test_readers_of_one_rate_leave_no_doubt_of_it_however_much_they_read() -> None:
+    shown = np.array([10.0, 20.0, 400.0])
+    assert rate(shown / 10, shown) == pytest.approx((0.1, 0.0))
+
+
 def test_impressions_counted_as_independent_would_be_surer_than_they_may() -> None:
     acts, shown = readers(np.random.default_rng(0))
     estimate = rate(acts, shown)
