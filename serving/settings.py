@@ -9,6 +9,7 @@ from pydantic import Field
 from features.settings import FeatureSettings
 from ingestion.settings import Section, TidelineSettings
 from records.settings import RecordsSettings
+from serving.live.settings import LiveSection
 from timelines.settings import RedisSettings, TimelineSettings
 from training.settings import MlflowSettings
 
@@ -41,3 +42,4 @@ class ServingSettings(TidelineSettings):
     mlflow: MlflowSettings = Field(default_factory=MlflowSettings)
     features: FeatureSettings = Field(default_factory=FeatureSettings)
     serving: ServingSection = Field(default_factory=ServingSection)
+    live: LiveSection = Field(default_factory=LiveSection)
