@@ -210,26 +210,34 @@ class Hub:
 
     async def _send_counts(self) -> None:
         """Tell changed counts of tweets that stand and whose authors the reader does not keep out."""
-        changed = await self._probe.changed_counts(self._streams.tweets)
-        watches = list({watch for tweet in changed for watch in self._streams.tweets.concerned(tweet)})
-        if not watches:
+        streams, changes = self._streams, dict[Watch, set[int]]()
+        for watch in streams.watches.values():
+            if watch.untold:
+                changes[watch], watch.untold = watch.untold, set()
+        for tweet in await self._probe.changed_counts(streams.tweets):
+            for watch in streams.tweets.concerned(tweet):
+                changes.setdefault(watch, set()).add(tweet)
+        if not changes:
             return
-        bodies = await self._reads.bodies(changed)
-        standing = [body.tweet_id for body in bodies if body is not None and not body.deleted]
-        counts = dict(zip(standing, await self._reads.tweet_counts(standing), strict=True))
+        tweets = sorted(set().union(*changes.values()))
+        bodies = await self._reads.bodies(tweets)
+        found = zip(tweets, bodies, await self._reads.tweet_counts(tweets), strict=True)
+        counts = {tweet: now for tweet, body, now in found if body and not body.deleted and any(now.values())}
 
-        async def send(watch: Watch) -> None:
-            hidden, _ = await self._reads.restrictions(watch.reader)
+        async def send(watch: Watch, changed: set[int]) -> None:
+            told = {tweet: watch.shown[tweet] for tweet in changed & counts.keys() & watch.shown.keys()}
+            hidden, _ = await self._reads.restrictions(watch.reader) if told else (frozenset(), ())
             items = [
                 {"id": str(tweet), "counts": counts[tweet]}
-                for tweet in standing
-                if tweet in watch.shown and watch.shown[tweet] not in hidden
+                for tweet, author in told.items()
+                if author not in hidden
             ]
             for connection in watch.connections if items else ():
-                self._streams.offer(connection, self._seconds(), "counts", {"items": items})
+                streams.offer(connection, self._seconds(), "counts", {"items": items})
 
-        for place in range(0, len(watches), AT_ONCE):
-            await _all(map(send, watches[place : place + AT_ONCE]))
+        waiting = list(changes.items())
+        for place in range(0, len(waiting), AT_ONCE):
+            await _all(send(*some) for some in waiting[place : place + AT_ONCE])
 
 
 async def _all(work: Iterable[Awaitable[None]]) -> None:

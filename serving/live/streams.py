@@ -27,10 +27,11 @@ class Watch:
     """A reader with open streams.
 
     ``followees`` int64 ascending, ``pulled`` those of them who are read from their outboxes; ``shown`` the
-    newest tweets, each with its author; ``looks`` counts the reads that did not find all that is new.
+    newest tweets, each with its author, and ``untold`` those whose counts may have changed since the client
+    read them; ``looks`` counts the reads that did not find all that is new.
     """
 
-    __slots__ = ("connections", "followees", "looks", "pulled", "reader", "shown")
+    __slots__ = ("connections", "followees", "looks", "pulled", "reader", "shown", "untold")
 
     def __init__(self, reader: int) -> None:
         self.reader = reader
@@ -38,6 +39,7 @@ class Watch:
         self.followees: Ids = NOBODY
         self.pulled: frozenset[int] = frozenset()
         self.shown: dict[int, int] = {}
+        self.untold: set[int] = set()
         self.looks = 0
 
 
@@ -96,6 +98,7 @@ class Streams:
         connection = Connection(since, settings.queue_bytes, now, now + settings.longest_seconds / spread)
         connection.offer(b"retry: %d\n\n" % (settings.retry_ms * spread), now)
         watch.connections.add(connection)
+        watch.untold.update(watch.shown)
         self.due.add(watch)
         self._open += 1
         self._metrics.open.inc()
@@ -120,6 +123,7 @@ class Streams:
         pulled = frozenset(np.intersect1d(followees, self.pulled, assume_unique=True).tolist())
         self.authors.move(watch, watch.pulled, pulled)
         self.tweets.move(watch, set(watch.shown), set(shown))
+        watch.untold.update(shown.keys() - watch.shown.keys())
         watch.followees, watch.pulled, watch.shown = followees, pulled, shown
 
     def connections(self) -> list[Connection]:
