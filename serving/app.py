@@ -10,7 +10,7 @@ from fastapi import FastAPI, Request, Response
 from redis.exceptions import RedisError
 
 from ingestion.api import auth, problems
-from serving.api import admin, feed, health, lists, page, reads
+from serving.api import admin, feed, health, lists, page, reads, stream
 from serving.archive import ArchiveUnavailableError
 from serving.feed.cursor import CursorError
 from serving.feed.feed import FeedUnavailableError
@@ -50,7 +50,7 @@ def install(app: FastAPI) -> None:
     metrics = ServingMetrics()
     app.state.serving_metrics = metrics
     app.add_middleware(RequestTimer, metrics=metrics)
-    for module in (feed, admin, reads, lists, health, page):
+    for module in (feed, stream, admin, reads, lists, health, page):
         app.include_router(module.router)
     app.add_exception_handler(CursorError, _bad_cursor)
     app.add_exception_handler(SnapshotGoneError, _ranking_gone)
@@ -62,9 +62,11 @@ def install(app: FastAPI) -> None:
 @asynccontextmanager
 async def running(app: FastAPI, settings: ServingSettings) -> AsyncIterator[None]:
     """Holds the service open for the app's life."""
-    async with open_service(settings, app.state.serving_metrics) as service:
+    metrics: ServingMetrics = app.state.serving_metrics
+    async with open_service(settings, metrics) as service:
         app.state.serving = service
-        yield
+        async with stream.streaming(app, settings, service.feed, metrics):
+            yield
 
 
 async def _bad_cursor(request: Request, error: Exception) -> Response:

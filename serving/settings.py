@@ -11,6 +11,7 @@ from ingestion.settings import Section, TidelineSettings
 from records.settings import RecordsSettings
 from serving.feed.ladder import Ladder
 from serving.feed.policy import Policy, default_policy, load_policy
+from serving.live.settings import LiveSection
 from timelines.settings import RedisSettings, TimelineSettings
 from training.settings import MlflowSettings
 
@@ -66,3 +67,4 @@ class ServingSettings(TidelineSettings):
     mlflow: MlflowSettings = Field(default_factory=MlflowSettings)
     features: FeatureSettings = Field(default_factory=FeatureSettings)
     serving: ServingSection = Field(default_factory=ServingSection)
+    live: LiveSection = Field(default_factory=LiveSection)

@@ -410,3 +410,13 @@ register('unmark_pulled_share', function(keys, args)
   call('SET', keys[3], args[1])
   return gone
 end)
+
+-- stamps KEYS: home timelines or outboxes. Answers for each what changes whenever it does: what its header says of its
+-- cells, and how long its tail is.
+register('stamps', function(keys, args)
+  local stamps = {}
+  for i = 1, #keys do
+    stamps[i] = call('GETRANGE', keys[i], 8, HEADER - 1) .. call('STRLEN', keys[i] .. '+')
+  end
+  return stamps
+end)

@@ -68,6 +68,7 @@ class MemoryStore:
             "fill_home": self._fill_home,
             "put_versioned": self._put_versioned,
             "unmark_pulled_share": self._unmark_pulled_share,
+            "stamps": self._stamps,
         }
 
     def _find(self, key: bytes) -> Value | None:
@@ -345,6 +346,12 @@ class MemoryStore:
                 gone += self.srem(keys[0], author)
         self.set(keys[2], args[0])
         return gone
+
+    def _stamps(self, keys: list[bytes], args: list[bytes]) -> list[bytes]:
+        return [
+            (self._string(key) or b"")[8:HEADER_BYTES] + b"%d" % len(self._string(key + b"+") or b"")
+            for key in keys
+        ]
 
 
 class MemoryRedis:
