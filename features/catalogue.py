@@ -31,11 +31,20 @@ are smoothed: (hits + weight * prior) / (showings + weight).
 - **Feast**: [features/feature_views.py](../features/feature_views.py); the point-in-time join is
   [features/offline_store.py](../features/offline_store.py).
 - **Online rows**: packed, versioned by event time, [features/rows.py](../features/rows.py); Feast reads and
-  writes them through [features/online_store.py](../features/online_store.py).
+  writes them through [features/online_store.py](../features/online_store.py). A row names the schema it was
+  written for: after a view's columns, join keys or lifetimes change, older rows read as missing until they
+  are written again (`tideline features materialize --full`, and the stream by its next event).
 
 `tideline features build` makes the offline rows and the training frame, `apply` registers views and service,
 `materialize` writes the newest rows to Redis. A later row replaces an earlier one and never the reverse, so
 each may be repeated at any time.
+
+`tideline features doctor` compares a sample of the online rows with the newest offline row of each entity.
+For each feature it prints how many values are equal, differ, are stale (the online row is the older one) or
+are missing on one side, with examples (`--json` for machines); the exit code is 1 where anything is amiss.
+Values that decay are compared at one moment, and rows of the stream newer than anything offline passed over.
+
+The store is a plugin that any Feast repo can use: [features/README.md](../features/README.md).
 """
 
 ONLINE = """\
