@@ -12,7 +12,7 @@ from starlette.types import Receive, Scope, Send
 
 from ingestion.api.problems import ProblemError
 from serving.api.dependencies import ReaderDep
-from serving.api.feed import ID_PATTERN, item_shape
+from serving.api.feed import ID_PATTERN, item_shapes
 from serving.feed.feed import Feed
 from serving.live.connection import Connection
 from serving.live.hub import Hub, Newer
@@ -92,7 +92,7 @@ def newer_of(feed: Feed) -> Newer:
 
     async def newer(reader: int, since: int, limit: int) -> Sequence[tuple[int, FeedItem]]:
         _, items = await feed.delta(reader, since, limit)
-        return [(item.appearance_id, item_shape(item, place, None)) for place, item in enumerate(items)]
+        return list(zip(items.appearance.tolist(), item_shapes(items, 0), strict=True))
 
     return newer
 

@@ -11,6 +11,7 @@ from typing import Protocol
 from redis.exceptions import RedisError
 
 from serving.archive import Archive, ArchiveReads, ArchiveUnavailableError
+from serving.breaker import BreakerOpenError
 from serving.feed.answer import Answer
 from serving.feed.candidates import Candidates, joined
 from serving.feed.cursor import (
@@ -304,7 +305,7 @@ class Feed:
             query = dataclasses.replace(query, hidden=known.hidden, muted_words=known.muted_words)
             compose = partial(last_rung, ArchiveReads(archive, known.followees))
             return await self._from_records(
-                archive, query, sorted(known.followees), "redis_unavailable", compose
+                archive, query, sorted(known.followees), _reason(error), compose
             )
         except (ArchiveUnavailableError, PipelineError) as unavailable:
             raise FeedUnavailableError(f"{error} {unavailable}") from unavailable
@@ -352,8 +353,11 @@ def _continued(run: FeedRun, last: int, reason: Reason) -> ChronologicalCursor |
 def _reason(error: PipelineError | RedisError) -> Reason:
     if isinstance(error, DeadlineExceededError):
         return "deadline"
-    if isinstance(error, StageFailedError) and isinstance(error.cause, FeaturesMissingError):
+    cause = error.cause if isinstance(error, StageFailedError) else error
+    if isinstance(cause, FeaturesMissingError):
         return "features_unavailable"
+    if isinstance(cause, BreakerOpenError):
+        return "breaker_open"
     return "redis_unavailable"
 
 

@@ -169,7 +169,8 @@ class Feeds(RuleBasedStateMachine):
             runner = Runner(time.monotonic, ())
             query = FeedQuery(reader, limit=1000, now_ms=NOW_MS, request_id="machine")
             run = await runner.run(chronological(stores), query)
-            return [candidate.appearance_id for candidate in run.selected]
+            found: list[int] = run.selected.appearance.tolist()
+        return found
 
         shown: list[int] = self.store.run(ask)
         return shown
