@@ -170,7 +170,7 @@ class Feeds(RuleBasedStateMachine):
             query = FeedQuery(reader, limit=1000, now_ms=NOW_MS, request_id="machine")
             run = await runner.run(chronological(stores), query)
             found: list[int] = run.selected.appearance.tolist()
-        return found
+            return found
 
         shown: list[int] = self.store.run(ask)
         return shown
