@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Sequence
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from ingestion.stored import body_of_record
 from records.appearances import Appearances
-from records.connections import UNAVAILABLE
+from records.connections import UNAVAILABLE, is_unavailable
 from records.lists import Lists, StoredAccount
+from serving.breaker import Breaker, BreakerObserver, BreakerOpenError
+from serving.settings import BreakerSection
 from serving.shapes import User, rfc3339
 from timelines.bodies import TweetBody
 
@@ -25,29 +27,46 @@ class ArchiveUnavailableError(RuntimeError):
     """PostgreSQL did not answer in time."""
 
 
+class ArchiveBreakerOpenError(BreakerOpenError, ArchiveUnavailableError):
+    """PostgreSQL is given a pause."""
+
+
 @dataclass(frozen=True)
 class Archive:
-    """``seconds`` bounds each question."""
+    """``seconds`` bounds each question; every question passes the breaker."""
 
     appearances: Appearances
     lists: Lists
     seconds: float
+    breaker: Breaker
 
     @classmethod
-    def of(cls, engine: AsyncEngine, seconds: float) -> Archive:
-        return cls(Appearances(engine), Lists(engine), seconds)
+    def of(
+        cls,
+        engine: AsyncEngine,
+        seconds: float,
+        section: BreakerSection,
+        observer: BreakerObserver | None = None,
+    ) -> Archive:
+        breaker = Breaker("records", section, is_unavailable, ArchiveBreakerOpenError, observer)
+        return cls(Appearances(engine), Lists(engine), seconds, breaker)
 
-    async def ask(self, question: Awaitable[Answer]) -> Answer:
+    async def ask(self, question: Coroutine[Any, Any, Answer]) -> Answer:
         """The answer of one of the readers.
 
         Raises:
-            ArchiveUnavailableError: there is none in time.
+            ArchiveUnavailableError: there is none in time, or the breaker is open.
         """
         try:
-            async with asyncio.timeout(self.seconds):
-                return await question
+            return await self.breaker.call(self._in_time, question)
         except UNAVAILABLE as error:  # a TimeoutError is an OSError
             raise ArchiveUnavailableError(str(error) or "It took too long.") from error
+        finally:
+            question.close()  # of one that was never asked
+
+    async def _in_time(self, question: Coroutine[Any, Any, Answer]) -> Answer:
+        async with asyncio.timeout(self.seconds):
+            return await question
 
     async def problem(self) -> str | None:
         """Why nothing could be read now, None where it could."""

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import os
 import time
+from typing import get_args
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serving.feed.answer import Answer
+from serving.shapes import BreakerState
 
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 1.0, 2.5)
 STAGE_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5)
@@ -21,11 +23,50 @@ CANDIDATE_BUCKETS = (0, 10, 25, 50, 100, 200, 400, 600, 800)
 MULTIPROCESS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 
 
+class BreakerMetrics:
+    """What the circuit breakers of one process do."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._states = Gauge(
+            "tideline_breaker_state",
+            "Worker processes whose circuit breaker is in this state.",
+            ("dependency", "state"),
+            multiprocess_mode="livesum",
+            registry=registry,
+        )
+        self._transitions = Counter(
+            "tideline_breaker_transitions_total",
+            "Circuit breakers that went from one state to another.",
+            ("dependency", "before", "after"),
+            registry=registry,
+        )
+        self._refused = Counter(
+            "tideline_breaker_refused_total",
+            "Calls that were not made because the circuit breaker was open.",
+            ("dependency",),
+            registry=registry,
+        )
+
+    def watches(self, dependency: str) -> None:
+        for state in get_args(BreakerState):
+            self._states.labels(dependency, state).set(state == "closed")
+        self._refused.labels(dependency)
+
+    def moved(self, dependency: str, before: BreakerState, after: BreakerState) -> None:
+        self._states.labels(dependency, before).set(0)
+        self._states.labels(dependency, after).set(1)
+        self._transitions.labels(dependency, before, after).inc()
+
+    def refused(self, dependency: str) -> None:
+        self._refused.labels(dependency).inc()
+
+
 class ServingMetrics:
     """The series of one app; each app has a registry of its own."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
+        self.breakers = BreakerMetrics(self.registry)
         self.requests = Histogram(
             "tideline_request_seconds",
             "Time from request to last byte, by route template.",

@@ -8,7 +8,7 @@ import gc
 import logging
 import secrets
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -18,6 +18,7 @@ from redis.exceptions import RedisError
 from ingestion.publisher import KafkaPublisher, LogUnavailableError
 from records.connections import open_engine
 from serving.archive import Archive
+from serving.breaker import Breaker
 from serving.feed.cursor import CursorSigner, load_key
 from serving.feed.feed import OPERATIONAL, Clock, Feed, FeedLimits, Models
 from serving.feed.pipelines import Stores
@@ -48,6 +49,7 @@ class Service:
     models: ModelStore
     metrics: ServingMetrics
     impressions: Impressions
+    breakers: Sequence[Breaker]
     dev_login: bool
 
     def seconds(self) -> float:
@@ -72,6 +74,7 @@ class Service:
             "status": status,
             "model": None if model is None else model.version,
             "dependencies": dependencies,
+            "breakers": {breaker.dependency: breaker.state for breaker in self.breakers},
         }
 
 
@@ -107,7 +110,7 @@ async def open_service(settings: ServingSettings, metrics: ServingMetrics) -> As
     Redis, Kafka and the registry may be away: the service starts and says so in its readiness.
     """
     section = settings.serving
-    redis = open_redis(settings)
+    redis = open_redis(settings, metrics.breakers)
     try:
         await functions.load_async(redis)
     except (RedisError, OSError) as error:
@@ -120,7 +123,7 @@ async def open_service(settings: ServingSettings, metrics: ServingMetrics) -> As
     )
     clock = Clock(lambda: time.time_ns() // 1_000_000, lambda: secrets.token_hex(16), time.perf_counter)
     engine = open_engine(settings.records, settings.namespace)
-    archive = Archive.of(engine, section.records_ms / 1000)
+    archive = Archive.of(engine, section.records_ms / 1000, section.records_breaker, metrics.breakers)
     feed = build_feed(settings, redis, models, impressions, clock, metrics, archive)
     lists = ListPages(feed.stores.reads, archive, feed.signer)
     models.start()
@@ -128,7 +131,8 @@ async def open_service(settings: ServingSettings, metrics: ServingMetrics) -> As
     gc.freeze()
     try:
         dev_login = settings.security.dev_login
-        yield Service(feed, feed.stores.reads, lists, models, metrics, impressions, dev_login)
+        breakers = (redis.breaker, archive.breaker)
+        yield Service(feed, feed.stores.reads, lists, models, metrics, impressions, breakers, dev_login)
     finally:
         models.stop()
         await feed.runner.drain()

@@ -13,6 +13,21 @@ from timelines.settings import RedisSettings, TimelineSettings
 from training.settings import MlflowSettings
 
 
+class BreakerSection(Section):
+    """When calls of a dependency are not made for ``pause_ms``.
+
+    Of the last ``calls``, and not before there were ``least_calls``, a share of ``failure_rate`` failed or a
+    share of ``slow_rate`` took ``slow_ms`` or longer.
+    """
+
+    calls: int = Field(default=100, ge=1)
+    least_calls: int = Field(default=10, ge=1)
+    failure_rate: float = Field(default=0.5, gt=0, le=1)
+    slow_ms: int = Field(default=250, ge=1)
+    slow_rate: float = Field(default=0.5, gt=0, le=1)
+    pause_ms: int = Field(default=2000, ge=1)
+
+
 class ServingSection(Section):
     """``deadline_ms`` is what ranking may take before the feed turns chronological.
 
@@ -28,7 +43,9 @@ class ServingSection(Section):
     redis_timeout_ms: int = Field(default=1000, ge=1)
     redis_connections: int = Field(default=64, ge=1)
     redis_wait_ms: int = Field(default=200, ge=1)
+    redis_breaker: BreakerSection = Field(default_factory=BreakerSection)
     records_ms: int = Field(default=500, ge=1)
+    records_breaker: BreakerSection = Field(default_factory=lambda: BreakerSection(slow_ms=400))
     cursor_key: Path = Path(".tideline/keys/cursor.key")
 
 

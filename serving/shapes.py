@@ -23,6 +23,8 @@ Reason = Literal[
     "no_candidates",
 ]
 
+BreakerState = Literal["closed", "open", "half_open"]
+
 
 class UserCounts(TypedDict):
     followers: int
@@ -186,11 +188,12 @@ class Health(TypedDict):
 
 
 class Readiness(TypedDict):
-    """``dependencies``: "ok", or what is wrong with it."""
+    """``dependencies``: "ok", or what is wrong with it; ``breakers``: of those that have one."""
 
     status: Literal["ready", "degraded", "unavailable"]
     model: str | None
     dependencies: dict[str, str]
+    breakers: dict[str, BreakerState]
 
 
 def rfc3339(ms: int) -> str:

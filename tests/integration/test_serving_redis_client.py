@@ -10,10 +10,11 @@ from urllib.parse import urlsplit
 
 import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from serving.redis_client import open_redis
-from serving.settings import ServingSection, ServingSettings
+from serving.redis_client import RedisBreakerOpenError, open_redis
+from serving.settings import BreakerSection, ServingSection, ServingSettings
 from timelines.settings import RedisSettings
 
 pytestmark = pytest.mark.valkey
@@ -60,7 +61,7 @@ class Proxy:
             target.write(data)
 
 
-def settings(url: str, **section: int) -> ServingSettings:
+def settings(url: str, **section: Any) -> ServingSettings:
     return ServingSettings(redis=RedisSettings(url=url), serving=ServingSection(**section))
 
 
@@ -137,6 +138,44 @@ def test_values_of_every_kind_are_sent_as_redis_py_sends_them(valkey: str) -> No
         pipe.mget("client:bytes", "client:text", "client:number")
         assert (await pipe.execute())[-1] == [b"\x00\xff", "é".encode(), b"%d" % 2**60]
         assert await redis.memory_usage("client:text") > 0
+        await redis.aclose()
+
+    asyncio.run(scenario())
+
+
+def test_an_away_server_is_left_alone_after_a_few_calls_by_commands_and_pipelines_alike() -> None:
+    async def scenario() -> None:
+        redis = open_redis(settings("redis://127.0.0.1:1/0", redis_breaker=BreakerSection(least_calls=4)))
+        for _ in range(2):
+            with pytest.raises(RedisConnectionError):
+                await redis.get("client:a")
+            pipe = redis.pipeline()
+            pipe.get("client:a")
+            with pytest.raises(RedisConnectionError):
+                await pipe.execute()
+        assert redis.breaker.state == "open"
+        with pytest.raises(RedisBreakerOpenError):
+            await redis.get("client:a")
+        with pytest.raises(RedisBreakerOpenError):
+            await redis.pipeline().execute()
+        await redis.aclose()
+
+    asyncio.run(scenario())
+
+
+def test_errors_that_the_server_replies_with_do_not_open_the_breaker(valkey: str) -> None:
+    async def scenario() -> None:
+        redis = open_redis(settings(valkey, redis_breaker=BreakerSection(least_calls=2)))
+        await redis.set("client:text", "A")
+        for _ in range(10):
+            with pytest.raises(ResponseError):
+                await redis.zrange("client:text", 0, -1)
+            pipe = redis.pipeline()
+            pipe.zrange("client:text", 0, -1)
+            with pytest.raises(ResponseError):
+                await pipe.execute()
+        assert redis.breaker.state == "closed"
+        assert await redis.get("client:text") == b"A"
         await redis.aclose()
 
     asyncio.run(scenario())
