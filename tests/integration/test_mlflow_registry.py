@@ -3,16 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 import socket
-import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
-import httpx
 import numpy as np
 import pandas as pd
 import pytest
@@ -33,9 +27,6 @@ PLAN = TrainingPlan(
 # The server imports for long on a busy machine.
 pytestmark = pytest.mark.timeout(600)
 
-# The store makes its tables at the first question that needs it.
-FIRST_QUESTION = "/api/2.0/mlflow/experiments/get?experiment_id=0"
-
 Make = Callable[..., pd.DataFrame]
 
 
@@ -44,51 +35,6 @@ def unused_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
-
-
-@pytest.fixture(scope="module")
-def mlflow_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a real MLflow server: SQLite, artifacts through the server."""
-    folder = tmp_path_factory.mktemp("mlflow")
-    port = unused_port()
-    # What `mlflow server` runs after reading its options: the command itself doubles the time to start.
-    environment = os.environ | {
-        "_MLFLOW_SERVER_FILE_STORE": f"sqlite:///{folder}/mlflow.db",
-        "_MLFLOW_SERVER_REGISTRY_STORE": f"sqlite:///{folder}/mlflow.db",
-        "_MLFLOW_SERVER_ARTIFACT_ROOT": "mlflow-artifacts:/",
-        "_MLFLOW_SERVER_ARTIFACT_DESTINATION": str(folder / "artifacts"),
-        "_MLFLOW_SERVER_SERVE_ARTIFACTS": "true",
-        "_MLFLOW_SGI_NAME": "uvicorn",
-        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
-        "MLFLOW_DISABLE_TELEMETRY": "true",
-    }
-    log = (folder / "log").open("wb")
-    server = subprocess.Popen(
-        [sys.executable, "-m", "uvicorn", "mlflow.server.fastapi_app:app", "--port", str(port)],
-        env=environment,
-        stdout=log,
-        stderr=log,
-        start_new_session=True,
-    )
-    address = f"http://127.0.0.1:{port}"
-    try:
-        _wait_until_up(server, f"{address}{FIRST_QUESTION}", folder / "log")
-        yield address
-    finally:
-        os.killpg(server.pid, signal.SIGTERM)
-        server.wait()
-        log.close()
-
-
-def _wait_until_up(server: subprocess.Popen[bytes], address: str, log: Path, seconds: float = 240.0) -> None:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline and server.poll() is None:
-        try:
-            if httpx.get(address, timeout=60.0).is_success:
-                return
-        except httpx.TransportError:
-            time.sleep(0.1)
-    raise RuntimeError(f"MLflow did not come up:\n{log.read_text()}")
 
 
 @pytest.fixture(scope="module")
