@@ -14,6 +14,32 @@ from starlette.exceptions import HTTPException
 
 MEDIA_TYPE = "application/problem+json"
 NOT_JSON = "json_invalid"
+OPERATIONS = {"get", "put", "post", "delete", "patch"}
+
+
+PROBLEM = {
+    "title": "Problem",
+    "type": "object",
+    "required": ["type", "title", "status", "detail", "instance"],
+    "additionalProperties": False,
+    "properties": {
+        "type": {"type": "string"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string"},
+        "instance": {"type": "string"},
+        "errors": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["pointer", "detail"],
+                "additionalProperties": False,
+                "properties": {"pointer": {"type": "string"}, "detail": {"type": "string"}},
+            },
+        },
+    },
+}
+"""What :func:`response` writes, as JSON Schema."""
 
 
 @dataclass(frozen=True)
@@ -64,11 +90,33 @@ def response(
 
 
 def install(app: FastAPI) -> None:
-    """Have every error of the app answered as a problem document."""
+    """Have every error of the app answered as a problem document, and its OpenAPI document say so."""
+    describe = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        return app.openapi_schema or _with_problems(describe())
+
+    app.openapi = openapi  # type: ignore[method-assign]
     app.exception_handler(ProblemError)(_problem)
     app.exception_handler(RequestValidationError)(_invalid)
     app.exception_handler(HTTPException)(_http)
     app.exception_handler(Exception)(_unexpected)
+
+
+def _with_problems(document: dict[str, Any]) -> dict[str, Any]:
+    """The OpenAPI document, in place: FastAPI describes errors of validation only, in a form of its own."""
+    problem = {"schema": {"$ref": "#/components/schemas/Problem"}}
+    answer = {"description": "What is wrong", "content": {MEDIA_TYPE: problem}}
+    for operations in document["paths"].values():
+        for method in OPERATIONS & operations.keys():
+            responses = operations[method]["responses"]
+            responses.pop("422", None)
+            responses.update({"4XX": answer, "5XX": answer})
+    schemas = document.setdefault("components", {}).setdefault("schemas", {})
+    for name in ("HTTPValidationError", "ValidationError"):
+        schemas.pop(name, None)
+    schemas["Problem"] = PROBLEM
+    return document
 
 
 async def _problem(request: Request, error: ProblemError) -> Response:

@@ -16,7 +16,12 @@ async def healthz() -> Response:
     return json_response({"status": "ok"})
 
 
-@router.get("/readyz", response_model=Readiness, summary="Each dependency's state")
+@router.get(
+    "/readyz",
+    response_model=Readiness,
+    responses={503: {"model": Readiness}},
+    summary="Each dependency's state",
+)
 async def readyz(service: ServiceDep) -> Response:
     """503 when no feed can be answered; "degraded" when only a lower rung of the ladder can."""
     readiness = await service.readiness()
