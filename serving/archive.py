@@ -33,23 +33,27 @@ class ArchiveBreakerOpenError(BreakerOpenError, ArchiveUnavailableError):
 
 @dataclass(frozen=True)
 class Archive:
-    """``seconds`` bounds each question; every question passes the breaker."""
+    """``seconds`` bounds the wait for one of the ``turns``, and the question then; every question passes the
+    breaker, which learns nothing of those who waited in vain: PostgreSQL was not asked.
+    """
 
     appearances: Appearances
     lists: Lists
     seconds: float
     breaker: Breaker
+    turns: asyncio.Semaphore
 
     @classmethod
     def of(
         cls,
         engine: AsyncEngine,
+        connections: int,
         seconds: float,
         section: BreakerSection,
         observer: BreakerObserver | None = None,
     ) -> Archive:
         breaker = Breaker("records", section, is_unavailable, ArchiveBreakerOpenError, observer)
-        return cls(Appearances(engine), Lists(engine), seconds, breaker)
+        return cls(Appearances(engine), Lists(engine), seconds, breaker, asyncio.Semaphore(connections))
 
     async def ask(self, question: Coroutine[Any, Any, Answer]) -> Answer:
         """The answer of one of the readers.
@@ -58,7 +62,12 @@ class Archive:
             ArchiveUnavailableError: there is none in time, or the breaker is open.
         """
         try:
-            return await self.breaker.call(self._in_time, question)
+            async with asyncio.timeout(self.seconds):
+                await self.turns.acquire()
+            try:
+                return await self.breaker.call(self._in_time, question)
+            finally:
+                self.turns.release()
         except UNAVAILABLE as error:  # a TimeoutError is an OSError
             raise ArchiveUnavailableError(str(error) or "It took too long.") from error
         finally:

@@ -124,7 +124,13 @@ async def open_service(settings: ServingSettings, metrics: ServingMetrics) -> As
     )
     clock = Clock(lambda: time.time_ns() // 1_000_000, lambda: secrets.token_hex(16), time.perf_counter)
     engine = open_engine(settings.records, settings.namespace)
-    archive = Archive.of(engine, section.records_ms / 1000, section.records_breaker, metrics.breakers)
+    archive = Archive.of(
+        engine,
+        settings.records.connections,
+        section.records_ms / 1000,
+        section.records_breaker,
+        metrics.breakers,
+    )
     feed = build_feed(settings, redis, models, impressions, clock, metrics, archive)
     lists = ListPages(feed.stores.reads, archive, feed.signer)
     models.start()

@@ -34,6 +34,8 @@ def _not_blank(value: str) -> str:
 
 
 def _trimmed(value: str) -> str:
+    if "\0" in value:  # PostgreSQL keeps none
+        raise ValueError("A word does not hold U+0000.")
     return _not_blank(value).strip()
 
 

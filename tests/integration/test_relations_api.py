@@ -124,7 +124,7 @@ def test_muted_words_are_replaced_as_a_whole_and_read_back(run: Callable[..., No
             ("rain", "#WorldCup"),
             ("sun",),
         ]
-        for words in ([""], ["  "], ["x" * 101], ["x"] * 201, "rain"):
+        for words in ([""], ["  "], ["a\0b"], ["x" * 101], ["x"] * 201, "rain"):
             assert (await api.send("PUT", path, json={"words": words})).status_code == 422
 
     run(scenario)
