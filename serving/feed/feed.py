@@ -285,7 +285,10 @@ class Feed:
             if home.beyond and not len(run.selected):
                 query = dataclasses.replace(run.query, below=min(query.below, home.beyond))
                 followees, below_home = home.followees.tolist(), partial(from_records, self.stores)
-                return await self._from_records(self.stores.archive, query, followees, reason, below_home)
+                try:
+                    return await self._from_records(self.stores.archive, query, followees, reason, below_home)
+                except (ArchiveUnavailableError, PipelineError) as error:
+                    raise FeedUnavailableError(str(error)) from error
             if home.beyond:
                 cursor = _continued(run, min(query.below, home.beyond), reason)
         answer = self._finish(run, "chronological", reason, None, cursor)
@@ -304,9 +307,7 @@ class Feed:
             known = await archive.ask(archive.lists.standing(query.reader))
             query = dataclasses.replace(query, hidden=known.hidden, muted_words=known.muted_words)
             compose = partial(last_rung, ArchiveReads(archive, known.followees))
-            return await self._from_records(
-                archive, query, sorted(known.followees), _reason(error), compose
-            )
+            return await self._from_records(archive, query, sorted(known.followees), _reason(error), compose)
         except (ArchiveUnavailableError, PipelineError) as unavailable:
             raise FeedUnavailableError(f"{error} {unavailable}") from unavailable
 

@@ -10,6 +10,7 @@ import asyncio
 import dataclasses
 import logging
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Any, Generic
 
 import numpy as np
@@ -125,7 +126,10 @@ class _Progress(Generic[Q, T]):
         """All at once; each patch is put on the query."""
         stages = self._pipeline.query_hydrators
         patches = await _all(
-            [self._attempt("query_hydrator", s.name, s.hydrate(query), 1, lambda _: 1) for s in stages]
+            [
+                self._attempt("query_hydrator", s.name, partial(s.hydrate, query), 1, lambda _: 1)
+                for s in stages
+            ]
         )
         fields: dict[str, Any] = {}
         for stage, patch in zip(stages, patches, strict=True):
@@ -138,7 +142,9 @@ class _Progress(Generic[Q, T]):
     async def fetch(self, query: Q) -> T:
         """All sources at once; fails only if every one of them failed."""
         sources = self._pipeline.sources
-        answers = await _all([self._attempt("source", s.name, s.fetch(query), 0, len) for s in sources])
+        answers = await _all(
+            [self._attempt("source", s.name, partial(s.fetch, query), 0, len) for s in sources]
+        )
         tables = [answer for answer in answers if not isinstance(answer, _Failure)]
         if not tables:
             error = answers[0].error
@@ -158,7 +164,7 @@ class _Progress(Generic[Q, T]):
             return candidates
         for scorer in self._pipeline.scorers:
             columns = await self._attempt(
-                "scorer", scorer.name, scorer.score(query, candidates), n, lambda _: n
+                "scorer", scorer.name, partial(scorer.score, query, candidates), n, lambda _: n
             )
             if not isinstance(columns, _Failure):
                 return _patched(scorer.name, candidates, columns)
@@ -209,7 +215,9 @@ class _Progress(Generic[Q, T]):
 
     async def _keep(self, keeper: Any, query: Q, selection: Selection[T]) -> Any:
         n = len(selection.selected) + len(selection.rest)
-        return await self._attempt("keeper", keeper.name, keeper.keep(query, selection), n, lambda _: n)
+        return await self._attempt(
+            "keeper", keeper.name, partial(keeper.keep, query, selection), n, lambda _: n
+        )
 
     def _filter(self, stage: Filter[Q, T], query: Q, candidates: T) -> T:
         self._check_time(stage.name)
@@ -233,7 +241,7 @@ class _Progress(Generic[Q, T]):
             return candidates
         answers = await _all(
             [
-                self._attempt("hydrator", h.name, h.hydrate(query, candidates), n, lambda _: n)
+                self._attempt("hydrator", h.name, partial(h.hydrate, query, candidates), n, lambda _: n)
                 for h in hydrators
             ]
         )
@@ -245,7 +253,12 @@ class _Progress(Generic[Q, T]):
         return candidates
 
     async def _attempt(
-        self, kind: Kind, name: str, work: Awaitable[Any], entered: int, left: Callable[[Any], int]
+        self,
+        kind: Kind,
+        name: str,
+        work: Callable[[], Awaitable[Any]],
+        entered: int,
+        left: Callable[[Any], int],
     ) -> Any:
         """The stage's answer, or its :class:`_Failure`; reported either way."""
         started = self._clock()
@@ -253,10 +266,10 @@ class _Progress(Generic[Q, T]):
         limit: asyncio.Timeout | None = None
         try:
             if timeout is None:
-                answer = await work
+                answer = await work()
             else:
                 async with asyncio.timeout(timeout) as limit:
-                    answer = await work
+                    answer = await work()
         except TimeoutError as error:
             self._report(kind, name, entered, 0, started, error)
             if limit is not None and limit.expired():
