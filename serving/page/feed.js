@@ -1,7 +1,7 @@
 // The feed page: one user's ranked and chronological feed side by side, and why each tweet stands where it does.
-const PAGE = 20, POLL_MS = 4000, TRENDS_MS = 30000, TEXT_LIMIT = 280;
+const PAGE = 20, RETRY_MS = 3000, TRENDS_MS = 30000, TEXT_LIMIT = 280;
 const $ = (id) => document.getElementById(id);
-const state = { token: null, user: null, newest: "0", columns: {}, timer: null };
+const state = { token: null, user: null, newest: "0", columns: {}, stream: null, fresh: new Map() };
 
 function element(name, attributes = {}, ...children) {
   const node = document.createElement(name);
@@ -163,6 +163,7 @@ function likeButton(tweet) {
 function card(item, column) {
   const { tweet } = item;
   const node = element("li", { class: "item", "data-tweet": tweet.id });
+  node.counts = tweet.counts;
   const retweeters = tweet.retweeted_by ?? [];
   if (retweeters.length) {
     const names = retweeters.slice(0, 2).map((user) => user.display_name).join(" and ");
@@ -177,8 +178,8 @@ function card(item, column) {
     ? element("p", { class: "text absent" }, "The recording has no text for this tweet.")
     : element("p", { class: "text" }, ...marked(tweet.text));
   const acts = element("div", { class: "acts" }, likeButton(tweet),
-    element("span", {}, `${compact.format(tweet.counts.retweets)} retweets`),
-    element("span", {}, `${compact.format(tweet.counts.replies)} replies`),
+    element("span", { "data-count": "retweets" }, `${compact.format(tweet.counts.retweets)} retweets`),
+    element("span", { "data-count": "replies" }, `${compact.format(tweet.counts.replies)} replies`),
     element("span", { class: "source", title: item.reason }, item.source),
     item.score === null ? null : element("span", { title: "score" }, `score ${item.score.toFixed(3)}`));
   node.append(element("div", {}, head, text, acts, why(item)));
@@ -253,18 +254,66 @@ async function refresh() {
   $("fresh").hidden = true;
   await Promise.all(Object.values(state.columns).map((column) => column.load()));
   compare();
+  for (const [tweet, appearance] of state.fresh) if (appearance <= BigInt(state.newest)) state.fresh.delete(tweet);
+  offerFresh();
 }
 
-async function poll() {
-  if (state.user && !document.hidden) {
+// What is new, as the service sends it. By fetch: an EventSource cannot send the token, and an address should not.
+async function listen() {
+  const mine = state.stream = new AbortController();
+  const place = { last: state.newest, retry: RETRY_MS };
+  while (state.stream === mine) {
     try {
-      const { count } = await api(`/v1/feed/delta?since=${state.newest}`);
-      $("fresh").hidden = count === 0;
-      $("fresh").textContent = count === 1 ? "Show 1 new tweet" : `Show ${count} new tweets`;
+      const headers = { Authorization: `Bearer ${state.token}`, "Last-Event-ID": place.last };
+      const response = await fetch("/v1/feed/stream", { headers, signal: mine.signal });
+      if (response.status === 401) { signOut("The login has ended; sign in again."); return; }
+      if (!response.ok) throw new ApiError(response.status, null);
       announce("");
-    } catch (error) { announce(error.message); }
+      await follow(response.body, place);
+    } catch (error) { if (state.stream === mine) announce(error.message); }
+    await new Promise((resolve) => setTimeout(resolve, place.retry));
   }
-  if (state.user) state.timer = setTimeout(poll, POLL_MS);
+}
+
+async function follow(body, place) {
+  const reader = body.pipeThrough(new TextDecoderStream()).getReader();
+  for (let text = ""; ;) {
+    const { value, done } = await reader.read();
+    if (done) return;
+    const events = (text + value).split("\n\n");
+    text = events.pop();
+    for (const event of events) {
+      const fields = Object.fromEntries(event.split("\n").map((line) => line.split(/: ?(.*)/s, 2)));
+      if (fields.retry) place.retry = Number(fields.retry);
+      if (fields.id) place.last = fields.id;
+      if (fields.event) happened(fields.event, JSON.parse(fields.data));
+    }
+  }
+}
+
+function happened(event, data) {
+  if (event === "counts") { data.items.forEach(recount); return; }
+  if (event === "tweet" && BigInt(data.appearance_id) > BigInt(state.newest)) {
+    state.fresh.set(data.tweet.id, BigInt(data.appearance_id));
+  }
+  offerFresh(event === "reload");
+}
+
+function offerFresh(many = false) {
+  const count = state.fresh.size;
+  if (many || count) $("fresh").hidden = false;
+  if (many) $("fresh").textContent = "Show new tweets";
+  else if (count) $("fresh").textContent = count === 1 ? "Show 1 new tweet" : `Show ${count} new tweets`;
+}
+
+function recount({ id, counts }) {
+  for (const node of document.querySelectorAll(`.item[data-tweet="${id}"]`)) {
+    Object.assign(node.counts, counts);
+    node.querySelector("[data-like]").lastElementChild.textContent = compact.format(counts.likes);
+    for (const name of ["retweets", "replies"]) {
+      node.querySelector(`[data-count="${name}"]`).textContent = `${compact.format(counts[name])} ${name}`;
+    }
+  }
 }
 
 async function trends() {
@@ -304,11 +353,12 @@ async function signIn(id) {
   $("who").hidden = $("desk").hidden = false;
   $("sign-in").hidden = true;
   state.newest = "0";
+  state.fresh.clear();
   state.columns.ranked.known.clear();
   state.columns.chronological.known.clear();
   await refresh();
-  clearTimeout(state.timer);
-  state.timer = setTimeout(poll, POLL_MS);
+  state.stream?.abort();
+  listen();
   trends();
 }
 
@@ -326,8 +376,8 @@ async function people() {
 }
 
 function signOut(sentence = "") {
-  clearTimeout(state.timer);
-  state.user = state.token = null;
+  state.stream?.abort();
+  state.user = state.token = state.stream = null;
   sessionStorage.removeItem("tideline-user");
   $("who").hidden = $("desk").hidden = $("fresh").hidden = true;
   $("sign-in").hidden = false;

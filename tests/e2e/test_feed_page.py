@@ -31,7 +31,7 @@ from serving.model_store import LAST_GOOD_FILE
 from serving.settings import ServingSection, ServingSettings
 from stack.asgi import build
 from timelines import commands, entry
-from timelines.bodies import TweetBody
+from timelines.bodies import TweetBody, TweetCounts
 from timelines.keys import Keyspace
 from timelines.settings import RedisSettings
 from training.settings import MlflowSettings
@@ -230,6 +230,18 @@ def test_a_new_tweet_is_announced_and_shown_on_demand(page: Any, demo: Demo) -> 
     page.locator("#fresh:not([hidden])").click()
     page.locator(f"#chronological .item[data-tweet='{tweet_id}']").wait_for()
     assert ids(page, "chronological")[0] == str(tweet_id)
+
+
+def test_changed_counts_show_without_a_reload(page: Any, demo: Demo) -> None:
+    sign_in(page, demo)
+    tweet_id = ids(page, "chronological")[3]
+    pipe = demo.client.pipeline(transaction=False)
+    now = time.time_ns() // 1_000_000
+    commands.set_tweet_counts(pipe, demo.keys, int(tweet_id), TweetCounts(741, 52, 3, 0), now)
+    pipe.execute()
+    item = page.locator(f"#chronological .item[data-tweet='{tweet_id}']")
+    item.locator("[data-like]", has_text="741").wait_for()
+    assert "52 retweets" in item.inner_text()
 
 
 def test_a_like_is_shown_in_both_columns_and_kept(page: Any, demo: Demo) -> None:
