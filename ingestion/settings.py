@@ -35,7 +35,11 @@ class KafkaSettings(Section):
 
 
 class SecuritySettings(Section):
-    """Tokens are EdDSA-signed JWTs; ``dev_login`` lets anyone sign in as anyone (the demo only)."""
+    """Tokens are EdDSA-signed JWTs; ``dev_login`` lets anyone sign in as anyone (the demo only).
+
+    ``service_keys``: the file with the key of each service that may call for others, at least 32 bytes;
+    ``service_skew_seconds``: how far the clock of a service may be from ours.
+    """
 
     private_key: Path = Path(".tideline/keys/token.pem")
     public_key: Path = Path(".tideline/keys/token.pub.pem")
@@ -43,6 +47,8 @@ class SecuritySettings(Section):
     audience: str = "tideline"
     token_seconds: int = 3600
     dev_login: bool = False
+    service_keys: dict[str, Path] = Field(default_factory=dict)
+    service_skew_seconds: int = Field(default=60, ge=1)
 
 
 class LakeSettings(Section):

@@ -10,7 +10,7 @@ from fastapi import FastAPI, Request, Response
 from redis.exceptions import RedisError
 
 from ingestion.api import auth, problems
-from serving.api import admin, feed, health, lists, page, reads, stream
+from serving.api import admin, feed, health, lists, page, rank, reads, stream
 from serving.archive import ArchiveUnavailableError
 from serving.feed.cursor import CursorError
 from serving.feed.feed import FeedUnavailableError
@@ -50,7 +50,7 @@ def install(app: FastAPI) -> None:
     metrics = ServingMetrics()
     app.state.serving_metrics = metrics
     app.add_middleware(RequestTimer, metrics=metrics)
-    for module in (feed, stream, admin, reads, lists, health, page):
+    for module in (feed, stream, admin, rank, reads, lists, health, page):
         app.include_router(module.router)
     app.add_exception_handler(CursorError, _bad_cursor)
     app.add_exception_handler(SnapshotGoneError, _ranking_gone)

@@ -10,12 +10,13 @@ import secrets
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from redis.exceptions import RedisError
 
 from ingestion.publisher import KafkaPublisher, LogUnavailableError
+from ingestion.signatures import load_keys
 from records.connections import open_engine
 from serving.archive import Archive
 from serving.breaker import Breaker
@@ -51,6 +52,7 @@ class Service:
     impressions: Impressions
     breakers: Sequence[Breaker]
     dev_login: bool
+    service_keys: dict[str, bytes] = field(default_factory=dict, repr=False)
 
     def seconds(self) -> float:
         return self.feed.runner.clock()
@@ -137,9 +139,12 @@ async def open_service(settings: ServingSettings, metrics: ServingMetrics) -> As
     # What was made until here lives as long as the process: collections need not go through it again.
     gc.freeze()
     try:
-        dev_login = settings.security.dev_login
+        security = settings.security
         breakers = (redis.breaker, archive.breaker)
-        yield Service(feed, feed.stores.reads, lists, models, metrics, impressions, breakers, dev_login)
+        reads, keys = feed.stores.reads, load_keys(security.service_keys)
+        yield Service(
+            feed, reads, lists, models, metrics, impressions, breakers, security.dev_login, keys
+        )
     finally:
         models.stop()
         await feed.runner.drain()

@@ -186,6 +186,22 @@ class FeedDelta(TypedDict):
     items: list[FeedItem]
 
 
+class RankedItem(TypedDict):
+    """``probabilities`` per head; a ``score`` of null is none: such an item belongs last."""
+
+    id: str
+    score: float | None
+    probabilities: dict[str, float]
+
+
+class RankAnswer(TypedDict):
+    """``unknown``: tweets that are not there, or deleted, and so have no score."""
+
+    model: str
+    items: list[RankedItem]
+    unknown: list[str]
+
+
 class TweetPage(TypedDict):
     items: list[Tweet]
     next_cursor: str | None

@@ -23,7 +23,7 @@ HIDING = ("hide", "report")
 
 @router.post("/v1/impressions", status_code=202)
 async def report(reports: Reports, user: CurrentUser, service: Writes) -> None:
-    """Take a client's report of served items; who was hidden is hidden from the next feed on."""
+    """Take a client's report of served items; of whom a tweet was hidden is known from the next feed on."""
     now = service.clock()
     hidden = await _authors(service, {item.tweet_id for item in reports.items if item.event in HIDING})
     hides = [

@@ -26,7 +26,6 @@ from timelines.home import HomeReader
 
 router = APIRouter(prefix="/v1/feed", tags=["feed"])
 
-MEDIA_TYPE = "text/event-stream"
 HEADERS = ((b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-control", b"no-store"))
 # One response, then the server lets go of the connection; proxies pass events on as they come.
 MORE_HEADERS = ((b"connection", b"close"), (b"x-accel-buffering", b"no"))
@@ -34,8 +33,6 @@ MORE_HEADERS = ((b"connection", b"close"), (b"x-accel-buffering", b"no"))
 
 class EventStream(Response):
     """Sends what the hub puts on a connection until one of the three ends it."""
-
-    media_type = MEDIA_TYPE
 
     def __init__(self, hub: Hub, reader: int, connection: Connection, settings: LiveSection) -> None:
         self.status_code, self.background = 200, None
@@ -67,9 +64,13 @@ class EventStream(Response):
 
 @router.get(
     "/stream",
-    response_class=EventStream,
+    response_class=Response,
     summary="New tweets and changed counts as they come",
-    responses={429: {"description": "The reader has too many streams."}},
+    responses={
+        200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}},
+        429: {"description": "The reader has too many streams."},
+        503: {"description": "The worker has too many streams."},
+    },
 )
 async def stream(
     request: Request,

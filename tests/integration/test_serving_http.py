@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import json
 import shutil
 import time
 from collections.abc import Iterator
@@ -18,11 +19,12 @@ from benchmarks.feed_model import write_model
 from benchmarks.feed_world import World, seed
 from features.names import MODEL_INPUT
 from ingestion.settings import SecuritySettings
+from ingestion.signatures import authorization
 from ingestion.tokens import mint
 from serving.app import create_app
 from serving.model_store import LAST_GOOD_FILE
 from serving.settings import ServingSection, ServingSettings
-from serving.shapes import FeedDelta, FeedPage, Readiness, Trends, Tweet, User, WhyNot
+from serving.shapes import FeedDelta, FeedPage, RankAnswer, Readiness, Trends, Tweet, User, WhyNot
 from timelines import commands
 from timelines.bodies import tombstone
 from timelines.keys import Keyspace
@@ -34,6 +36,7 @@ pytestmark = pytest.mark.valkey
 
 NOWHERE = "http://127.0.0.1:1"
 NAMESPACE = "serving-http"
+MAILER_KEY = bytes(range(64, 96))
 
 
 @pytest.fixture(scope="module")
@@ -59,13 +62,17 @@ def world(valkey: str) -> World:
 
 
 def settings_of(home: Path, url: str, dev_login: bool = False) -> ServingSettings:
+    (home / "mailer.key").write_bytes(MAILER_KEY + b"\n")
     return ServingSettings(
         home=home,
         namespace=NAMESPACE,
         redis=RedisSettings(url=url),
         mlflow=MlflowSettings(tracking_uri=NOWHERE),
         security=SecuritySettings(
-            private_key=home / "token.pem", public_key=home / "token.pub.pem", dev_login=dev_login
+            private_key=home / "token.pem",
+            public_key=home / "token.pub.pem",
+            dev_login=dev_login,
+            service_keys={"mailer": home / "mailer.key"},
         ),
         serving=ServingSection(cursor_key=home / "cursor.key", deadline_ms=60_000),
     )
@@ -94,6 +101,10 @@ class Reader:
         headers = {"Authorization": f"Bearer {token}"}
         params = {"user": self._user, "tweet": tweet}
         return self._client.get("/v1/admin/explain", params=params, headers=headers)
+
+    def post(self, path: str, content: bytes, headers: dict[str, str]) -> Any:
+        """As somebody else, whom the headers name."""
+        return self._client.post(path, content=content, headers=headers)
 
     def scroll(self, **params: Any) -> list[str]:
         page = self.get("/v1/feed", **params).json()
@@ -359,3 +370,65 @@ def test_without_redis_the_service_starts_and_says_what_it_cannot_do(tmp_path: P
         ready = client.get("/readyz")
         assert ready.status_code == 503
         assert ready.json()["status"] == "unavailable"
+
+
+def ranks(reader: Reader, body: dict[str, Any], **changes: Any) -> Any:
+    """``POST /v1/rank`` signed by the mailer, with some of what is signed or sent changed."""
+    sent = changes.get("sent", json.dumps(body).encode())
+    now_ms = time.time_ns() // 1_000_000 + changes.get("late_ms", 0)
+    key = changes.get("key", MAILER_KEY)
+    signed = authorization(
+        changes.get("service", "mailer"), key, "POST", "/v1/rank", json.dumps(body).encode(), now_ms
+    )
+    headers = {"Authorization": changes.get("header", signed), "Content-Type": "application/json"}
+    return [reader.post("/v1/rank", sent, headers) for _ in range(changes.get("times", 1))][-1]
+
+
+def test_a_service_ranks_its_own_candidates_and_is_told_what_is_unknown(reader: Reader, world: World) -> None:
+    asked = [*map(str, world.tweets[:20]), "77"]
+    body = {"user_id": str(world.readers[0]), "tweet_ids": asked}
+    answer = valid(RankAnswer, ranks(reader, body))
+    assert answer["model"] == "tideline-ranker@1"
+    assert answer["unknown"] == ["77"]
+    assert [item["id"] for item in answer["items"]] == asked[:20]
+    assert len({item["score"] for item in answer["items"]}) > 1
+    weights = reader.app.state.serving.models.current.bundle.weights
+    for item in answer["items"]:
+        whole = sum(weights[head] * p for head, p in item["probabilities"].items()) + FLOOR
+        assert item["score"] == pytest.approx(whole)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"sent": b'{"user_id": "1", "tweet_ids": ["6"]}'},
+        {"key": bytes(32)},
+        {"service": "stranger", "key": bytes(32)},
+        {"late_ms": -61_000},
+        {"late_ms": 61_000},
+        {"header": "HMAC mailer:1:x:y"},
+        {"header": "Bearer x"},
+        {"times": 2},
+    ],
+    ids=["body", "key", "service", "late", "early", "malformed", "bearer", "replay"],
+)
+def test_a_request_to_rank_that_is_not_signed_for_now_by_a_service_is_refused(
+    reader: Reader, changes: dict[str, Any]
+) -> None:
+    problem(ranks(reader, {"user_id": "1", "tweet_ids": ["5"]}, **changes), 401)
+
+
+def test_at_most_500_tweets_are_ranked_at_once(reader: Reader) -> None:
+    many = {"user_id": "1", "tweet_ids": [str(tweet) for tweet in range(1, 502)]}
+    found = problem(ranks(reader, many), 422)
+    assert found["errors"][0]["pointer"] == "#/tweet_ids"
+
+
+def test_without_a_model_there_is_nothing_to_rank_with(reader: Reader, world: World) -> None:
+    models = reader.app.state.serving.models
+    model, models.current = models.current, None
+    body = {"user_id": str(world.readers[0]), "tweet_ids": [str(world.tweets[0])]}
+    try:
+        problem(ranks(reader, body), 503)
+    finally:
+        models.current = model
