@@ -142,9 +142,7 @@ async def open_service(settings: ServingSettings, metrics: ServingMetrics) -> As
         security = settings.security
         breakers = (redis.breaker, archive.breaker)
         reads, keys = feed.stores.reads, load_keys(security.service_keys)
-        yield Service(
-            feed, reads, lists, models, metrics, impressions, breakers, security.dev_login, keys
-        )
+        yield Service(feed, reads, lists, models, metrics, impressions, breakers, security.dev_login, keys)
     finally:
         models.stop()
         await feed.runner.drain()

@@ -26,7 +26,7 @@ NEUTRAL: Mapping[str, tuple[str, Mapping[str, Any]]] = {
 
 @dataclass(frozen=True)
 class JudgedList:
-    """A recorded list; ``recent`` is as it was then, ``labels`` [n] are 1 where the reader engaged, else 0."""
+    """A recorded list; ``recent`` is as it was then, ``labels`` [n] are 1 where the reader engaged."""
 
     candidates: Scored
     recent: Recent

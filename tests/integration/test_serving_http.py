@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import math
 import json
+import math
 import shutil
 import time
 from collections.abc import Iterator
