@@ -31,7 +31,9 @@ are smoothed: (hits + weight * prior) / (showings + weight).
 - **Feast**: [features/feature_views.py](../features/feature_views.py); the point-in-time join is
   [features/offline_store.py](../features/offline_store.py).
 - **Online rows**: packed, versioned by event time, [features/rows.py](../features/rows.py); Feast reads and
-  writes them through [features/online_store.py](../features/online_store.py).
+  writes them through [features/online_store.py](../features/online_store.py). A row names the schema it was
+  written for: after a view's columns, join keys or lifetimes change, older rows read as missing until they
+  are written again (`tideline features materialize --full`, and the stream by its next event).
 
 `tideline features build` makes the offline rows and the training frame, `apply` registers views and service,
 `materialize` writes the newest rows to Redis. A later row replaces an earlier one and never the reverse, so

@@ -14,7 +14,8 @@ from feast.infra.offline_stores.contrib.spark_offline_store.spark_source import 
 from feast.types import Float32, Int64
 from feast.value_type import ValueType
 
-from features.names import FEATURE_SERVICE, ONLINE_VIEWS, VIEWS, View
+from features.names import FEATURE_SERVICE, ONLINE_VIEWS, VIEWS, Feature, View
+from features.stored_views import DECAY_TAG
 
 EVENT_TIMESTAMP = "event_timestamp"
 CREATED = "created"
@@ -52,10 +53,7 @@ def _feature_view(view: View, entities: dict[str, Entity], offline: Path) -> Fea
         ttl=timedelta(days=view.ttl_days),
         schema=[
             *(Field(name=name, dtype=Int64) for name in view.entities),
-            *(
-                Field(name=feature.name, dtype=Float32, description=feature.meaning)
-                for feature in view.features
-            ),
+            *(_field(feature) for feature in view.features),
         ],
         source=SparkSource(
             name=f"{view.name}_rows",
@@ -67,3 +65,8 @@ def _feature_view(view: View, entities: dict[str, Entity], offline: Path) -> Fea
         online=True,
         tags={"engine": view.engine},
     )
+
+
+def _field(feature: Feature) -> Field:
+    tags = {} if feature.decay_s is None else {DECAY_TAG: str(feature.decay_s)}
+    return Field(name=feature.name, dtype=Float32, description=feature.meaning, tags=tags)

@@ -75,10 +75,10 @@ def _arrays(
     Raises:
         ValueError: a row without an id or an event time.
     """
-    keyed = (*stored.view.entities, columns.timestamp_column)
+    keyed = (*stored.entities, columns.timestamp_column)
     if empty := [name for name in keyed if rows.column(name).null_count]:
-        raise ValueError(f"{stored.view.name} has rows without {' and '.join(empty)}.")
-    ids = np.column_stack([rows.column(name).to_numpy() for name in stored.view.entities])
+        raise ValueError(f"{stored.name} has rows without {' and '.join(empty)}.")
+    ids = np.column_stack([rows.column(name).to_numpy() for name in stored.entities])
     times = rows.column(columns.timestamp_column).to_numpy().astype("datetime64[ms]").astype(np.int64)
-    values = [rows.column(name).to_numpy().astype(np.float32) for name in stored.view.columns]
+    values = [rows.column(name).to_numpy().astype(np.float32) for name in stored.columns]
     return ids.astype(np.int64), times, np.column_stack(values)

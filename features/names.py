@@ -8,6 +8,7 @@ covers. A missing value is NaN, never zero.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 Entity = Literal["user", "author", "tweet"]
@@ -46,9 +47,18 @@ class View:
     features: tuple[Feature, ...]
     offline: bool = True
 
-    @property
+    @cached_property
     def columns(self) -> tuple[str, ...]:
         return tuple(feature.name for feature in self.features)
+
+    @cached_property
+    def lifetimes_s(self) -> tuple[float | None, ...]:
+        """``decay_s`` of each column."""
+        return tuple(feature.decay_s for feature in self.features)
+
+    @property
+    def ttl_seconds(self) -> int:
+        return self.ttl_days * 24 * 3600
 
 
 def _windows(name: str, meaning: str) -> tuple[Feature, ...]:

@@ -1,6 +1,6 @@
 """The Feast online store over Redis, in the layout of ``features.rows``.
 
-A view whose features are all Float32 and whose one or two join keys are Int64 takes the packed row, so that
+A view whose features are all Float32 and whose join keys are Int64 takes the packed row, so that
 ``wide_read`` and ``get_online_features`` read the same bytes; any other view keeps its values in Feast's own
 encoding (``features.stored_views``). Named in the repo's configuration by its class path.
 """
@@ -21,20 +21,20 @@ from feast.protos.feast.types.Value_pb2 import Value
 from feast.repo_config import FeastConfigBaseModel
 from numpy.typing import NDArray
 
+from features.connections import open_async_client, open_client
+from features.layout import PrefixedKeys
 from features.rows import (
     FloatMatrix,
     by_partition,
     encode_rows,
     in_order,
     load_functions,
+    mget,
     put_encoded,
     put_rows,
     row_pattern,
 )
 from features.stored_views import PackedView, StoredView, WriteRow, stored_view
-from timelines.client import mget, open_async_client, open_client
-from timelines.keys import Keyspace
-from timelines.settings import Projections, RedisSettings
 
 _CHUNK = 1000
 _PACKED_CHUNK = 20_000
@@ -43,14 +43,21 @@ ReadRow = tuple[datetime | None, dict[str, Value] | None]
 
 
 class TidelineOnlineStoreConfig(FeastConfigBaseModel):  # type: ignore[misc]
-    """``now_ms`` fixes the moment against which rows age (recordings kept in their own time)."""
+    """The ``online_store`` section of ``feature_store.yaml``.
+
+    ``prefix`` begins every key and is the project's name unless given; ``prefixes`` are the views' with one
+    of their own. ``partitions`` is fixed for the life of a store: keys carry ``{id mod partitions}`` as hash
+    tag. ``now_ms`` fixes the moment against which rows age (recordings kept in their own time).
+    """
 
     type: str = "features.online_store.TidelineOnlineStore"
     url: str = "redis://127.0.0.1:6379/0"
-    partitions: int = 16
     cluster: bool = False
-    namespace: str = ""
-    projections: Projections = Projections()
+    partitions: int = 16
+    prefix: str = ""
+    prefixes: dict[str, str] = {}
+    read_timeout_s: float = 5.0
+    write_timeout_s: float = 30.0
     now_ms: int | None = None
 
 
@@ -73,7 +80,7 @@ class TidelineOnlineStore(OnlineStore):  # type: ignore[misc]
         progress: Callable[[int], Any] | None,
     ) -> None:
         """Upsert rows; naive event times are UTC. Retrying after an error is safe."""
-        keys, client, view = _keyspace(config), self._connect(config), stored_view(table)
+        keys, client, view = row_keys(config), self._connect(config), stored_view(table)
         for start in range(0, len(data), _CHUNK):
             chunk = data[start : start + _CHUNK]
             places = [view.place(keys, entity) for entity, _, _, _ in chunk]
@@ -102,12 +109,12 @@ class TidelineOnlineStore(OnlineStore):  # type: ignore[misc]
             times_ms: int64 [n], event times in ms UTC.
             values: float32 [n, columns]; NaN is missing.
         """
-        keys, client = _keyspace(config), self._connect(config)
+        keys, client = row_keys(config), self._connect(config)
         for start in range(0, len(ids), _PACKED_CHUNK):
             part = slice(start, start + _PACKED_CHUNK)
             pipe = client.pipeline(transaction=False)
-            packed = encode_rows(stored.view, times_ms[part], values[part])
-            put_rows(pipe, keys, stored.view, ids[part], packed, keep_seconds=2 * stored.ttl_seconds)
+            packed = encode_rows(stored, times_ms[part], values[part])
+            put_rows(pipe, keys, stored, ids[part], packed)
             pipe.execute()
             self.rows_written += len(packed)
 
@@ -121,7 +128,7 @@ class TidelineOnlineStore(OnlineStore):  # type: ignore[misc]
         """For each entity its event time and values; (None, None) where there is no row or it is stale."""
         view = stored_view(table)
         pipe = self._connect(config).pipeline(transaction=False)
-        groups = _queue_reads(pipe, _keyspace(config), view, entity_keys)
+        groups = _queue_reads(pipe, row_keys(config), view, entity_keys)
         return _rows(config, view, in_order(groups, pipe.execute()), requested_features)
 
     async def online_read_async(
@@ -134,9 +141,10 @@ class TidelineOnlineStore(OnlineStore):  # type: ignore[misc]
         """As :meth:`online_read`, on the running event loop."""
         view = stored_view(table)
         if self._async_client is None:
-            self._async_client = open_async_client(_address(config), timeout_s=5, connect_timeout_s=2)
+            store = config.online_store
+            self._async_client = open_async_client(store.url, store.cluster, store.read_timeout_s)
         pipe = self._async_client.pipeline(transaction=False)
-        groups = _queue_reads(pipe, _keyspace(config), view, entity_keys)
+        groups = _queue_reads(pipe, row_keys(config), view, entity_keys)
         return _rows(config, view, in_order(groups, await pipe.execute()), requested_features)
 
     async def close(self) -> None:
@@ -167,13 +175,14 @@ class TidelineOnlineStore(OnlineStore):  # type: ignore[misc]
 
     def _connect(self, config: RepoConfig) -> Any:
         if self._client is None:
-            client = open_client(_address(config), timeout_s=30, connect_timeout_s=2, retries=0)
+            store = config.online_store
+            client = open_client(store.url, store.cluster, store.write_timeout_s)
             load_functions(client)
             self._client = client
         return self._client
 
     def _delete(self, config: RepoConfig, tables: Sequence[FeatureView]) -> None:
-        client, keys = self._connect(config), _keyspace(config)
+        client, keys = self._connect(config), row_keys(config)
         for table in tables:
             pipe = client.pipeline(transaction=False)
             for row_key in client.scan_iter(match=row_pattern(keys, table.name), count=_CHUNK):
@@ -183,18 +192,15 @@ class TidelineOnlineStore(OnlineStore):  # type: ignore[misc]
             pipe.execute()
 
 
-def _address(config: RepoConfig) -> RedisSettings:
+def row_keys(config: RepoConfig) -> PrefixedKeys:
+    """Where the rows of this store lie."""
     store = config.online_store
-    return RedisSettings(url=store.url, partitions=store.partitions, cluster=store.cluster)
-
-
-def _keyspace(config: RepoConfig) -> Keyspace:
-    store = config.online_store
-    return Keyspace(store.namespace, store.partitions, store.projections)
+    prefixes = {f"feature:{view}": prefix for view, prefix in store.prefixes.items()}
+    return PrefixedKeys(store.prefix or config.project, store.partitions, prefixes)
 
 
 def _queue_reads(
-    pipe: Any, keys: Keyspace, view: StoredView, entity_keys: Sequence[EntityKey]
+    pipe: Any, keys: PrefixedKeys, view: StoredView, entity_keys: Sequence[EntityKey]
 ) -> list[list[int]]:
     places = [view.place(keys, entity) for entity in entity_keys]
     groups = by_partition([partition for partition, _ in places])

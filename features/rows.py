@@ -1,9 +1,9 @@
 """Feature rows in Redis: one packed row per entity and view, written versioned, read as a matrix.
 
-Layout of a row: 1 byte version, 8 bytes event time (milliseconds UTC, big-endian), one little-endian
-float32 per column in the order of ``View.columns``. NaN is a missing value. A column with a ``decay_s`` is
-read as what is left of it at the reader's moment. A row of another version or width reads as absent; a row
-older than the view's ``ttl_days`` is stale: its values read as missing but its age is told, so that stale and
+Layout of a row: 1 byte version, 4 bytes of the schema's fingerprint, 8 bytes event time (milliseconds UTC,
+big-endian), one little-endian float32 per column in order. NaN is a missing value. A column with a lifetime
+is read as what is left of it at the reader's moment. A row of another version or schema reads as absent; a
+row older than the view's ttl is stale: its values read as missing but its age is told, so that stale and
 never-written can be counted apart.
 """
 
@@ -18,14 +18,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from features.names import View
-from timelines.client import mget
-from timelines.commands import KEYS_PER_CALL
-from timelines.keys import Keyspace
+from features.layout import NamedView, RowKeys, RowLayout, fingerprint
 
-ROW_VERSION = 1
-HEADER_BYTES = 9
-DAY_SECONDS = 24 * 3600
+ROW_VERSION = 2
+HEADER_BYTES = 13
+KEYS_PER_CALL = 500
 
 FloatMatrix = NDArray[np.float32]
 
@@ -45,22 +42,23 @@ class WideRead:
     age_seconds: NDArray[np.float64]
 
 
-def row_dtype(view: View) -> np.dtype[np.void]:
+def row_dtype(view: RowLayout) -> np.dtype[np.void]:
     """The packed row as a numpy record."""
-    return np.dtype([("version", "u1"), ("ts", ">i8"), ("values", "<f4", (len(view.columns),))])
+    values = ("values", "<f4", (len(view.columns),))
+    return np.dtype([("version", "u1"), ("schema", "<u4"), ("ts", ">i8"), values])
 
 
-def row_key(keys: Keyspace, view: View, ids: Sequence[int]) -> str:
+def row_key(keys: RowKeys, view: NamedView, ids: Sequence[int]) -> str:
     """The key of one row; ``ids`` are in the order of ``view.entities`` and the first one places it."""
-    return keys.key(f"feature:{view.name}", *ids)
+    return f"{_head(keys, view.name)}{{{ids[0] % keys.partitions}}}:{':'.join(map(str, ids))}"
 
 
-def row_pattern(keys: Keyspace, view_name: str) -> str:
+def row_pattern(keys: RowKeys, view_name: str) -> str:
     """What SCAN matches to find every row of a view in this namespace."""
-    return keys.pattern(f"feature:{view_name}")
+    return _head(keys, view_name) + "*"
 
 
-def encode_row(view: View, ts_ms: int, values: Sequence[float]) -> bytes:
+def encode_row(view: RowLayout, ts_ms: int, values: Sequence[float]) -> bytes:
     """One row.
 
     Raises:
@@ -68,32 +66,31 @@ def encode_row(view: View, ts_ms: int, values: Sequence[float]) -> bytes:
     """
     if len(values) != len(view.columns):
         raise ValueError(f"{view.name} has {len(view.columns)} columns, not {len(values)}.")
-    row = np.zeros(1, dtype=row_dtype(view))
-    row["version"], row["ts"], row["values"] = ROW_VERSION, ts_ms, values
-    return row.tobytes()
+    return encode_rows(view, np.array([ts_ms], dtype=np.int64), np.array([values], dtype=np.float32))[0]
 
 
-def encode_rows(view: View, ts_ms: NDArray[np.int64], values: FloatMatrix) -> list[bytes]:
+def encode_rows(view: RowLayout, ts_ms: NDArray[np.int64], values: FloatMatrix) -> list[bytes]:
     """Many rows: ``ts_ms`` [n], ``values`` [n, columns]."""
     rows = np.zeros(len(ts_ms), dtype=row_dtype(view))
-    rows["version"], rows["ts"], rows["values"] = ROW_VERSION, ts_ms, values
+    rows["version"], rows["schema"] = ROW_VERSION, fingerprint(view)
+    rows["ts"], rows["values"] = ts_ms, values
     packed, width = rows.tobytes(), rows.itemsize
     return [packed[start : start + width] for start in range(0, len(packed), width)]
 
 
-def unpack_rows(view: View, blobs: Sequence[bytes | None]) -> tuple[FloatMatrix, NDArray[np.int64]]:
+def unpack_rows(view: RowLayout, blobs: Sequence[bytes | None]) -> tuple[FloatMatrix, NDArray[np.int64]]:
     """Values [n, columns] as stored and event times in ms [n]; NaN and -1 where there is no row."""
     dtype = row_dtype(view)
     blank = bytes(dtype.itemsize)
     packed = b"".join(blob if blob is not None and len(blob) == dtype.itemsize else blank for blob in blobs)
     rows = np.frombuffer(packed, dtype=dtype)
-    absent = rows["version"] != ROW_VERSION
+    absent = (rows["version"] != ROW_VERSION) | (rows["schema"] != fingerprint(view))
     matrix, ts_ms = rows["values"].astype(np.float32), rows["ts"].astype(np.int64)
     matrix[absent], ts_ms[absent] = np.nan, -1
     return matrix, ts_ms
 
 
-def at_age(view: View, values: FloatMatrix, age_ms: NDArray[np.float64]) -> FloatMatrix:
+def at_age(view: RowLayout, values: FloatMatrix, age_ms: NDArray[np.float64]) -> FloatMatrix:
     """``values`` [n, columns] of rows that are ``age_ms`` [n] old: decaying columns as they are by now."""
     columns, lifetimes_ms = _decaying(view)
     if len(columns):
@@ -103,12 +100,12 @@ def at_age(view: View, values: FloatMatrix, age_ms: NDArray[np.float64]) -> Floa
 
 
 def decode_rows(
-    view: View, blobs: Sequence[bytes | None], now_ms: int
+    view: RowLayout, blobs: Sequence[bytes | None], now_ms: int
 ) -> tuple[FloatMatrix, NDArray[np.float64]]:
     """Values [n, columns] (NaN where missing or stale) and ages in seconds [n] (NaN where absent)."""
     matrix, ts_ms = unpack_rows(view, blobs)
     age = np.where(ts_ms < 0, np.nan, (now_ms - ts_ms) / 1000.0)
-    matrix[~(age <= _ttl_seconds(view))] = np.nan
+    matrix[~(age <= _oldest(view))] = np.nan
     return at_age(view, matrix, np.asarray(age * 1000, dtype=np.float64)), age
 
 
@@ -120,26 +117,24 @@ def load_functions(client: Any) -> None:
 
 def put_rows(
     pipe: Any,
-    keys: Keyspace,
-    view: View,
+    keys: RowKeys,
+    view: RowLayout,
     ids: Iterable[Sequence[int]] | NDArray[np.int64],
     rows: Iterable[bytes],
-    keep_seconds: int | None = None,
 ) -> None:
     """Queue versioned upserts on a redis-py pipeline, sync or asyncio: calls of one partition each.
 
     ``ids`` are [n, entities].
 
     ``load_functions`` must have run on the server. A row older than the stored one changes nothing.
-    Rows are kept twice their ttl, so that a stale one can be told from an absent one, or ``keep_seconds``.
+    Rows are kept twice their ttl, so that a stale one can be told from an absent one.
     """
-    keep = 2 * _ttl_seconds(view) if keep_seconds is None else keep_seconds
     places = np.asarray(ids if isinstance(ids, np.ndarray) else list(ids), dtype=np.int64)
     placed = list(zip(_row_keys(keys, view, places), rows, strict=True)) if len(places) else []
     for group in by_partition((places[:, 0] % keys.partitions).tolist() if len(places) else ()):
         for start in range(0, len(group), KEYS_PER_CALL):
             part = [placed[index] for index in group[start : start + KEYS_PER_CALL]]
-            put_encoded(pipe, part, keep_seconds=keep)
+            put_encoded(pipe, part, keep_seconds=2 * view.ttl_seconds)
 
 
 def put_encoded(pipe: Any, rows: Sequence[tuple[str, bytes]], keep_seconds: int) -> None:
@@ -149,7 +144,7 @@ def put_encoded(pipe: Any, rows: Sequence[tuple[str, bytes]], keep_seconds: int)
 
 
 def put_row(
-    pipe: Any, keys: Keyspace, view: View, ids: Sequence[int], ts_ms: int, values: Sequence[float]
+    pipe: Any, keys: RowKeys, view: RowLayout, ids: Sequence[int], ts_ms: int, values: Sequence[float]
 ) -> None:
     """Queue the versioned upsert of one row; see :func:`put_rows`."""
     put_rows(pipe, keys, view, [ids], [encode_row(view, ts_ms, values)])
@@ -157,8 +152,8 @@ def put_row(
 
 async def wide_read(
     redis: Any,
-    keys: Keyspace,
-    views: Sequence[View],
+    keys: RowKeys,
+    views: Sequence[RowLayout],
     entity_ids: Mapping[str, NDArray[np.int64]],
     now_ms: int,
 ) -> WideRead:
@@ -174,7 +169,7 @@ async def wide_read(
     """
     row_keys: list[str] = []
     partitions: list[NDArray[np.int64]] = []
-    spans: list[tuple[View, slice, NDArray[np.intp]]] = []
+    spans: list[tuple[RowLayout, slice, NDArray[np.intp]]] = []
     for view in views:
         unique, places = _distinct([entity_ids[entity] for entity in view.entities])
         start = len(row_keys)
@@ -191,9 +186,14 @@ async def wide_read(
         matrix, age = decode_rows(view, blobs[span], now_ms)
         matrices.append(matrix[places])
         ages.append(age[places])
-        stale_after.append(_ttl_seconds(view))
+        stale_after.append(_oldest(view))
     age_seconds = np.stack(ages, axis=1)
     return WideRead(np.concatenate(matrices, axis=1), age_seconds <= np.array(stale_after), age_seconds)
+
+
+def mget(pipe: Any, row_keys: Iterable[str]) -> None:
+    """Queue the read of rows of one partition; a cluster's pipeline refuses ``pipe.mget``."""
+    pipe.execute_command("MGET", *row_keys)
 
 
 def by_partition(partitions: Sequence[int]) -> list[list[int]]:
@@ -215,25 +215,42 @@ def in_order(
     return blobs
 
 
-@lru_cache
-def _decaying(view: View) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+def _decaying(view: RowLayout) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
     """The places of the decaying columns, and their lifetimes in ms."""
-    lifetimes = [(place, f.decay_s) for place, f in enumerate(view.features) if f.decay_s is not None]
+    return _decaying_of(view.lifetimes_s)
+
+
+@lru_cache
+def _decaying_of(lifetimes_s: tuple[float | None, ...]) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+    decaying = [(place, seconds) for place, seconds in enumerate(lifetimes_s) if seconds is not None]
     return (
-        np.array([place for place, _ in lifetimes], dtype=np.intp),
-        np.array([seconds * 1000 for _, seconds in lifetimes]),
+        np.array([place for place, _ in decaying], dtype=np.intp),
+        np.array([seconds * 1000 for _, seconds in decaying]),
     )
 
 
-def _ttl_seconds(view: View) -> int:
-    return view.ttl_days * DAY_SECONDS
+def _oldest(view: RowLayout) -> float:
+    """The age in seconds up to which a row counts."""
+    return view.ttl_seconds or float("inf")
 
 
-def _row_keys(keys: Keyspace, view: View, ids: NDArray[np.int64]) -> list[str]:
-    if ids.shape[1] == 1:
-        return keys.keys(f"feature:{view.name}", ids[:, 0].tolist())
+def _head(keys: RowKeys, view_name: str) -> str:
+    return keys.head(f"feature:{view_name}")
+
+
+def _row_keys(keys: RowKeys, view: RowLayout, ids: NDArray[np.int64]) -> list[str]:
+    prefix, partitions = _head(keys, view.name) + "{", keys.partitions
     # Not a list of lists: so many small ones set the collector of garbage going.
-    return keys.pair_keys(f"feature:{view.name}", zip(*(column.tolist() for column in ids.T), strict=True))
+    columns = [column.tolist() for column in ids.T]
+    if len(columns) == 1:
+        return [f"{prefix}{only % partitions}}}:{only}" for only in columns[0]]
+    if len(columns) == 2:
+        return [
+            f"{prefix}{first % partitions}}}:{first}:{second}" for first, second in zip(*columns, strict=True)
+        ]
+    return [
+        f"{prefix}{each[0] % partitions}}}:{':'.join(map(str, each))}" for each in zip(*columns, strict=True)
+    ]
 
 
 def _distinct(ids: Sequence[NDArray[np.int64]]) -> tuple[NDArray[np.int64], NDArray[np.intp]]:

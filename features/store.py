@@ -16,9 +16,10 @@ from feast import FeatureStore, RepoConfig
 from feast.repo_config import RegistryConfig
 
 from features.feature_views import feature_objects
-from features.names import VIEWS
+from features.names import ONLINE_VIEWS, VIEWS
 from features.settings import HasFeatureStore
 from features.spark_session import spark_conf
+from timelines.keys import Keyspace
 
 
 class OfflineRowsMissingError(RuntimeError):
@@ -44,6 +45,7 @@ def open_store(settings: HasFeatureStore, now_ms: int | None = None) -> FeatureS
     # Feast says so of every view, each time it reads its registry, and puts its own filter first on import.
     warnings.filterwarnings("ignore", message="The spark data source API is an experimental feature")
     settings.features.registry.parent.mkdir(parents=True, exist_ok=True)
+    keys = Keyspace.of(settings)
     config = RepoConfig(
         project=project_name(settings.namespace),
         provider="local",
@@ -57,8 +59,8 @@ def open_store(settings: HasFeatureStore, now_ms: int | None = None) -> FeatureS
             "url": settings.redis.url,
             "partitions": settings.redis.partitions,
             "cluster": settings.redis.cluster,
-            "namespace": settings.namespace,
-            "projections": settings.projections.model_dump(),
+            "prefix": keys.prefix,
+            "prefixes": {view.name: keys.owner(f"feature:{view.name}") for view in (*VIEWS, *ONLINE_VIEWS)},
             "now_ms": now_ms,
         },
         batch_engine={"type": "features.materialization.TidelineComputeEngine"},

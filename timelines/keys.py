@@ -8,7 +8,7 @@ anywhere else.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Protocol
@@ -76,9 +76,13 @@ class Keyspace:
         names = {job: self.projections.of(job) for job in KINDS}
         return {kind: names[job] for job, kinds in KINDS.items() for kind in kinds if names[job]}
 
+    def owner(self, kind: str) -> str:
+        """Whose the keys of a kind are: the name of their projection or, without one, the prefix."""
+        return self._named.get(kind) or self.prefix
+
     def head(self, kind: str) -> str:
         """How every key of a kind begins: everything before its hash tag."""
-        return f"{self._named.get(kind) or self.prefix}:{kind}:"
+        return f"{self.owner(kind)}:{kind}:"
 
     def pattern(self, kind: str) -> str:
         """What SCAN matches to find every key of a kind."""
@@ -96,11 +100,6 @@ class Keyspace:
         """The keys of many entities of one kind."""
         prefix, partitions = self.head(kind) + "{", self.partitions
         return [f"{prefix}{entity % partitions}}}:{entity}{ending}" for entity in entities]
-
-    def pair_keys(self, kind: str, pairs: Iterable[Sequence[int]]) -> list[str]:
-        """The keys of many pairs of one kind, each in the partition of its first id."""
-        prefix, partitions = self.head(kind) + "{", self.partitions
-        return [f"{prefix}{first % partitions}}}:{first}:{second}" for first, second in pairs]
 
     def home(self, user: int) -> str:
         """STRING: the packed home timeline of a reader, as it was last settled."""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import itertools
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from store_under_test import StoreUnderTest, memory_store, real_store
@@ -12,6 +14,9 @@ from store_under_test import StoreUnderTest, memory_store, real_store
 from records.migrate import migrate
 from records.settings import RecordsSettings
 from timelines.settings import TimelineSettings
+
+if TYPE_CHECKING:
+    from feast_under_test import Feast
 
 _namespaces = itertools.count()
 
@@ -55,3 +60,17 @@ def records_namespace(records: RecordsSettings) -> str:
     namespace = f"records{next(_namespaces)}"
     migrate(records, namespace)
     return namespace
+
+
+@pytest.fixture(params=["valkey", "valkey_cluster", "stock"])
+def open_feast(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], Feast]:
+    """Opens feature stores, each of a project of its own, on one server: over our store, or over Feast's."""
+    from feast_under_test import open_project
+
+    url = request.getfixturevalue("valkey" if request.param == "stock" else request.param)
+    return lambda: open_project(request.param, url, tmp_path, f"feast_{next(_namespaces)}")
+
+
+@pytest.fixture
+def feast(open_feast: Callable[[], Feast]) -> Feast:
+    return open_feast()

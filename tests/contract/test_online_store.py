@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -18,25 +20,16 @@ pytest.importorskip("feast")
 from feast import Entity, FeatureView, Field, FileSource, RepoConfig
 from feast.protos.feast.types.EntityKey_pb2 import EntityKey
 from feast.protos.feast.types.Value_pb2 import Value
-from feast.type_map import python_values_to_proto_values
-from feast.types import (
-    Array,
-    Bool,
-    Bytes,
-    Float32,
-    Float64,
-    Int32,
-    Int64,
-    String,
-    UnixTimestamp,
-)
+from feast.types import Float32, Int32, Int64, String
 from feast.value_type import ValueType
 
-from features.names import USER_AUTHOR_AFFINITY, VIEWS, View
-from features.online_store import TidelineOnlineStore
+from features.feature_views import feature_objects
+from features.layout import PrefixedKeys
+from features.names import ONLINE_VIEWS, USER_AUTHOR_AFFINITY, VIEWS
+from features.online_store import TidelineOnlineStore, row_keys
 from features.rows import wide_read
+from features.stored_views import DECAY_TAG, PackedView, stored_view
 from timelines.client import open_async_client, open_client
-from timelines.keys import Keyspace
 from timelines.settings import RedisSettings
 
 pytestmark = pytest.mark.valkey
@@ -53,8 +46,8 @@ class StoreUnderTest:
     client: Any
 
     @property
-    def keys(self) -> Keyspace:
-        return Keyspace(self.config.online_store.namespace, PARTITIONS)
+    def keys(self) -> PrefixedKeys:
+        return row_keys(self.config)
 
     def write(self, table: FeatureView, *rows: tuple[EntityKey, dict[str, Value], datetime]) -> None:
         self.store.online_write_batch(self.config, table, [(*row, None) for row in rows], None)
@@ -79,7 +72,6 @@ def online(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[StoreUnde
             "url": url,
             "cluster": cluster,
             "partitions": PARTITIONS,
-            "namespace": namespace,
             "now_ms": NOW_MS,
         },
         entity_key_serialization_version=3,
@@ -97,23 +89,19 @@ def feature_view(
     features: dict[str, Any],
     key_type: Any = Int64,
     ttl: timedelta | None = timedelta(days=1),
+    lifetimes: Mapping[str, float] = MappingProxyType({}),
 ) -> FeatureView:
     values = {Int64: ValueType.INT64, String: ValueType.STRING}
+    tags = {feature: {DECAY_TAG: str(seconds)} for feature, seconds in lifetimes.items()}
     return FeatureView(
         name=name,
         entities=[Entity(name=key, join_keys=[key], value_type=values[key_type]) for key in join_keys],
         schema=[
             *(Field(name=key, dtype=key_type) for key in join_keys),
-            *(Field(name=feature, dtype=dtype) for feature, dtype in features.items()),
+            *(Field(name=name, dtype=dtype, tags=tags.get(name, {})) for name, dtype in features.items()),
         ],
         ttl=ttl,
         source=FileSource(name=f"{name}_source", path="unused.parquet", timestamp_field="event_timestamp"),
-    )
-
-
-def vocabulary_view(view: View) -> FeatureView:
-    return feature_view(
-        view.name, view.entities, dict.fromkeys(view.columns, Float32), ttl=timedelta(days=view.ttl_days)
     )
 
 
@@ -125,6 +113,7 @@ def floats(**values: float) -> dict[str, Value]:
     return {name: Value(float_val=value) for name, value in values.items()}
 
 
+VOCABULARY = {item.name: item for item in feature_objects(Path("unused")) if isinstance(item, FeatureView)}
 NUMERIC = feature_view("numeric", ["user"], {"a": Float32, "b": Float32})
 ENCODED = feature_view("encoded", ["user"], {"a": Float32, "n": Int64, "s": String})
 
@@ -214,37 +203,106 @@ def test_progress_counts_the_rows_written(online: StoreUnderTest, table: Feature
     assert sum(counted) == 2500
 
 
-def test_every_type_comes_back_as_it_went(online: StoreUnderTest) -> None:
-    given: dict[str, tuple[Any, ValueType, Any]] = {
-        "bool": (Bool, ValueType.BOOL, True),
-        "int32": (Int32, ValueType.INT32, -7),
-        "int64": (Int64, ValueType.INT64, 2**62 + 1),
-        "float64": (Float64, ValueType.DOUBLE, 0.1),
-        "float32": (Float32, ValueType.FLOAT, 0.5),
-        "string": (String, ValueType.STRING, "größer"),
-        "bytes": (Bytes, ValueType.BYTES, b"\x00\xff"),
-        "moment": (UnixTimestamp, ValueType.UNIX_TIMESTAMP, NOW),
-        "strings": (Array(String), ValueType.STRING_LIST, ["a", ""]),
-        "doubles": (Array(Float64), ValueType.DOUBLE_LIST, [0.1, -2.0]),
-        "ints": (Array(Int64), ValueType.INT64_LIST, [1, 2**40]),
-        "bools": (Array(Bool), ValueType.BOOL_LIST, [True, False]),
-    }
-    table = feature_view(
-        "typed", ["name"], {name: dtype for name, (dtype, _, _) in given.items()}, key_type=String
-    )
-    values = {
-        name: python_values_to_proto_values([value], value_type)[0]
-        for name, (_, value_type, value) in given.items()
-    }
-    key = EntityKey(join_keys=["name"], entity_values=[Value(string_val="ключ")])
-    online.write(table, (key, values, NOW))
-    assert online.read(table, key) == [(NOW, values)]
+def test_a_view_is_stored_as_the_vocabulary_says() -> None:
+    for view in (*VIEWS, *ONLINE_VIEWS):
+        assert stored_view(VOCABULARY[view.name]) == PackedView(
+            view.name, view.entities, view.columns, view.ttl_seconds, view.lifetimes_s
+        )
+
+
+@pytest.mark.parametrize(
+    "features",
+    [{"b": Float32, "a": Float32}, {"a": Float32, "c": Float32}, {"a": Float32}],
+    ids=["another order", "another name", "one feature less"],
+)
+def test_a_packed_row_of_another_schema_is_missing_until_it_is_written_again(
+    online: StoreUnderTest, features: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    online.write(NUMERIC, (entity(user=1), floats(a=1.0, b=2.0), NOW))
+    changed = feature_view("numeric", ["user"], features)
+    assert online.read(changed, entity(user=1), entity(user=2)) == [(None, None), (None, None)]
+    assert "1 rows of numeric were written for another schema" in caplog.text
+    # Older than the row that is there, which is none by this schema.
+    online.write(changed, (entity(user=1), floats(a=3.0), NOW - timedelta(hours=1)))
+    [(when, values)] = online.read(changed, entity(user=1))
+    assert when == NOW - timedelta(hours=1)
+    assert values["a"].float_val == 3.0
+
+
+def test_of_an_encoded_row_of_another_schema_the_features_that_stayed_are_read(
+    online: StoreUnderTest,
+) -> None:
+    row = {"a": Value(float_val=1.0), "n": Value(int64_val=7), "s": Value(string_val="x")}
+    online.write(ENCODED, (entity(user=1), row, NOW))
+    changed = feature_view("encoded", ["user"], {"a": Float32, "n": Int32, "new": String})
+    [(when, values)] = online.read(changed, entity(user=1))
+    assert when == NOW
+    assert values == {"a": Value(float_val=1.0), "n": Value(), "new": Value()}
+
+
+def test_the_newest_event_stays_however_many_write_at_once(
+    online: StoreUnderTest, table: FeatureView
+) -> None:
+    # Each of eight writers has the events of ten entities in an order of its own.
+    def write(seed: int) -> None:
+        writer = StoreUnderTest(TidelineOnlineStore(), online.config, None)
+        for minute in np.random.default_rng(seed).permutation(40).tolist():
+            moment = NOW - timedelta(minutes=minute, milliseconds=seed)
+            rows = [(entity(user=user), floats(a=float(100 * seed + minute)), moment) for user in range(10)]
+            writer.write(table, *rows)
+        writer.store.teardown(online.config, [], [])
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(write, range(8)))
+    rows = online.read(table, *(entity(user=user) for user in range(10)))
+    assert {(when, values["a"].float_val) for when, values in rows} == {(NOW, 0.0)}
+
+
+@pytest.mark.parametrize(
+    ("key", "sentence"),
+    [
+        (
+            EntityKey(join_keys=["user"], entity_values=[Value(string_val="7")]),
+            "user of .* is int64, not string",
+        ),
+        (EntityKey(join_keys=["user"], entity_values=[Value()]), "user of .* is int64, not null"),
+        (EntityKey(join_keys=["author"], entity_values=[Value(int64_val=7)]), "are user, not author"),
+        (EntityKey(join_keys=[], entity_values=[]), "are user, not none"),
+    ],
+    ids=["another type", "null", "another key", "no key"],
+)
+def test_a_wrong_key_is_refused_in_one_sentence(
+    online: StoreUnderTest, table: FeatureView, key: EntityKey, sentence: str
+) -> None:
+    with pytest.raises(ValueError, match=sentence):
+        online.read(table, key)
+    with pytest.raises(ValueError, match=sentence):
+        online.write(table, (key, floats(a=1.0), NOW))
+    assert online.row_count() == 0
+
+
+def test_a_value_that_a_packed_row_cannot_hold_is_refused(online: StoreUnderTest) -> None:
+    with pytest.raises(ValueError, match="feature a of numeric is float, not string"):
+        online.write(NUMERIC, (entity(user=1), {"a": Value(string_val="1.0")}, NOW))
+
+
+def test_a_feature_tagged_with_a_lifetime_reads_as_what_is_left_of_it(online: StoreUnderTest) -> None:
+    table = feature_view("decaying", ["user"], {"a": Float32, "b": Float32}, lifetimes={"b": 3600.0})
+    online.write(table, (entity(user=1), floats(a=8.0, b=8.0), NOW - timedelta(hours=1)))
+    [(_, values)] = online.read(table, entity(user=1))
+    assert values["a"].float_val == 8.0
+    assert values["b"].float_val == pytest.approx(8.0 / np.e)
+
+
+def test_a_lifetime_where_rows_cannot_be_packed_is_refused() -> None:
+    with pytest.raises(ValueError, match="decay_s takes Float32 features"):
+        stored_view(feature_view("mixed", ["user"], {"a": Float32, "s": String}, lifetimes={"a": 60.0}))
 
 
 def test_entities_are_told_apart_by_key_whatever_the_order_of_their_join_keys(
     online: StoreUnderTest,
 ) -> None:
-    table = vocabulary_view(USER_AUTHOR_AFFINITY)
+    table = VOCABULARY["user_author_affinity"]
     values = dict.fromkeys(USER_AUTHOR_AFFINITY.columns, 1.0)
     online.write(table, (entity(user=1, author=23), floats(**values), NOW))
     assert online.read(table, entity(author=23, user=1))[0][0] == NOW
@@ -291,7 +349,7 @@ def test_the_wide_read_and_feast_read_the_same_values(online: StoreUnderTest) ->
         "author": rng.integers(1, 20, count),
         "tweet": rng.integers(1, 2**50, count),
     }
-    tables = [vocabulary_view(view) for view in VIEWS]
+    tables = [VOCABULARY[view.name] for view in VIEWS]
     for view, table in zip(VIEWS, tables, strict=True):
         for line in range(0, count, 2):
             key = entity(**{name: int(ids[name][line]) for name in view.entities})

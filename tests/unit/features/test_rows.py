@@ -1,26 +1,36 @@
 import math
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 
 from features import rows
-from features.names import ONLINE_VIEWS, TWEET_CONTENT, TWEET_ENGAGEMENT, USER_AUTHOR_AFFINITY, VIEWS, WINDOWS
+from features.names import (
+    ONLINE_VIEWS,
+    TWEET_CONTENT,
+    TWEET_ENGAGEMENT,
+    USER_AUTHOR_AFFINITY,
+    VIEWS,
+    WINDOWS,
+    Feature,
+)
 from timelines.keys import KINDS, Keyspace
 
 DAY_MS = 24 * 3600 * 1000
 NOW = 1_700_000_000_000
-# A row of version 1 as it was first written: what is in a store must go on being read.
-VERSION_1 = bytes.fromhex("01 0000018bcfe56800 0000c03f 0000c07f 00000040 0000803f".replace(" ", ""))
+# A row as version 2 was first written: what is in a store must go on being read.
+VERSION_2 = bytes.fromhex("02 9f358b40 0000018bcfe56800 0000c03f 0000c07f 00000040 0000803f".replace(" ", ""))
 
 
-def test_a_row_of_version_1_still_reads() -> None:
-    matrix, age = rows.decode_rows(TWEET_CONTENT, [VERSION_1], NOW + 2500)
+def test_a_row_of_version_2_still_reads() -> None:
+    matrix, age = rows.decode_rows(TWEET_CONTENT, [VERSION_2], NOW + 2500)
     np.testing.assert_array_equal(matrix, np.array([[1.5, math.nan, 2.0, 1.0]], dtype=np.float32))
     assert age.tolist() == [2.5]
 
 
-def test_a_row_is_written_as_version_1_is() -> None:
-    assert rows.encode_row(TWEET_CONTENT, NOW, [1.5, math.nan, 2.0, 1.0]) == VERSION_1
+def test_a_row_is_written_as_version_2_is() -> None:
+    assert rows.encode_row(TWEET_CONTENT, NOW, [1.5, math.nan, 2.0, 1.0]) == VERSION_2
 
 
 def test_many_rows_encode_as_one_by_one() -> None:
@@ -31,7 +41,7 @@ def test_many_rows_encode_as_one_by_one() -> None:
 
 
 def test_an_absent_row_is_missing_and_has_no_age() -> None:
-    matrix, age = rows.decode_rows(TWEET_CONTENT, [None, VERSION_1], NOW)
+    matrix, age = rows.decode_rows(TWEET_CONTENT, [None, VERSION_2], NOW)
     assert np.isnan(matrix[0]).all()
     assert math.isnan(age[0])
     assert age[1] == 0.0
@@ -39,20 +49,46 @@ def test_an_absent_row_is_missing_and_has_no_age() -> None:
 
 def test_a_stale_row_is_missing_but_tells_its_age() -> None:
     limit = TWEET_CONTENT.ttl_days * DAY_MS
-    fresh, _ = rows.decode_rows(TWEET_CONTENT, [VERSION_1], NOW + limit)
-    stale, age = rows.decode_rows(TWEET_CONTENT, [VERSION_1], NOW + limit + 1)
+    fresh, _ = rows.decode_rows(TWEET_CONTENT, [VERSION_2], NOW + limit)
+    stale, age = rows.decode_rows(TWEET_CONTENT, [VERSION_2], NOW + limit + 1)
     assert fresh[0, 0] == 1.5
     assert np.isnan(stale).all()
     assert age[0] == (limit + 1) / 1000
 
 
 @pytest.mark.parametrize(
-    "blob", [b"\x02" + VERSION_1[1:], VERSION_1[:-4], VERSION_1 + b"\x00" * 4, b""], ids=str
+    "blob", [b"\x01" + VERSION_2[1:], VERSION_2[:-4], VERSION_2 + b"\x00" * 4, b""], ids=str
 )
 def test_a_row_of_another_version_or_width_reads_as_absent(blob: bytes) -> None:
     matrix, age = rows.decode_rows(TWEET_CONTENT, [blob], NOW)
     assert np.isnan(matrix).all()
     assert np.isnan(age).all()
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"features": TWEET_CONTENT.features[::-1]},
+        {"features": (Feature("tweet_words", ""), *TWEET_CONTENT.features[1:])},
+        {"features": (Feature("tweet_length", "", decay_s=60.0), *TWEET_CONTENT.features[1:])},
+        {"entities": ("author",)},
+    ],
+    ids=["order", "name", "lifetime", "join key"],
+)
+def test_a_row_of_another_schema_of_the_same_width_reads_as_absent(changed: dict[str, Any]) -> None:
+    matrix, age = rows.decode_rows(replace(TWEET_CONTENT, **changed), [VERSION_2], NOW)
+    assert np.isnan(matrix).all()
+    assert np.isnan(age).all()
+
+
+def test_what_is_said_of_a_feature_is_no_part_of_its_schema() -> None:
+    features = tuple(Feature(feature.name, "in other words") for feature in TWEET_CONTENT.features)
+    assert rows.decode_rows(replace(TWEET_CONTENT, features=features), [VERSION_2], NOW)[1].tolist() == [0.0]
+
+
+def test_without_a_ttl_no_row_is_stale() -> None:
+    matrix, _ = rows.decode_rows(replace(TWEET_CONTENT, ttl_days=0), [VERSION_2], NOW + 1000 * 365 * DAY_MS)
+    assert matrix[0, 0] == 1.5
 
 
 def test_zero_is_not_missing() -> None:

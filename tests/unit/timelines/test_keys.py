@@ -29,11 +29,6 @@ def test_a_pair_key_lies_in_the_partition_of_its_first_id() -> None:
     assert Keyspace("a", 4).key("feature:pair", 6, 9) == "a:feature:pair:{2}:6:9"
 
 
-def test_the_keys_of_many_pairs_are_those_of_each() -> None:
-    keys = Keyspace("a", 4)
-    assert keys.pair_keys("pair", [(6, 9), (7, 1)]) == [keys.key("pair", 6, 9), keys.key("pair", 7, 1)]
-
-
 def test_keys_without_a_user_have_one_tag_too() -> None:
     keys = Keyspace("a", 4)
     for key in (keys.pulled(), keys.trends("world", "1h"), keys.activated(3)):
