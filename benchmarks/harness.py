@@ -20,6 +20,7 @@ NAMES = (
     "fanout",
     "fanout-memory",
     "fanout-stream",
+    "features-read",
     "feed",
     "freshness",
     "growth",

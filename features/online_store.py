@@ -21,15 +21,12 @@ from feast.protos.feast.types.Value_pb2 import Value
 from feast.repo_config import FeastConfigBaseModel
 from numpy.typing import NDArray
 
-from features.connections import open_async_client, open_client
+from features.connections import by_partition, in_order, open_async_client, open_client, queue_reads
 from features.layout import PrefixedKeys
 from features.rows import (
     FloatMatrix,
-    by_partition,
     encode_rows,
-    in_order,
     load_functions,
-    mget,
     put_encoded,
     put_rows,
     row_pattern,
@@ -201,12 +198,9 @@ def row_keys(config: RepoConfig) -> PrefixedKeys:
 
 def _queue_reads(
     pipe: Any, keys: PrefixedKeys, view: StoredView, entity_keys: Sequence[EntityKey]
-) -> list[list[int]]:
+) -> list[Sequence[int]]:
     places = [view.place(keys, entity) for entity in entity_keys]
-    groups = by_partition([partition for partition, _ in places])
-    for group in groups:
-        mget(pipe, [places[index][1] for index in group])
-    return groups
+    return queue_reads(pipe, [key for _, key in places], [partition for partition, _ in places])
 
 
 def _rows(

@@ -13,11 +13,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import resources
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from features.connections import by_partition, in_order, queue_reads
 from features.layout import NamedView, RowKeys, RowLayout, fingerprint
 
 ROW_VERSION = 2
@@ -81,9 +82,11 @@ def encode_rows(view: RowLayout, ts_ms: NDArray[np.int64], values: FloatMatrix) 
 def unpack_rows(view: RowLayout, blobs: Sequence[bytes | None]) -> tuple[FloatMatrix, NDArray[np.int64]]:
     """Values [n, columns] as stored and event times in ms [n]; NaN and -1 where there is no row."""
     dtype = row_dtype(view)
-    blank = bytes(dtype.itemsize)
-    packed = b"".join(blob if blob is not None and len(blob) == dtype.itemsize else blank for blob in blobs)
-    rows = np.frombuffer(packed, dtype=dtype)
+    width, blank = dtype.itemsize, bytes(dtype.itemsize)
+    filled = [blob or blank for blob in blobs]
+    if not {*map(len, filled)} <= {width}:
+        filled = [blob if len(blob) == width else blank for blob in filled]
+    rows = np.frombuffer(b"".join(filled), dtype=dtype)
     absent = (rows["version"] != ROW_VERSION) | (rows["schema"] != fingerprint(view))
     matrix, ts_ms = rows["values"].astype(np.float32), rows["ts"].astype(np.int64)
     matrix[absent], ts_ms[absent] = np.nan, -1
@@ -129,9 +132,12 @@ def put_rows(
     ``load_functions`` must have run on the server. A row older than the stored one changes nothing.
     Rows are kept twice their ttl, so that a stale one can be told from an absent one.
     """
-    places = np.asarray(ids if isinstance(ids, np.ndarray) else list(ids), dtype=np.int64)
-    placed = list(zip(_row_keys(keys, view, places), rows, strict=True)) if len(places) else []
-    for group in by_partition((places[:, 0] % keys.partitions).tolist() if len(places) else ()):
+    columns = [*np.asarray(ids if isinstance(ids, np.ndarray) else list(ids), dtype=np.int64).T]
+    if not columns:
+        return
+    head = _head(keys, view.name)
+    placed = [(head + end, row) for end, row in zip(_endings(columns, keys.partitions), rows, strict=True)]
+    for group in by_partition((columns[0] % keys.partitions).tolist()):
         for start in range(0, len(group), KEYS_PER_CALL):
             part = [placed[index] for index in group[start : start + KEYS_PER_CALL]]
             put_encoded(pipe, part, keep_seconds=2 * view.ttl_seconds)
@@ -157,7 +163,7 @@ async def wide_read(
     entity_ids: Mapping[str, NDArray[np.int64]],
     now_ms: int,
 ) -> WideRead:
-    """All views of n candidates in one round trip: one MGET per partition, each row fetched once.
+    """All views of n candidates in one round trip, each row fetched once.
 
     Args:
         redis: a ``redis.asyncio`` client that does not decode responses.
@@ -167,52 +173,45 @@ async def wide_read(
     Raises:
         redis.RedisError: the server cannot be reached or does not answer in time.
     """
+    lines = {
+        entities: _Lines.of([entity_ids[entity] for entity in entities], keys.partitions)
+        for entities in {view.entities for view in views}
+    }
     row_keys: list[str] = []
-    partitions: list[NDArray[np.int64]] = []
-    spans: list[tuple[RowLayout, slice, NDArray[np.intp]]] = []
+    partitions: list[int] = []
     for view in views:
-        unique, places = _distinct([entity_ids[entity] for entity in view.entities])
-        start = len(row_keys)
-        row_keys.extend(_row_keys(keys, view, unique))
-        partitions.append(unique[:, 0] % keys.partitions)
-        spans.append((view, slice(start, len(row_keys)), places))
+        head, line = _head(keys, view.name), lines[view.entities]
+        row_keys += [head + ending for ending in line.endings]
+        partitions += line.partitions
     pipe = redis.pipeline(transaction=False)
-    groups = by_partition(np.concatenate(partitions).tolist())
-    for group in groups:
-        mget(pipe, [row_keys[index] for index in group])
+    groups = queue_reads(pipe, row_keys, partitions)
     blobs = in_order(groups, await pipe.execute())
-    matrices, ages, stale_after = [], [], []
-    for view, span, places in spans:
-        matrix, age = decode_rows(view, blobs[span], now_ms)
-        matrices.append(matrix[places])
-        ages.append(age[places])
-        stale_after.append(_oldest(view))
-    age_seconds = np.stack(ages, axis=1)
-    return WideRead(np.concatenate(matrices, axis=1), age_seconds <= np.array(stale_after), age_seconds)
+    n = len(next(iter(entity_ids.values())))
+    matrix = np.empty((n, sum(len(view.columns) for view in views)), dtype=np.float32)
+    age_seconds = np.empty((n, len(views)))
+    row = column = 0
+    for number, view in enumerate(views):
+        line = lines[view.entities]
+        next_row, next_column = row + len(line.endings), column + len(view.columns)
+        values, age = decode_rows(view, blobs[row:next_row], now_ms)
+        matrix[:, column:next_column] = values[line.places]
+        age_seconds[:, number] = age[line.places]
+        row, column = next_row, next_column
+    stale_after = np.array([_oldest(view) for view in views])
+    return WideRead(matrix, age_seconds <= stale_after, age_seconds)
 
 
-def mget(pipe: Any, row_keys: Iterable[str]) -> None:
-    """Queue the read of rows of one partition; a cluster's pipeline refuses ``pipe.mget``."""
-    pipe.execute_command("MGET", *row_keys)
+class _Lines(NamedTuple):
+    """The distinct ids among n lines: how their keys end, their partitions, and for each line its place."""
 
+    endings: list[str]
+    partitions: list[int]
+    places: NDArray[np.intp]
 
-def by_partition(partitions: Sequence[int]) -> list[list[int]]:
-    """Places in the sequence, grouped by partition: one command each."""
-    groups: dict[int, list[int]] = {}
-    for index, partition in enumerate(partitions):
-        groups.setdefault(partition, []).append(index)
-    return list(groups.values())
-
-
-def in_order(
-    groups: Sequence[Sequence[int]], answers: Sequence[Sequence[bytes | None]]
-) -> list[bytes | None]:
-    """The answers to grouped reads, back in the order of the request."""
-    blobs: list[bytes | None] = [None] * sum(map(len, groups))
-    for group, answer in zip(groups, answers, strict=True):
-        for index, blob in zip(group, answer, strict=True):
-            blobs[index] = blob
-    return blobs
+    @classmethod
+    def of(cls, ids: Sequence[NDArray[np.int64]], partitions: int) -> _Lines:
+        unique, places = _distinct(ids)
+        return cls(_endings(unique, partitions), (unique[0] % partitions).tolist(), places)
 
 
 def _decaying(view: RowLayout) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
@@ -238,25 +237,27 @@ def _head(keys: RowKeys, view_name: str) -> str:
     return keys.head(f"feature:{view_name}")
 
 
-def _row_keys(keys: RowKeys, view: RowLayout, ids: NDArray[np.int64]) -> list[str]:
-    prefix, partitions = _head(keys, view.name) + "{", keys.partitions
+def _endings(ids: Sequence[NDArray[np.int64]], partitions: int) -> list[str]:
+    """How the keys of rows end, hash tag and ids; ``ids`` are int64 [n] for each entity."""
+    places = (ids[0] % partitions).tolist()
     # Not a list of lists: so many small ones set the collector of garbage going.
-    columns = [column.tolist() for column in ids.T]
+    columns = [column.tolist() for column in ids]
     if len(columns) == 1:
-        return [f"{prefix}{only % partitions}}}:{only}" for only in columns[0]]
+        return [f"{{{place}}}:{only}" for place, only in zip(places, columns[0], strict=True)]
     if len(columns) == 2:
-        return [
-            f"{prefix}{first % partitions}}}:{first}:{second}" for first, second in zip(*columns, strict=True)
-        ]
+        return [f"{{{place}}}:{one}:{two}" for place, one, two in zip(places, *columns, strict=True)]
     return [
-        f"{prefix}{each[0] % partitions}}}:{':'.join(map(str, each))}" for each in zip(*columns, strict=True)
+        f"{{{place}}}:{':'.join(map(str, each))}"
+        for place, each in zip(places, zip(*columns, strict=True), strict=True)
     ]
 
 
-def _distinct(ids: Sequence[NDArray[np.int64]]) -> tuple[NDArray[np.int64], NDArray[np.intp]]:
-    """Distinct id tuples [m, entities] and, for each of the n lines, which of them it is."""
-    if len(ids) == 1:
-        unique, places = np.unique(ids[0], return_inverse=True)
-        return unique[:, None], places
-    unique, places = np.unique(np.stack(ids, axis=1), axis=0, return_inverse=True)
-    return unique, places.reshape(-1)
+def _distinct(ids: Sequence[NDArray[np.int64]]) -> tuple[list[NDArray[np.int64]], NDArray[np.intp]]:
+    """Distinct id tuples, int64 [m] for each entity, and for each of the n lines which of them it is."""
+    unique, places = np.unique(ids[0], return_inverse=True)
+    distinct = [unique]
+    for column in ids[1:]:
+        values, codes = np.unique(column, return_inverse=True)
+        pairs, places = np.unique(places * len(values) + codes, return_inverse=True)
+        distinct = [*(known[pairs // len(values)] for known in distinct), values[pairs % len(values)]]
+    return distinct, places

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from features import rows
+from features.connections import by_partition, in_order
 from features.names import (
     ONLINE_VIEWS,
     TWEET_CONTENT,
@@ -135,6 +136,6 @@ def test_rows_that_the_stream_writes_belong_to_the_projection_engagement_and_no_
 
 
 def test_answers_of_grouped_reads_come_back_in_order() -> None:
-    groups = rows.by_partition([3, 1, 3, 2])
+    groups = by_partition([3, 1, 3, 2])
     answers = [[b"%d" % index for index in group] for group in groups]
-    assert rows.in_order(groups, answers) == [b"0", b"1", b"2", b"3"]
+    assert in_order(groups, answers) == [b"0", b"1", b"2", b"3"]
