@@ -38,6 +38,11 @@ are smoothed: (hits + weight * prior) / (showings + weight).
 `tideline features build` makes the offline rows and the training frame, `apply` registers views and service,
 `materialize` writes the newest rows to Redis. A later row replaces an earlier one and never the reverse, so
 each may be repeated at any time.
+
+`tideline features doctor` compares a sample of the online rows with the newest offline row of each entity and
+prints, for each feature, how many values are equal, differ, are stale (the online row is the older one) or are
+missing on one side, with examples; `--json` for machines; exit code 1 where anything is amiss. Values that decay
+are compared at one moment, and rows of the stream that are newer than anything offline are passed over.
 """
 
 ONLINE = """\

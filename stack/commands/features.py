@@ -10,11 +10,13 @@ from typing import Annotated
 import typer
 
 from features.settings import FeatureStoreSettings
+from stack.commands.features_doctor import doctor
 from stack.errors import UserError
 
 app = typer.Typer(
     help="The offline features, the feature registry and the online store.", no_args_is_help=True
 )
+app.command()(doctor)
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object instead of a line per table.")]
 Until = Annotated[
     datetime | None, typer.Option(help="Cover what happened before this moment (UTC); now without it.")
