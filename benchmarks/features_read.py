@@ -30,15 +30,14 @@ from numpy.typing import NDArray
 
 from benchmarks.harness import BenchmarkRefusedError, Figures, Trial
 from benchmarks.store import running_store
-from features.online_store import row_keys
+from features.online_store import packed_views, row_keys
 from features.rows import WideRead, wide_read
-from features.stored_views import PackedView, stored_view
 from timelines.client import open_async_client
 from timelines.settings import RedisSettings
 
 SHAPES = {"tweet": (("tweet",), 20), "author": (("author",), 13), "affinity": (("reader", "author"), 12)}
 CANDIDATES, READERS = 500, 4
-READS, FEAST_READS, WARM_READS = 400, 40, 20
+READS, FEAST_READS, WARM_READS = 400, 20, 20
 SERVICE = "candidates"
 
 Ids = Mapping[str, NDArray[np.int64]]
@@ -53,16 +52,12 @@ class Ranking:
     stock: FeatureStore
     asked: Sequence[Ids]
 
-    def views(self) -> list[PackedView]:
-        stored = [stored_view(self.ours.get_feature_view(name)) for name in SHAPES]
-        return [view for view in stored if isinstance(view, PackedView)]
-
     def refuse_if_they_differ(self) -> None:
         """Whether both stores say the same of the first reader's candidates."""
         [read], _ = asyncio.run(self._wide_reads(1))
         service = self.stock.get_feature_service(SERVICE)
         values = self.stock.get_online_features(service, _columns(self.asked[0])).to_dict()
-        columns = [values[column] for view in self.views() for column in view.columns]
+        columns = [values[column] for view in packed_views(self.ours, SERVICE) for column in view.columns]
         if not np.array_equal(read.matrix, np.array(columns, dtype=np.float32).T):
             raise BenchmarkRefusedError("The wide read and Feast's store answer different values.")
 
@@ -77,7 +72,11 @@ class Ranking:
     async def _wide_reads(self, number: int) -> tuple[list[WideRead], list[float]]:
         """The first answer to each reader, and how many seconds each read took."""
         client = open_async_client(self.address, timeout_s=30)
-        keys, views, now_ms = row_keys(self.ours.config), self.views(), time.time_ns() // 1_000_000
+        keys, views, now_ms = (
+            row_keys(self.ours.config),
+            packed_views(self.ours, SERVICE),
+            time.time_ns() // 1_000_000,
+        )
         answers: list[WideRead] = []
         seconds: list[float] = []
         try:

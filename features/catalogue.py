@@ -39,10 +39,12 @@ are smoothed: (hits + weight * prior) / (showings + weight).
 `materialize` writes the newest rows to Redis. A later row replaces an earlier one and never the reverse, so
 each may be repeated at any time.
 
-`tideline features doctor` compares a sample of the online rows with the newest offline row of each entity and
-prints, for each feature, how many values are equal, differ, are stale (the online row is the older one) or are
-missing on one side, with examples; `--json` for machines; exit code 1 where anything is amiss. Values that decay
-are compared at one moment, and rows of the stream that are newer than anything offline are passed over.
+`tideline features doctor` compares a sample of the online rows with the newest offline row of each entity.
+For each feature it prints how many values are equal, differ, are stale (the online row is the older one) or
+are missing on one side, with examples (`--json` for machines); the exit code is 1 where anything is amiss.
+Values that decay are compared at one moment, and rows of the stream newer than anything offline passed over.
+
+The store is a plugin that any Feast repo can use: [features/README.md](../features/README.md).
 """
 
 ONLINE = """\

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
-from feast import Entity, FeatureView, RepoConfig
+from feast import Entity, FeatureStore, FeatureView, RepoConfig
 from feast.infra.online_stores.online_store import OnlineStore
 from feast.infra.supported_async_methods import SupportedAsyncMethods
 from feast.protos.feast.types.EntityKey_pb2 import EntityKey
@@ -194,6 +194,22 @@ def row_keys(config: RepoConfig) -> PrefixedKeys:
     store = config.online_store
     prefixes = {f"feature:{view}": prefix for view, prefix in store.prefixes.items()}
     return PrefixedKeys(store.prefix or config.project, store.partitions, prefixes)
+
+
+def packed_views(store: FeatureStore, service: str) -> list[PackedView]:
+    """The views of a feature service, for ``features.rows.wide_read``.
+
+    Raises:
+        ValueError: a view is not kept packed.
+    """
+    names = [projection.name for projection in store.get_feature_service(service).feature_view_projections]
+    views = [stored_view(store.get_feature_view(name)) for name in names]
+    packed = [view for view in views if isinstance(view, PackedView)]
+    if others := [view.name for view in views if not isinstance(view, PackedView)]:
+        raise ValueError(
+            f"{', '.join(others)} has features that are not Float32, or keys that are not Int64."
+        )
+    return packed
 
 
 def _queue_reads(
