@@ -26,6 +26,7 @@ HEADER_BYTES = 13
 KEYS_PER_CALL = 500
 
 FloatMatrix = NDArray[np.float32]
+_Coded = tuple[NDArray[np.int64], NDArray[np.intp]]
 
 
 @dataclass(frozen=True)
@@ -135,9 +136,9 @@ def put_rows(
     columns = [*np.asarray(ids if isinstance(ids, np.ndarray) else list(ids), dtype=np.int64).T]
     if not columns:
         return
-    head = _head(keys, view.name)
-    placed = [(head + end, row) for end, row in zip(_endings(columns, keys.partitions), rows, strict=True)]
-    for group in by_partition((columns[0] % keys.partitions).tolist()):
+    lines = _Lines.of(columns, keys.partitions)
+    placed = [*zip(lines.keys(_head(keys, view.name)), rows, strict=True)]
+    for group in by_partition(lines.places):
         for start in range(0, len(group), KEYS_PER_CALL):
             part = [placed[index] for index in group[start : start + KEYS_PER_CALL]]
             put_encoded(pipe, part, keep_seconds=2 * view.ttl_seconds)
@@ -173,16 +174,17 @@ async def wide_read(
     Raises:
         redis.RedisError: the server cannot be reached or does not answer in time.
     """
+    known = {entity: np.unique(ids, return_inverse=True) for entity, ids in entity_ids.items()}
     lines = {
-        entities: _Lines.of([entity_ids[entity] for entity in entities], keys.partitions)
+        entities: _Lines.distinct([known[entity] for entity in entities], keys.partitions)
         for entities in {view.entities for view in views}
     }
     row_keys: list[str] = []
     partitions: list[int] = []
     for view in views:
-        head, line = _head(keys, view.name), lines[view.entities]
-        row_keys += [head + ending for ending in line.endings]
-        partitions += line.partitions
+        line, _ = lines[view.entities]
+        row_keys += line.keys(_head(keys, view.name))
+        partitions += line.places
     pipe = redis.pipeline(transaction=False)
     groups = queue_reads(pipe, row_keys, partitions)
     blobs = in_order(groups, await pipe.execute())
@@ -191,27 +193,54 @@ async def wide_read(
     age_seconds = np.empty((n, len(views)))
     row = column = 0
     for number, view in enumerate(views):
-        line = lines[view.entities]
-        next_row, next_column = row + len(line.endings), column + len(view.columns)
+        line, which = lines[view.entities]
+        next_row, next_column = row + len(line.places), column + len(view.columns)
         values, age = decode_rows(view, blobs[row:next_row], now_ms)
-        matrix[:, column:next_column] = values[line.places]
-        age_seconds[:, number] = age[line.places]
+        matrix[:, column:next_column] = values[which]
+        age_seconds[:, number] = age[which]
         row, column = next_row, next_column
     stale_after = np.array([_oldest(view) for view in views])
     return WideRead(matrix, age_seconds <= stale_after, age_seconds)
 
 
 class _Lines(NamedTuple):
-    """The distinct ids among n lines: how their keys end, their partitions, and for each line its place."""
+    """Ids, a list of n for each entity, and the partitions they lie in."""
 
-    endings: list[str]
-    partitions: list[int]
-    places: NDArray[np.intp]
+    ids: list[list[int]]
+    places: list[int]
+    partitions: int
 
     @classmethod
     def of(cls, ids: Sequence[NDArray[np.int64]], partitions: int) -> _Lines:
-        unique, places = _distinct(ids)
-        return cls(_endings(unique, partitions), (unique[0] % partitions).tolist(), places)
+        return cls([column.tolist() for column in ids], (ids[0] % partitions).tolist(), partitions)
+
+    @classmethod
+    def distinct(cls, known: Sequence[_Coded], partitions: int) -> tuple[_Lines, NDArray[np.intp]]:
+        """The distinct ones of n tuples, from each entity's values and codes; and which each of the n is."""
+        unique, which = known[0]
+        ids = [unique]
+        for values, codes in known[1:]:
+            pairs, which = np.unique(which * len(values) + codes, return_inverse=True)
+            ids = [*(column[pairs // len(values)] for column in ids), values[pairs % len(values)]]
+        return cls.of(ids, partitions), which
+
+    def keys(self, head: str) -> list[str]:
+        """The keys of the rows that begin with ``head``."""
+        tags = _tags(head, self.partitions)
+        # Not a list of lists: so many small ones set the collector of garbage going.
+        if len(self.ids) == 1:
+            return [f"{tags[place]}{only}" for place, only in zip(self.places, *self.ids, strict=True)]
+        if len(self.ids) == 2:
+            return [
+                f"{tags[place]}{one}:{two}" for place, one, two in zip(self.places, *self.ids, strict=True)
+            ]
+        rows = zip(self.places, zip(*self.ids, strict=True), strict=True)
+        return [tags[place] + ":".join(map(str, ids)) for place, ids in rows]
+
+
+@lru_cache
+def _tags(head: str, partitions: int) -> tuple[str, ...]:
+    return tuple(f"{head}{{{place}}}:" for place in range(partitions))
 
 
 def _decaying(view: RowLayout) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
@@ -235,29 +264,3 @@ def _oldest(view: RowLayout) -> float:
 
 def _head(keys: RowKeys, view_name: str) -> str:
     return keys.head(f"feature:{view_name}")
-
-
-def _endings(ids: Sequence[NDArray[np.int64]], partitions: int) -> list[str]:
-    """How the keys of rows end, hash tag and ids; ``ids`` are int64 [n] for each entity."""
-    places = (ids[0] % partitions).tolist()
-    # Not a list of lists: so many small ones set the collector of garbage going.
-    columns = [column.tolist() for column in ids]
-    if len(columns) == 1:
-        return [f"{{{place}}}:{only}" for place, only in zip(places, columns[0], strict=True)]
-    if len(columns) == 2:
-        return [f"{{{place}}}:{one}:{two}" for place, one, two in zip(places, *columns, strict=True)]
-    return [
-        f"{{{place}}}:{':'.join(map(str, each))}"
-        for place, each in zip(places, zip(*columns, strict=True), strict=True)
-    ]
-
-
-def _distinct(ids: Sequence[NDArray[np.int64]]) -> tuple[list[NDArray[np.int64]], NDArray[np.intp]]:
-    """Distinct id tuples, int64 [m] for each entity, and for each of the n lines which of them it is."""
-    unique, places = np.unique(ids[0], return_inverse=True)
-    distinct = [unique]
-    for column in ids[1:]:
-        values, codes = np.unique(column, return_inverse=True)
-        pairs, places = np.unique(places * len(values) + codes, return_inverse=True)
-        distinct = [*(known[pairs // len(values)] for known in distinct), values[pairs % len(values)]]
-    return distinct, places

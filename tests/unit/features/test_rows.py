@@ -123,6 +123,20 @@ def test_the_row_of_a_pair_stands_in_the_partition_of_its_user() -> None:
     assert rows.row_key(keys, USER_AUTHOR_AFFINITY, (18, 5)) == "ns:feature:user_author_affinity:{2}:18:5"
 
 
+@pytest.mark.parametrize("entities", [("tweet",), ("user", "author"), ("user", "author", "tweet")], ids=len)
+def test_rows_are_written_where_each_is_looked_for(entities: tuple[Any, ...]) -> None:
+    view, keys = replace(TWEET_CONTENT, entities=entities), Keyspace("ns", 4)
+    ids = np.random.default_rng(3).integers(-100, 2**62, (30, len(entities)))
+    written: list[str] = []
+
+    class Pipe:
+        def fcall(self, name: str, number: int, *arguments: Any) -> None:
+            written.extend(arguments[:number])
+
+    rows.put_rows(Pipe(), keys, view, ids, [VERSION_2] * 30)
+    assert sorted(written) == sorted(rows.row_key(keys, view, each) for each in ids.tolist())
+
+
 def test_the_pattern_of_a_view_matches_no_other_view() -> None:
     keys = Keyspace("ns", 16)
     assert rows.row_pattern(keys, "tweet_content") == "ns:feature:tweet_content:*"
