@@ -170,6 +170,17 @@ def test_a_row_of_the_stream_is_compared_at_the_moment_of_the_offline_one(stores
     assert {counts.equal for counts in found.features.values()} == {ENTITIES}
 
 
+def test_where_nothing_stands_the_stream_needs_no_row(stores: Stores) -> None:
+    path = offline_folder(stores.settings) / "tweet_engagement" / "part-0.parquet"
+    rows = pd.read_parquet(path)
+    rows.loc[rows["tweet"] == 4, list(TWEET_ENGAGEMENT.columns)] = 0.0
+    rows.to_parquet(path)
+    stores.drop(TWEET_ENGAGEMENT, 4)
+    assert stores.examine()["tweet_engagement"].amiss == 0
+    stores.drop(TWEET_ENGAGEMENT, 5)
+    assert stores.examine()["tweet_engagement"].features["tweet_likes"].missing_online == 1
+
+
 def test_rows_newer_than_anything_offline_are_passed_over(stores: Stores) -> None:
     stores.write_online(TWEET_ENGAGEMENT, stores.values(TWEET_ENGAGEMENT, seed=5)[:4], NOW_MS)
     found = stores.examine()["tweet_engagement"]
