@@ -1,4 +1,4 @@
-"""Feast's behaviour of an online store, on a real Valkey server and on a cluster."""
+"""What our online store does beyond Feast's documented behaviour, on a real Valkey server and a cluster."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from feast.value_type import ValueType
 
 from features.feature_views import feature_objects
 from features.layout import PrefixedKeys
-from features.names import ONLINE_VIEWS, USER_AUTHOR_AFFINITY, VIEWS
+from features.names import ONLINE_VIEWS, VIEWS
 from features.online_store import TidelineOnlineStore, row_keys
 from features.rows import wide_read
 from features.stored_views import DECAY_TAG, PackedView, stored_view
@@ -133,32 +133,8 @@ def test_what_was_written_is_read_in_the_order_asked_for(online: StoreUnderTest,
     assert [values["a"].float_val for _, values in rows] == [7.5, 3.5, 7.5]
 
 
-def test_an_entity_without_a_row_has_neither_time_nor_values(
-    online: StoreUnderTest, table: FeatureView
-) -> None:
-    online.write(table, (entity(user=1), floats(a=1.0), NOW))
-    assert online.read(table, entity(user=2)) == [(None, None)]
-
-
 def test_no_entities_read_as_no_rows(online: StoreUnderTest, table: FeatureView) -> None:
     assert online.read(table) == []
-
-
-def test_a_newer_row_replaces_an_older_one_and_never_the_reverse(
-    online: StoreUnderTest, table: FeatureView
-) -> None:
-    for minutes, value in ((10, 1.0), (5, 2.0), (20, 3.0), (5, 4.0)):
-        online.write(table, (entity(user=1), floats(a=value), NOW - timedelta(minutes=minutes)))
-    [(when, values)] = online.read(table, entity(user=1))
-    assert when == NOW - timedelta(minutes=5)
-    assert values["a"].float_val == 4.0
-
-
-def test_the_newest_of_one_batch_wins_whatever_its_place(online: StoreUnderTest, table: FeatureView) -> None:
-    moments = [NOW - timedelta(minutes=minutes) for minutes in (5, 1, 9)]
-    online.write(table, *((entity(user=1), floats(a=float(i)), when) for i, when in enumerate(moments)))
-    [(_, values)] = online.read(table, entity(user=1))
-    assert values["a"].float_val == 1.0
 
 
 def test_a_row_past_its_ttl_is_not_read(online: StoreUnderTest, table: FeatureView) -> None:
@@ -176,19 +152,6 @@ def test_without_a_ttl_a_row_is_read_for_ever(online: StoreUnderTest) -> None:
     table = feature_view("timeless", ["user"], {"a": Float32}, ttl=timedelta(0))
     online.write(table, (entity(user=1), floats(a=1.0), NOW - timedelta(days=5000)))
     assert online.read(table, entity(user=1))[0][1]["a"].float_val == 1.0
-
-
-def test_only_the_features_asked_for_are_read(online: StoreUnderTest, table: FeatureView) -> None:
-    online.write(table, (entity(user=1), floats(a=1.0, b=2.0), NOW))
-    [(_, values)] = online.read(table, entity(user=1), features=["a"])
-    assert set(values) == {"a"}
-
-
-def test_a_value_that_was_not_given_reads_as_null_and_not_as_zero(online: StoreUnderTest) -> None:
-    online.write(NUMERIC, (entity(user=1), {"a": Value(), "b": Value(float_val=0.0)}, NOW))
-    [(_, values)] = online.read(NUMERIC, entity(user=1))
-    assert values["a"].WhichOneof("val") is None
-    assert values["b"].WhichOneof("val") == "float_val"
 
 
 def test_a_naive_event_time_is_utc(online: StoreUnderTest, table: FeatureView) -> None:
@@ -299,25 +262,6 @@ def test_a_lifetime_where_rows_cannot_be_packed_is_refused() -> None:
         stored_view(feature_view("mixed", ["user"], {"a": Float32, "s": String}, lifetimes={"a": 60.0}))
 
 
-def test_entities_are_told_apart_by_key_whatever_the_order_of_their_join_keys(
-    online: StoreUnderTest,
-) -> None:
-    table = VOCABULARY["user_author_affinity"]
-    values = dict.fromkeys(USER_AUTHOR_AFFINITY.columns, 1.0)
-    online.write(table, (entity(user=1, author=23), floats(**values), NOW))
-    assert online.read(table, entity(author=23, user=1))[0][0] == NOW
-    assert online.read(table, entity(user=12, author=3)) == [(None, None)]
-    assert online.read(table, entity(user=23, author=1)) == [(None, None)]
-
-
-def test_a_removed_view_loses_its_rows_and_the_others_keep_theirs(online: StoreUnderTest) -> None:
-    for view in (NUMERIC, ENCODED):
-        online.write(view, *((entity(user=user), floats(a=1.0), NOW) for user in range(50)))
-    online.store.update(online.config, [NUMERIC], [ENCODED], [], [], partial=False)
-    assert online.read(NUMERIC, entity(user=1)) == [(None, None)]
-    assert online.read(ENCODED, entity(user=1))[0][0] == NOW
-
-
 def test_teardown_leaves_no_row_of_the_namespace_and_none_of_another_missing(online: StoreUnderTest) -> None:
     online.write(NUMERIC, *((entity(user=user), floats(a=1.0), NOW) for user in range(50)))
     neighbour = f"{online.keys.prefix}0:feature:numeric:{{1}}:1"
@@ -325,20 +269,6 @@ def test_teardown_leaves_no_row_of_the_namespace_and_none_of_another_missing(onl
     online.store.teardown(online.config, [NUMERIC, ENCODED], [])
     assert online.row_count() == 0
     assert online.client.get(neighbour) == b"row"
-
-
-def test_an_asynchronous_read_answers_as_a_synchronous_one(
-    online: StoreUnderTest, table: FeatureView
-) -> None:
-    online.write(table, *((entity(user=user), floats(a=float(user)), NOW) for user in range(9)))
-    asked = [entity(user=user) for user in (8, 1, 77)]
-
-    async def read() -> list[Any]:
-        rows = await online.store.online_read_async(online.config, table, asked)
-        await online.store.close()
-        return list(rows)
-
-    assert asyncio.run(read()) == online.read(table, *asked)
 
 
 def test_the_wide_read_and_feast_read_the_same_values(online: StoreUnderTest) -> None:
