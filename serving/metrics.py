@@ -108,6 +108,12 @@ class ServingMetrics:
             ("view",),
             registry=self.registry,
         )
+        self.lookups = Counter(
+            "tideline_cache_lookups_total",
+            "Keys asked of a cache in the process: hits, stale ones renewed in the background, misses.",
+            ("cache", "outcome"),
+            registry=self.registry,
+        )
         self.side_effect_errors = Counter(
             "tideline_feed_side_effect_errors_total",
             "Side effects of a page that failed.",
@@ -124,6 +130,11 @@ class ServingMetrics:
             "Impressions that the log did not take.",
             registry=self.registry,
         )
+
+    def count_lookups(self, cache: str, outcome: str, keys: int) -> None:
+        """Counts keys asked of a cache."""
+        if keys:
+            self.lookups.labels(cache, outcome).inc(keys)
 
     def observe(self, answer: Answer) -> None:
         """Counts one feed page."""

@@ -14,7 +14,8 @@ import numpy as np
 
 from serving.archive import Archive
 from serving.shapes import Trends, Tweet, TweetCounts, TweetViewer, User, UserViewer, rfc3339
-from timelines import bodies, marks
+from timelines import bodies, marks, popular
+from timelines.bodies import TweetBody
 from timelines.client import mget
 from timelines.keys import Keyspace
 from timelines.lately import SEEN, SERVED, Records, decode, queue
@@ -104,6 +105,44 @@ class Reads:
             {"liked": _active(like), "retweeted": _active(retweet)}
             for like, retweet in zip(likes, retweets, strict=True)
         ]
+
+    async def newest_likes(self, users: Sequence[int], each: int) -> list[list[int]]:
+        """Of each user the tweets among the ``each`` newest changes that the user likes, newest first."""
+        if not users:
+            return []
+        pipe = self.redis.pipeline(transaction=False)
+        for user in users:
+            pipe.zrange(self.keys.likes(user), -each, -1, withscores=True)
+        answers = await pipe.execute()
+        return [[int(tweet) for tweet, score in reversed(found) if _active(score)] for found in answers]
+
+    async def popular(self, count: int) -> list[TweetBody]:
+        """The tweets that gather most engagement now, the most popular first."""
+        pipe = self.redis.pipeline(transaction=False)
+        popular.queue(pipe, self.keys, count)
+        ids = popular.decode((await pipe.execute())[0])
+        found = await self.bodies(ids.tolist()) if len(ids) else []
+        return [body for body in found if body is not None and not body.deleted]
+
+    async def place_of(self, user: int) -> str | None:
+        """Where the user says to be; None where that is not known."""
+        card = bodies.decode_card(await self.redis.get(self.keys.account(user)))
+        return None if card is None else card.place
+
+    async def trending_terms(self, places: Sequence[str], window: str) -> dict[str, frozenset[str]]:
+        """The terms of each place that has a list, in lower case and without the hash."""
+        pipe = self.redis.pipeline(transaction=False)
+        for place in places:
+            pipe.get(self.keys.trends(place, window))
+        lists = {
+            place: bodies.decode_trends(stored)
+            for place, stored in zip(places, await pipe.execute(), strict=True)
+        }
+        return {
+            place: frozenset(trend.term.removeprefix("#").casefold() for trend in found.items)
+            for place, found in lists.items()
+            if found is not None
+        }
 
     async def marked(self, tweet_ids: Iterable[int], account_ids: Iterable[int]) -> tuple[set[int], set[int]]:
         """Which of these tweets and accounts are limited or quarantined."""

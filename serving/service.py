@@ -23,6 +23,7 @@ from serving.breaker import Breaker
 from serving.feed.cursor import CursorSigner, load_key
 from serving.feed.feed import OPERATIONAL, Clock, Feed, FeedLimits, Models
 from serving.feed.pipelines import Stores
+from serving.feed.shared import shared
 from serving.feed.side_effects import Impressions
 from serving.feed.snapshot import Snapshots
 from serving.lists import ListPages
@@ -92,8 +93,9 @@ def build_feed(
     """The feed over an asyncio redis-py client that does not decode, or its in-memory twin."""
     section = settings.serving
     keys = Keyspace.of(settings)
+    same_for_many = shared(Reads(redis, keys, archive), clock.seconds, metrics.count_lookups)
     return Feed(
-        Stores(redis, keys, HomeReader(redis, keys, settings.timelines), archive),
+        Stores(redis, keys, HomeReader(redis, keys, settings.timelines), archive, same_for_many),
         models,
         Runner(clock.seconds, OPERATIONAL, lambda name, _: metrics.side_effect_errors.labels(name).inc()),
         Snapshots(redis, keys, section.snapshot_seconds),

@@ -9,7 +9,16 @@ from fastapi import APIRouter, Query, Response
 
 from serving.api.dependencies import BearerDep, ReaderDep, ServiceDep, json_response
 from serving.feed.answer import Answer
-from serving.feed.candidates import CELEBRITY, SOURCES, Candidates
+from serving.feed.candidates import (
+    CELEBRITY,
+    FOLLOWING,
+    POPULAR,
+    SIMILAR,
+    SOURCES,
+    TRENDING,
+    TWO_HOP,
+    Candidates,
+)
 from serving.feed.explanation import explain as explain_items
 from serving.feed.feed import Request
 from serving.feed.ladder import RUNGS
@@ -24,6 +33,7 @@ from serving.shapes import (
     Ranking,
     TweetCounts,
     TweetViewer,
+    User,
     rfc3339,
 )
 from training.bundle import Bundle
@@ -33,6 +43,14 @@ router = APIRouter(prefix="/v1/feed", tags=["feed"])
 DELTA_ITEMS = 50
 NO_COUNTS: TweetCounts = {"likes": 0, "retweets": 0, "replies": 0, "quotes": 0}
 NO_VIEWER: TweetViewer = {"liked": False, "retweeted": False}
+REASONS = {
+    FOLLOWING: "From an account you follow",
+    CELEBRITY: "From a popular account you follow",
+    TWO_HOP: "Liked by an account you follow",
+    SIMILAR: "Liked by accounts like yours",
+    TRENDING: "Trending where you are",
+    POPULAR: "Popular now",
+}
 ID_PATTERN = r"^[0-9]{1,19}$"
 
 
@@ -130,11 +148,13 @@ def item_shapes(
         items.counts,
         items.viewer,
         items.retweeted_by,
+        items.liked_by_users,
+        items.liked_by,
         strict=True,
     )
     shapes: list[FeedItem] = []
     for position, row in enumerate(rows, first_position):
-        appearance, author, is_retweet, source, score, body, user, counts, viewer, retweeted_by = row
+        appearance, author, is_retweet, source, score, body, user, counts, viewer, retweeted_by, *liked = row
         if body is None:
             raise ValueError(f"The tweet of appearance {appearance} has no body.")
         shapes.append(
@@ -150,7 +170,7 @@ def item_shapes(
                 "position": position,
                 "source": SOURCES[source],
                 "score": None if score != score else score,
-                "reason": _reason(source, is_retweet),
+                "reason": _reason(source, is_retweet, *liked),
             }
         )
     for shape, explanation in zip(shapes, explanations, strict=False):
@@ -163,7 +183,11 @@ def server_timing(reports: Sequence[StageReport]) -> str:
     return ", ".join(f"{report.name};dur={report.ms:.2f}" for report in reports)
 
 
-def _reason(source: int, is_retweet: bool) -> str:
+def _reason(source: int, is_retweet: bool, likers: Sequence[User], liked_by: Sequence[int]) -> str:
+    if likers:
+        others = len(liked_by) - 1
+        more = f" and {others} more whom you follow" if others else ", whom you follow"
+        return f"Liked by {likers[0]['display_name']}{more}"
     if is_retweet:
         return "Retweeted by an account you follow"
-    return "From a popular account you follow" if source == CELEBRITY else "From an account you follow"
+    return REASONS[source]

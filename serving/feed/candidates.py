@@ -24,13 +24,14 @@ class Candidates:
     """Tweets on their way into a page: where each appeared, and what stages found out about it.
 
     ``appearance`` is the tweet's or the retweet's id and ``author`` who made it appear; ``source`` is a place
-    in ``SOURCES``; ``retweeters`` are tuples of ids, newest first; ``rank`` is the place in a kept ranking.
+    in ``SOURCES``; ``retweeters`` are tuples of ids, newest first, as ``liked_by`` are: who
+    of those followed likes it; ``rank`` is the place in a kept ranking.
     ``body`` None with ``body_read`` means that there is none yet; ``created_at`` is in ms UTC, -1 where it is
     not known. ``marked``: the tweet, its author or who retweeted it is limited or quarantined.
     ``features`` are rows of model input, without columns until they were read; ``light`` is the light
     ranker's score, ``probabilities`` has a column per head, ``model_score`` is their weighted sum, and
     ``score`` what is left of it after the ``multipliers``, a column each. A score of NaN means unscored.
-    The last four columns are filled on the page alone.
+    The last five columns are filled on the page alone.
     """
 
     appearance: Ids
@@ -40,6 +41,7 @@ class Candidates:
     is_retweet: Mask
     source: NDArray[np.uint8]
     retweeters: Objects
+    liked_by: Objects
     rank: NDArray[np.int64]
     body: Objects
     body_read: Mask
@@ -54,6 +56,7 @@ class Candidates:
     propensity: NDArray[np.float64]
     author_user: Objects
     retweeted_by: Objects
+    liked_by_users: Objects
     counts: Objects
     viewer: Objects
 
@@ -127,6 +130,7 @@ def _taken(column: NDArray[Any], rows: Rows) -> NDArray[Any]:
 
 UNKNOWN: dict[str, NDArray[Any]] = {
     "retweeters": objects([()]),
+    "liked_by": objects([()]),
     "rank": np.zeros(1, dtype=np.int64),
     "body": np.full(1, None),
     "body_read": np.zeros(1, dtype=np.bool_),
@@ -141,6 +145,7 @@ UNKNOWN: dict[str, NDArray[Any]] = {
     "propensity": np.ones(1),
     "author_user": np.full(1, None),
     "retweeted_by": objects([()]),
+    "liked_by_users": objects([()]),
     "counts": np.full(1, None),
     "viewer": np.full(1, None),
 }

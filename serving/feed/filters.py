@@ -87,15 +87,16 @@ class OwnTweets:
 
 @dataclass(frozen=True)
 class Oldest:
-    """All but the ``newest``: what ranking has no time for."""
+    """The oldest of the accounts followed, where there are more than ``most`` candidates in all."""
 
-    newest: int
+    most: int
     name: str = "beyond_candidate_limit"
 
     def keep(self, query: FeedQuery, candidates: Candidates) -> Mask:
-        if len(candidates) <= self.newest:
+        if len(candidates) <= self.most:
             return _all(candidates)
-        return _only(len(candidates), np.argsort(-candidates.appearance)[: self.newest])
+        newest_first = np.lexsort((-candidates.appearance, ~candidates.out_of_network()))
+        return _only(len(candidates), newest_first[: self.most])
 
 
 @dataclass(frozen=True)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, Protocol
 
 import numpy as np
 
-from serving.feed.candidates import Candidates, objects
+from serving.feed.candidates import Candidates, Objects, objects
 from serving.feed.filters import has_muted_word
 from serving.feed.query import FeedQuery
 from serving.pipeline.stages import Columns
@@ -17,6 +18,7 @@ from serving.shapes import User
 from timelines.bodies import TweetBody
 
 RETWEETERS_SHOWN = 5
+LIKERS_SHOWN = 1
 
 
 class BodyReads(Protocol):
@@ -112,7 +114,7 @@ class Marks:
 
 @dataclass(frozen=True)
 class People:
-    """Cards of authors and of the newest retweeters, each account looked up once."""
+    """Cards of authors, of the newest retweeters and of one who likes it, each looked up once."""
 
     reads: AccountReads
     required: bool = True
@@ -121,13 +123,13 @@ class People:
     async def hydrate(self, query: FeedQuery, candidates: Candidates) -> Columns:
         authors = candidates.original_author.tolist()
         retweeters = [some[:RETWEETERS_SHOWN] for some in candidates.retweeters]
-        wanted = [*authors, *(user for some in retweeters for user in some)]
+        likers = [some[:LIKERS_SHOWN] for some in candidates.liked_by]
+        wanted = [*authors, *chain.from_iterable(retweeters), *chain.from_iterable(likers)]
         users = await self.reads.users(query.reader, wanted)
         return {
             "author_user": objects(users.get(author) or nameless(author) for author in authors),
-            "retweeted_by": objects(
-                tuple(users.get(user) or nameless(user) for user in some) for some in retweeters
-            ),
+            "retweeted_by": _named(retweeters, users),
+            "liked_by_users": _named(likers, users),
         }
 
 
@@ -154,6 +156,10 @@ class Viewer:
     async def hydrate(self, query: FeedQuery, candidates: Candidates) -> Columns:
         found = await self.reads.tweet_viewers(query.reader, candidates.original.tolist())
         return {"viewer": objects(found)}
+
+
+def _named(people: Sequence[Sequence[int]], users: Mapping[int, User]) -> Objects:
+    return objects(tuple(users.get(user) or nameless(user) for user in some) for some in people)
 
 
 def _body_columns(read: Sequence[TweetBody | None], candidates: int) -> Columns:

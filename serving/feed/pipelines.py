@@ -10,7 +10,7 @@
 | own_tweets | the reader's own tweets and retweets (ranked only) |
 | seen | what the reader has seen lately (ranked only) |
 | served | what the reader was given lately, unless less than a page is left (ranked only) |
-| beyond_candidate_limit | all but the newest candidates (ranked only) |
+| beyond_candidate_limit | the oldest of the accounts followed, where there are too many (ranked only) |
 | marked | what the `safety` job or a person limited or quarantined (ranked only) |
 | deleted | tombstones |
 | body_not_here | tweets whose body has not arrived yet |
@@ -53,12 +53,14 @@ from serving.feed.filters import (
 )
 from serving.feed.hydrators import Bodies, BodiesForPage, Counts, Lately, Marks, People, Restrictions, Viewer
 from serving.feed.ladder import HeadsClock
+from serving.feed.out_of_network import Popular, Trending, TwoHop
 from serving.feed.policy import Policy
 from serving.feed.query import FeedQuery
 from serving.feed.scoring import AsRanked, Heads, LightRanker, LightScores, NewestFirst
+from serving.feed.shared import Shared
 from serving.feed.snapshot import KeepRanking, KeptRanking, Snapshot, Snapshots
 from serving.feed.sources import Given, Home, ReadHome
-from serving.pipeline.stages import Filter, Pipeline, Scorer, Together
+from serving.pipeline.stages import Filter, Pipeline, Scorer, Source, Together
 from serving.reads import Reads
 from timelines.home import HomeReader
 from timelines.keys import Keyspace
@@ -70,12 +72,16 @@ Step = Filter[FeedQuery, Candidates] | Together[FeedQuery, Candidates]
 
 @dataclass(frozen=True)
 class Stores:
-    """What the stages read from: an asyncio redis-py client that does not decode, and its keys."""
+    """What the stages read from: an asyncio redis-py client that does not decode, and its keys.
+
+    ``shared`` is what is the same for many readers; without it a ranking has the home timeline alone.
+    """
 
     redis: Any
     keys: Keyspace
     home: HomeReader
     archive: Archive | None = None
+    shared: Shared | None = None
 
     @property
     def reads(self) -> Reads:
@@ -177,13 +183,13 @@ def newer(stores: Stores) -> FeedPipeline:
 def ranked(
     stores: Stores, ranking: Ranking, snapshots: Snapshots, count_missing: Callable[[str, int], None]
 ) -> FeedPipeline:
-    """The newest candidates, best first."""
+    """Candidates of accounts followed and of others, best first."""
     policy = ranking.policy
     prune, scorers = _scoring(ranking)
     return Pipeline(
         "ranked",
         joined,
-        sources=(Home(),),
+        sources=_sources(stores),
         query_hydrators=(ReadHome(stores.home), Restrictions(stores.reads), Lately(stores.reads)),
         steps=(
             HiddenAccounts(),
@@ -229,6 +235,14 @@ def ranked_scroll(stores: Stores, snapshot: Snapshot) -> FeedPipeline:
         selector=AsRanked(),
         page_steps=_page(stores),
     )
+
+
+def _sources(stores: Stores) -> tuple[Source[FeedQuery, Candidates], ...]:
+    """Where the candidates of a ranking come from; of one tweet from two sources the first one's stays."""
+    if stores.shared is None:
+        return (Home(),)
+    popular, terms = stores.shared.popular, stores.shared.terms
+    return (Home(), TwoHop(stores.reads), Trending(stores.reads, popular, terms), Popular(popular))
 
 
 def _scoring(ranking: Ranking) -> tuple[tuple[Step, ...], tuple[Scorer[FeedQuery, Candidates], ...]]:

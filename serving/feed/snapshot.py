@@ -47,6 +47,7 @@ class Snapshot(msgspec.Struct, frozen=True):
     top: int
     more: bool
     retweeters: list[tuple[int, ...]]
+    liked_by: list[tuple[int, ...]]
     columns: dict[str, bytes]
     wide: dict[str, tuple[int, bytes]]
 
@@ -68,7 +69,8 @@ class Snapshot(msgspec.Struct, frozen=True):
             columns[name] = rows
         return Candidates.of(
             **columns,
-            retweeters=objects(tuple(some) for some in self.retweeters),
+            retweeters=objects(self.retweeters),
+            liked_by=objects(self.liked_by),
             rank=np.arange(n),
         )
 
@@ -121,6 +123,7 @@ def snapshot_of(
         top,
         more,
         ranked.retweeters.tolist(),
+        ranked.liked_by.tolist(),
         {name: getattr(ranked, name).astype(kind).tobytes() for name, kind in PACKED.items()},
         {name: (rows.shape[1], rows.astype(WIDE[name]).tobytes()) for name, rows in wide.items()},
     )
