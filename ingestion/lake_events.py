@@ -8,13 +8,21 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
 from ingestion.events import Event
-from ingestion.lake import PARTITION_COLUMN, columns, event_folder
+from ingestion.lake import PARTITION_COLUMN, Column, ScalarKind, columns, event_folder
 
 BATCH_ROWS = 8192
+
+_TYPES: dict[ScalarKind, Any] = {
+    "string": pa.string(),
+    "long": pa.int64(),
+    "double": pa.float64(),
+    "boolean": pa.bool_(),
+}
 
 
 def read_events(
@@ -28,6 +36,16 @@ def read_events(
             yield from _read_day(day, event_type, from_ms, until_ms)
 
 
+def arrow_schema(event_type: type[Event]) -> Any:
+    """The Arrow schema of an event type's files; one that is older than a column has nulls there."""
+    return pa.schema([(column.name, _arrow_type(column)) for column in columns(event_type)])
+
+
+def _arrow_type(column: Column) -> Any:
+    scalar = _TYPES[column.kind]
+    return pa.list_(scalar) if column.array else scalar
+
+
 def _read_day(day: Path, event_type: type[Event], from_ms: int | None, until_ms: int) -> Iterator[Event]:
     # An event that was written twice has one moment, so both of its rows lie in one day.
     seen: set[str] = set()
@@ -37,9 +55,8 @@ def _read_day(day: Path, event_type: type[Event], from_ms: int | None, until_ms:
     # What an event left out is null in its row; a required field may be null itself.
     required = {field.name for field in msgspec.structs.fields(event_type) if field.required}
     names = [column.name for column in columns(event_type)]
-    batches: Any = ds.dataset(day, format="parquet").to_batches(
-        columns=names, filter=wanted, batch_size=BATCH_ROWS
-    )
+    files: Any = ds.dataset(day, schema=arrow_schema(event_type), format="parquet")
+    batches: Any = files.to_batches(columns=names, filter=wanted, batch_size=BATCH_ROWS)
     for batch in batches:
         for row in batch.to_pylist():
             if row["event_id"] not in seen:
