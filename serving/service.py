@@ -124,7 +124,11 @@ async def open_service(settings: ServingSettings, metrics: ServingMetrics) -> As
     folder = settings.home / "serving" / "model" / (settings.namespace or "live")
     models = ModelStore(MlflowRegistry(settings.mlflow), folder, section.model_poll_seconds)
     impressions = Impressions(
-        publisher, metrics.impressions.inc, metrics.impressions_dropped.inc, (LogUnavailableError,)
+        publisher,
+        metrics.impressions.inc,
+        metrics.impressions_dropped.inc,
+        (LogUnavailableError,),
+        section.feature_log_share,
     )
     clock = Clock(lambda: time.time_ns() // 1_000_000, lambda: secrets.token_hex(16), time.perf_counter)
     engine = open_engine(settings.records, settings.namespace)

@@ -135,10 +135,11 @@ class Feed:
         scrolls_ranking = isinstance(cursor, RankedCursor) and request.algorithm == "chronological"
         if scrolls_ranking or isinstance(cursor, ListCursor):
             raise CursorError
+        started = self.clock.seconds()
         query = FeedQuery(request.reader, request.limit, self.clock.now_ms(), self.clock.request_id())
         answer, model = await self._answer(query, request.algorithm, cursor)
         if not request.audit:
-            log = LogImpressions(self.impressions, answer.rung, answer.model, answer.first_position)
+            log = LogImpressions(self.impressions, answer, (self.clock.seconds() - started) * 1000)
             query = dataclasses.replace(query, request_id=answer.request_id)
             effects: list[SideEffect[FeedQuery, Candidates]] = [log]
             if answer.rung in RUNGS:
