@@ -120,6 +120,7 @@ class LogImpressions:
                     feature_service=FEATURE_SERVICE if scored else None,
                     features=_as_served(features) if scored else None,
                     policy=None if policy is None else policy.version,
+                    arm=answer.arm,
                     propensity=None if policy is None else propensity,
                     latency_ms=self.ms,
                 )

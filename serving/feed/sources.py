@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from itertools import repeat
 from typing import Any
 
 import numpy as np
 
-from serving.feed.candidates import CELEBRITY, FOLLOWING, UNKNOWN, Candidates, Objects, objects
+from serving.feed.candidates import CELEBRITY, FOLLOWING, UNKNOWN, Candidates, Objects, SourceName, objects
 from serving.feed.query import FeedQuery
 from timelines.entry import RETWEET, Entries, Ids
 from timelines.home import HomeReader
@@ -31,9 +31,10 @@ class ReadHome:
 class Home:
     """The home timeline: pushed entries as "following", those pulled at read as "celebrity".
 
-    Every appearance is a candidate; each knows who retweeted its original.
+    Every appearance is a candidate; each knows who retweeted its original. ``wanted``: of which of the two.
     """
 
+    wanted: Collection[SourceName] = ("following", "celebrity")
     name: str = "following"
 
     async def fetch(self, query: FeedQuery) -> Candidates:
@@ -42,6 +43,10 @@ class Home:
         entries = query.home.entries
         if query.top < 1 << 63:
             entries = entries[entries["appearance"] <= query.top]
+        if "following" not in self.wanted:
+            entries = entries[entries["pulled"]]
+        if "celebrity" not in self.wanted:
+            entries = entries[~entries["pulled"]]
         originals = entries["original"].copy()
         return Candidates.of(
             entries["appearance"].copy(),
