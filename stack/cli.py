@@ -14,6 +14,7 @@ from stack.commands import (
     dead_letters,
     demo,
     down,
+    experiment,
     fan_out,
     features,
     jobs,
@@ -57,6 +58,7 @@ for command in (
 ):
     app.command()(command)
 app.add_typer(jobs.app, name="jobs")
+app.add_typer(experiment.app, name="experiment")
 app.add_typer(fan_out.app, name="fan-out")
 app.add_typer(dead_letters.app, name="dead-letters")
 app.add_typer(features.app, name="features")
