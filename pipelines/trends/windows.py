@@ -187,10 +187,8 @@ class Windows:
         used[row[alive]] = True
         kept_rows = self._remembered(used, max_terms)
         authors = self.terms[f"authors_{self._longest}"]
-        rare = 0
-        while np.count_nonzero(alive & kept_rows[row]) > max_pairs // 2:
-            rare += 1
-            kept_rows &= ~used | (authors > rare)
+        rare = _too_rare(authors[used], max_pairs // 2)
+        kept_rows &= ~used | (authors > rare)
         alive &= kept_rows[row]
         self._keep(np.flatnonzero(kept_rows), np.flatnonzero(alive), pair_keys)
         self._compact_at = max(COMPACT_FROM, 2 * self._pairs.size)
@@ -280,3 +278,10 @@ class Windows:
                     old_terms[stays].astype(np.int32),
                     log.counts[stays],
                 )
+
+
+def _too_rare(authors: Ints, room: int) -> int:
+    """The least number such that the terms with more authors have at most ``room`` of them together."""
+    most_first = np.sort(authors)[::-1]
+    fitting = int(np.searchsorted(np.cumsum(most_first, dtype=np.int64), room, side="right"))
+    return int(most_first[fitting]) if fitting < len(authors) else 0

@@ -118,3 +118,19 @@ def test_beyond_its_bound_the_rarest_terms_are_forgotten() -> None:
     enter(windows, 0, [(0, author) for author in range(20)] + [(term, 0) for term in range(1, 40)])
     windows.compact(50, 1000)
     assert counted(windows, 1) == {0: (20, 20)}
+
+
+@given(st.lists(st.sets(st.integers(0, 30), min_size=1), max_size=12), st.integers(2, 120))
+def test_no_more_is_forgotten_than_the_bound_asks_for(terms: list[set[int]], bound: int) -> None:
+    windows = Windows(PLAN, {})
+    windows.start(0)
+    windows.slide()
+    enter(windows, 0, [(term, author) for term, authors in enumerate(terms) for author in authors])
+    windows.compact(bound, 1000)
+    kept = counted(windows, 1)
+    by_size = {size: [len(authors) for authors in terms if len(authors) > size] for size in range(31)}
+    room = bound // 2 if sum(map(len, terms)) >= bound else sum(map(len, terms))
+    rare = next(size for size, larger in by_size.items() if sum(larger) <= room)
+    assert kept == {
+        term: (len(authors), len(authors)) for term, authors in enumerate(terms) if len(authors) > rare
+    }
