@@ -49,9 +49,6 @@ TASKMANAGER_MB = {
     "jvm-metaspace.size": 320,
     "jvm-overhead.max": 192,
 }
-# State on the heap stays. G1 marked it over and over beside the jobs: up to half of all processor time once
-# the heap was half full. A small young generation leaves the old one room for state.
-TASKMANAGER_COLLECTOR = "-XX:+UseParallelGC -XX:MaxNewSize=384m"
 
 
 def distribution() -> Path:
@@ -77,7 +74,7 @@ def configuration(plan: Plan) -> dict[str, object]:
         "env.java.opts.all": java_options(plan.java) + " -Djava.net.preferIPv4Stack=true",
         "env.java.opts.client": "-Xmx384m -XX:+UseSerialGC",
         "env.java.opts.jobmanager": "-XX:+UseSerialGC",
-        "env.java.opts.taskmanager": TASKMANAGER_COLLECTOR,
+        "env.java.opts.taskmanager": "-XX:+UseG1GC -XX:G1PeriodicGCInterval=30000",
         "jobmanager.rpc.address": LOOPBACK,
         "jobmanager.rpc.port": plan.ports["flink_rpc"],
         "jobmanager.bind-host": LOOPBACK,
