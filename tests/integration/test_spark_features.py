@@ -13,7 +13,6 @@ import msgspec
 import numpy as np
 import pandas as pd
 import pytest
-from lake_files import write_lake
 
 from features.aggregates import TWEET, EngagementFold, smoothed_rate
 from features.context import context_features
@@ -29,6 +28,7 @@ from ingestion.events import (
     TweetCreated,
     TweetDeleted,
 )
+from ingestion.lake_files import write_lake
 
 pytestmark = pytest.mark.spark
 
