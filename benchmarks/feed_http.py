@@ -25,7 +25,7 @@ class HalfLoad:
     highest: float
 
     def loaded(self) -> Figures:
-        return self._ask(self.highest / 2) | {"highest_per_s": self.highest}
+        return {**self._ask(self.highest / 2), "highest_per_s": self.highest}
 
     def unloaded(self) -> Figures:
         return self._ask(UNLOADED_RATE)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -76,11 +77,10 @@ def running_service(
 def _until_ready(server: subprocess.Popen[bytes], url: str, log: Path) -> None:
     deadline = time.monotonic() + START_SECONDS
     while server.poll() is None and time.monotonic() < deadline:
-        try:
+        with contextlib.suppress(httpx.TransportError):
             if httpx.get(url, timeout=30).json()["model"] is not None:
                 return
-        except httpx.TransportError:
-            time.sleep(0.1)
+        time.sleep(0.1)
     last = log.read_text(errors="replace").strip().splitlines()[-1:]
     reason = " ".join(last) or f"it was not ready after {START_SECONDS:.0f} s."
     raise BenchmarkRefusedError(f"The ranking service did not start: {reason}")
