@@ -43,6 +43,8 @@ EVENTS = 300_000
 DELAYS = 8
 # By then the JVM has compiled what Flink SQL generates: until then an event costs up to twice as much.
 WARMUPS = 3
+# State grows with every event (nobody likes twice), by some 630 bytes of heap, and so do the store's rows.
+SIZES_MB = {"taskmanager_mb": 6144, "valkey_mb": 3072}
 LOADED_S = 10.0
 PROBE_EVERY_S = 0.2
 FIRST_PROBE = 1 << 40
@@ -170,7 +172,7 @@ def _seconds(process: psutil.Process) -> float:
 @contextmanager
 def trial() -> Iterator[Trial]:
     """Kafka, Valkey and Flink of their own, with the job in its one slot."""
-    with running_stack(("kafka", "valkey", "flink"), (JOB,), slots=1, valkey_mb=3072) as plan:
+    with running_stack(("kafka", "valkey", "flink"), (JOB,), slots=1, **SIZES_MB) as plan:
         kafka = KafkaSettings(bootstrap=f"127.0.0.1:{plan.ports['kafka']}")
         address = RedisSettings(url=f"redis://127.0.0.1:{plan.ports['valkey']}/0")
         with open_store(address) as store:

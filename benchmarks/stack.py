@@ -16,8 +16,10 @@ NAMESPACE = "bench"
 
 
 @contextmanager
-def running_stack(servers: Sequence[str], jobs: Sequence[str], slots: int, valkey_mb: int) -> Iterator[Plan]:
+def running_stack(servers: Sequence[str], jobs: Sequence[str], **sizes: int) -> Iterator[Plan]:
     """The servers with these stream jobs; stopped, and their data deleted, when the block ends.
+
+    ``sizes`` are fields of ``StackSection``.
 
     Raises:
         UserError: the stack does not start.
@@ -29,8 +31,8 @@ def running_stack(servers: Sequence[str], jobs: Sequence[str], slots: int, valke
 
     with tempfile.TemporaryDirectory(prefix="tideline-bench-") as folder, _home(folder):
         ports = Ports(**dict.fromkeys(Ports.model_fields, 0))
-        sizes = StackSection(ports=ports, slots=slots, valkey_mb=valkey_mb)
-        settings = StackSettings(home=Path(folder), stack=sizes)
+        section = StackSection(ports=ports, **sizes)
+        settings = StackSettings(home=Path(folder), stack=section)
         try:
             plan = bring_up(settings, NAMESPACE, tuple(servers), (), False, lambda line: None)
             JobControl(plan).submit(stream_jobs(NAMESPACE, jobs))

@@ -38,6 +38,8 @@ from timelines.settings import RedisSettings
 
 TWEETS_A_MINUTE = 60_000
 MINUTES = 6
+# By then the JVM has compiled what it runs, and as many pairs are kept as ever will be.
+WARMUPS = 3
 LEAD_MINUTES = 2
 START_MS = 1_767_571_200_000
 PATIENCE_S = 200.0
@@ -132,4 +134,5 @@ def trial() -> Iterator[Trial]:
                 stream.run,
                 baseline=stream.consume,
                 ratio=("tweets_per_s", "tweets_per_s"),
+                warmups=WARMUPS,
             )

@@ -35,7 +35,8 @@ def queue_reads(pipe: Any, row_keys: Sequence[str], partitions: Sequence[int]) -
     Returns:
         For each command the places of its keys, for :func:`in_order`.
     """
-    if isinstance(pipe, redis.cluster.ClusterPipeline | redis.asyncio.cluster.ClusterPipeline):
+    # By what it has, not by its type: a client may be wrapped. A cluster's has a pool for every node.
+    if not hasattr(pipe, "connection_pool"):
         groups = by_partition(partitions)
         for group in groups:
             # A cluster's pipeline refuses ``pipe.mget``.

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from features.context import context_features
-from features.names import VIEWS
-from features.rows import wide_read
-from serving.feed.features import FeaturesMissingError
+from serving.feed.candidates import FOLLOWING
+from serving.feed.features import Features
 from serving.feed.feed import Models
+from serving.feed.out_of_network import table
+from serving.feed.query import FeedQuery
 from serving.reads import Reads
 from serving.shapes import RankAnswer, RankedItem
 
@@ -50,18 +50,10 @@ class Ranker:
         if not known:
             return {"model": model.version, "items": [], "unknown": unknown}
         now_ms = self.now_ms()
-        tweets = np.array([body.tweet_id for body in known], dtype=np.int64)
-        authors = np.array([body.author_id for body in known], dtype=np.int64)
-        ids = {"user": np.full(len(known), user, dtype=np.int64), "author": authors, "tweet": tweets}
-        wide = await wide_read(self.reads.redis, self.reads.keys, VIEWS, ids, now_ms)
-        if not wide.present.any():
-            raise FeaturesMissingError("There is no feature row for this user, nor for any of the tweets.")
-        for view, present in zip(VIEWS, wide.present.sum(axis=0).tolist(), strict=True):
-            if present < len(known):
-                self.count_missing(view.name, len(known) - present)
-        created = np.array([body.created_at for body in known], dtype=np.int64)
-        context = context_features(created, np.zeros(len(known), dtype=np.bool_), now_ms)
-        matrix = np.concatenate([wide.matrix, context], axis=1, dtype=np.float32)
+        candidates = table(known, FOLLOWING)
+        features = Features(self.reads.redis, self.reads.keys, self.count_missing)
+        query = FeedQuery(user, len(known), now_ms, request_id="")
+        matrix = (await features.hydrate(query, candidates))["features"]
         scores = await asyncio.to_thread(model.bundle.score, matrix)
         probabilities = {head: values.tolist() for head, values in scores.probabilities.items()}
         items: list[RankedItem] = [
@@ -70,6 +62,8 @@ class Ranker:
                 "score": score if np.isfinite(score) else None,
                 "probabilities": {head: values[place] for head, values in probabilities.items()},
             }
-            for place, (tweet, score) in enumerate(zip(tweets.tolist(), scores.score.tolist(), strict=True))
+            for place, (tweet, score) in enumerate(
+                zip(candidates.original.tolist(), scores.score.tolist(), strict=True)
+            )
         ]
         return {"model": model.version, "items": items, "unknown": unknown}

@@ -7,16 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from itertools import chain
 from typing import Any
 
-import numpy as np
-
+from features.connections import in_order, queue_reads
 from serving.archive import Archive
 from serving.shapes import Trends, Tweet, TweetCounts, TweetViewer, User, UserViewer, rfc3339
 from timelines import bodies, marks, popular
 from timelines.bodies import TweetBody
-from timelines.client import mget
 from timelines.keys import Keyspace
 from timelines.lately import SEEN, SERVED, Records, decode, queue
 
@@ -35,14 +32,11 @@ class _Batch:
         return self._pipe
 
     def values(self, kind: str, ids: Sequence[int]) -> _Values:
-        """Queues the values of many entities, one MGET per partition."""
-        first, wanted = self._commands, np.array(ids, dtype=np.int64)
-        partitions = wanted % self._keys.partitions
-        order = np.argsort(partitions, kind="stable")
-        cuts = np.flatnonzero(np.diff(partitions[order])) + 1
-        for members in np.split(wanted[order], cuts) if len(ids) else ():
-            mget(self.command(), self._keys.keys(kind, members.tolist()))
-        return _Values(first, self._commands, order.tolist())
+        """Queues the values of many entities: one MGET, on a cluster one per partition."""
+        first, partitions = self._commands, [self._keys.partition(entity) for entity in ids]
+        groups = queue_reads(self._pipe, self._keys.keys(kind, ids), partitions)
+        self._commands += len(groups)
+        return _Values(first, groups)
 
     async def execute(self) -> list[Any]:
         answers: list[Any] = await self._pipe.execute() if self._commands else []
@@ -51,19 +45,14 @@ class _Batch:
 
 @dataclass(frozen=True, slots=True)
 class _Values:
-    """Where the values of some entities are: commands ``first`` to ``last``, entities in ``order``."""
+    """Where the values of some entities are: from command ``first`` on, for each the places of its keys."""
 
     first: int
-    last: int
-    order: list[int]
+    groups: Sequence[Sequence[int]]
 
-    def of(self, answers: Sequence[Any]) -> list[bytes | None]:
+    def of(self, answers: Sequence[Any]) -> Sequence[bytes | None]:
         """The values in the order asked for."""
-        found: list[bytes | None] = [None] * len(self.order)
-        flat = chain.from_iterable(answers[self.first : self.last])
-        for place, value in zip(self.order, flat, strict=True):
-            found[place] = value
-        return found
+        return in_order(self.groups, answers[self.first : self.first + len(self.groups)])
 
 
 @dataclass(frozen=True)

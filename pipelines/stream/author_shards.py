@@ -182,11 +182,12 @@ class AuthorShards(KeyedProcessFunction):  # type: ignore[misc]
 
     def _bring_back(self, shard: Shard, missed: Deliveries, returned: list[int]) -> None:
         """Write what followers of returning authors were not given; only then take the pulled marks."""
-        keys, settings = self.store.keys, self.store.settings
         if len(missed):
             with self.store.pipeline() as pipe:
-                commands.activate(pipe, keys, settings, np.unique(missed.readers).tolist())
-                commands.deliver(pipe, keys, settings, missed.readers, missed.entries[missed.which])
+                commands.activate(
+                    pipe, self.store.keys, self.store.settings, np.unique(missed.readers).tolist()
+                )
+            self.store.deliver(missed.readers, missed.entries[missed.which], again=True)
         if returned:
             with self.store.pipeline() as pipe:
                 self.unmark(pipe, shard, returned)

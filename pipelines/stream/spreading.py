@@ -87,11 +87,17 @@ class SpreadAuthors:
         spread_above: int,
     ) -> list[ToShare]:
         """What the shards are told after ``ours`` were joined here: a follow goes to the follower's shard,
-        what else there is of ``theirs`` to every one; authors who got too large are handed over.
+        what else there is of ``theirs`` to every one; authors who got too large are handed over. There are
+        no messages where there is nothing to tell, else one for each shard.
 
         Before these are sent, mark all shares of the handovers that are pulled in the store.
         """
-        messages = [ToShare() for _ in range(self._shards)]
+        followed = dict.fromkeys(event.followee_id for event in ours if isinstance(event, FollowChanged))
+        grown = [author_id for author_id in followed if authors.get(author_id).active >= spread_above]
+        news = bool(grown) or any(isinstance(event, FanOutChanged) for event in ours)
+        if not theirs and not news:
+            return []
+        messages = [ToShare(tiers=tiers if news else None) for _ in range(self._shards)]
         for event in theirs:
             encoded = encode(event)
             if isinstance(event, FollowChanged):
@@ -99,14 +105,9 @@ class SpreadAuthors:
                 continue
             for message in messages:
                 message.events.append(encoded)
-        followed = dict.fromkeys(event.followee_id for event in ours if isinstance(event, FollowChanged))
-        grown = [author_id for author_id in followed if authors.get(author_id).active >= spread_above]
         for author_id in grown:
             for message, part in zip(messages, self._spread(author_id, authors, backlog), strict=True):
                 message.handovers.append(part)
-        if grown or any(isinstance(event, FanOutChanged) for event in ours):
-            for message in messages:
-                message.tiers = tiers
         return messages
 
     def _spread(self, author_id: int, authors: Authors, backlog: Backlog) -> list[Handover]:
@@ -124,7 +125,7 @@ class SpreadAuthors:
 
 def pulled_in(messages: Sequence[ToShare]) -> list[int]:
     """The authors handed over while merged at read."""
-    return [given.author for given in messages[0].handovers if given.pulled]
+    return [given.author for message in messages[:1] for given in message.handovers if given.pulled]
 
 
 def take_over(

@@ -23,6 +23,8 @@ from pipelines.trends.table import trends_folder
 JOB = "trends"
 BATCH_MS = 200
 """Lists change by the minute: a tweet may wait that long for company."""
+# Each writes the packed counts and the journal since, 150 MB when the bound on pairs is met.
+CHECKPOINT_EVERY = 12
 
 
 def plan_of(flink: FlinkSettings) -> TrendPlan:
@@ -49,7 +51,7 @@ def build(
 
 def main() -> None:
     settings = StreamSettings()
-    env = connectors.environment(settings, JOB)
+    env = connectors.environment(settings, JOB, checkpoint_every=CHECKPOINT_EVERY)
     batches = connectors.event_batches(env, settings, JOB, JOB_TOPICS[JOB], shard_by=None, batch_ms=BATCH_MS)
     nothing = build(
         batches,

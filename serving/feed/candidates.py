@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -19,7 +17,6 @@ FOLLOWING, CELEBRITY, TWO_HOP, SIMILAR, TRENDING, POPULAR = range(len(SOURCES))
 Objects = NDArray[np.object_]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Candidates:
     """Tweets on their way into a page: where each appeared, and what stages found out about it.
 
@@ -32,7 +29,11 @@ class Candidates:
     ranker's score, ``probabilities`` has a column per head, ``model_score`` is their weighted sum, and
     ``score`` what is left of it after the ``multipliers``, a column each. A score of NaN means unscored.
     The last five columns are filled on the page alone.
+
+    A table never changes. A column that no stage has filled says ``UNKNOWN`` of every row and costs nothing.
     """
+
+    __slots__ = ("_columns", "_rows")
 
     appearance: Ids
     author: Ids
@@ -60,6 +61,10 @@ class Candidates:
     counts: Objects
     viewer: Objects
 
+    def __init__(self, columns: Columns) -> None:
+        self._columns = columns
+        self._rows = len(columns["appearance"])
+
     @classmethod
     def of(
         cls,
@@ -69,22 +74,18 @@ class Candidates:
         original_author: Ids,
         is_retweet: Mask,
         source: NDArray[np.uint8] | int,
-        **known: Any,
+        **known: NDArray[Any],
     ) -> Candidates:
         """Candidates of which nothing else is known but ``known`` columns."""
-        n = len(appearance)
-        columns: dict[str, Any] = {
-            name: np.broadcast_to(value, (n, *value.shape[1:])) for name, value in UNKNOWN.items()
+        columns = {
+            "appearance": appearance,
+            "author": author,
+            "original": original,
+            "original_author": original_author,
+            "is_retweet": is_retweet,
+            "source": np.full(len(appearance), source, np.uint8) if isinstance(source, int) else source,
         }
-        columns["source"] = np.broadcast_to(np.uint8(source), n) if isinstance(source, int) else source
-        return cls(
-            appearance=appearance,
-            author=author,
-            original=original,
-            original_author=original_author,
-            is_retweet=is_retweet,
-            **(columns | known),
-        )
+        return cls(columns | known)
 
     @classmethod
     def none(cls) -> Candidates:
@@ -93,39 +94,42 @@ class Candidates:
         return cls.of(ids, ids, ids, ids, np.empty(0, dtype=np.bool_), FOLLOWING)
 
     def __len__(self) -> int:
-        return len(self.appearance)
+        return self._rows
+
+    def __getattr__(self, name: str) -> NDArray[Any]:
+        column = self._columns.get(name)
+        if column is not None:
+            return column
+        unknown = UNKNOWN.get(name)
+        if unknown is None:
+            raise AttributeError(f"Candidates have no column {name}.")
+        return np.broadcast_to(unknown, (self._rows, *unknown.shape[1:]))
+
+    @property
+    def known(self) -> frozenset[str]:
+        """The columns that say something."""
+        return frozenset(self._columns)
 
     def take(self, rows: Rows) -> Candidates:
-        return Candidates(**{name: _taken(getattr(self, name), rows) for name in COLUMNS})
+        return Candidates({name: column[rows] for name, column in self._columns.items()})
 
     def with_columns(self, columns: Columns) -> Candidates:
-        return dataclasses.replace(self, **columns)
+        return Candidates({**self._columns, **columns})
 
     def out_of_network(self) -> Mask:
         """Whether a candidate comes from accounts that the reader does not follow."""
         return self.source > CELEBRITY
 
 
-COLUMNS = tuple(field.name for field in dataclasses.fields(Candidates))
-
-
 def joined(tables: Sequence[Candidates]) -> Candidates:
     """The rows of all tables, in their order; each table has the same width of features and scores."""
-    return Candidates(
-        **{name: np.concatenate([getattr(table, name) for table in tables]) for name in COLUMNS}
-    )
+    known = frozenset[str]().union(*(table.known for table in tables))
+    return Candidates({name: np.concatenate([getattr(table, name) for table in tables]) for name in known})
 
 
 def objects(values: Iterable[Any]) -> Objects:
     """Any values as a column: numpy would take tuples apart."""
     return np.fromiter(values, dtype=np.object_)
-
-
-def _taken(column: NDArray[Any], rows: Rows) -> NDArray[Any]:
-    """Rows of a column; one value that stands for all stays one value."""
-    if len(column) and column.strides[0] == 0:
-        return np.broadcast_to(column[:1], (len(rows), *column.shape[1:]))
-    return column[rows]
 
 
 UNKNOWN: dict[str, NDArray[Any]] = {
@@ -149,4 +153,4 @@ UNKNOWN: dict[str, NDArray[Any]] = {
     "counts": np.full(1, None),
     "viewer": np.full(1, None),
 }
-"""What each column says of a candidate until a stage finds out: one value for all rows, not a copy each."""
+"""What each column says of a candidate until a stage finds out."""

@@ -7,8 +7,10 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from serving.cache import Cache
 from serving.feed.candidates import POPULAR, TRENDING, TWO_HOP, Candidates, objects
@@ -98,7 +100,11 @@ def table(
     """Candidates of originals whose bodies are at hand."""
     tweets = np.array([body.tweet_id for body in bodies], dtype=np.int64)
     authors = np.array([body.author_id for body in bodies], dtype=np.int64)
-    known = {} if liked_by is None else {"liked_by": objects(liked_by)}
+    known: dict[str, NDArray[Any]] = {
+        "created_at": np.array([body.created_at for body in bodies], dtype=np.int64)
+    }
+    if liked_by is not None:
+        known["liked_by"] = objects(liked_by)
     return Candidates.of(
         tweets, authors, tweets, authors, np.zeros(len(tweets), dtype=np.bool_), source, **known
     )

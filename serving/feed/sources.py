@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from itertools import repeat
 from typing import Any
 
 import numpy as np
 
-from serving.feed.candidates import CELEBRITY, FOLLOWING, UNKNOWN, Candidates, Objects, objects
+from serving.feed.candidates import CELEBRITY, FOLLOWING, Candidates, Objects, objects
 from serving.feed.query import FeedQuery
 from timelines.entry import RETWEET, Entries, Ids
 from timelines.home import HomeReader
@@ -72,9 +71,5 @@ def _retweeters(entries: Entries, originals: Ids, query: FeedQuery) -> Objects:
     for original, author in zip(retweets["original"].tolist(), retweets["author"].tolist(), strict=True):
         if author not in query.hidden:
             found.setdefault(original, {}).setdefault(author)
-    if not found:
-        return np.broadcast_to(UNKNOWN["retweeters"], len(originals))
-    column = objects(repeat((), len(originals)))
-    for row in np.flatnonzero(np.isin(originals, list(found))).tolist():
-        column[row] = tuple(found[int(originals[row])])
-    return column
+    named = {original: tuple(authors) for original, authors in found.items()}
+    return objects([named.get(original, ()) for original in originals.tolist()])

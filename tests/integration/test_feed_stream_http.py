@@ -82,7 +82,7 @@ class Server:
         lines = httpx.get(f"http://{HOST}:{self.port}/metrics").text.splitlines()
         return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith(series))
 
-    def until(self, series: str, value: float, seconds: float = 30) -> None:
+    def until(self, series: str, value: float, seconds: float = 120) -> None:
         deadline = time.monotonic() + seconds
         while self.figure(series) != value:
             assert time.monotonic() < deadline, f"{series} is {self.figure(series)}"

@@ -313,8 +313,10 @@ def test_without_the_store_the_feed_is_answered_from_the_records(world: World, t
         for algorithm in ("chronological", "ranked"):
             pages = without_store.pages(FeedPage, "/v1/feed", algorithm=algorithm, limit=4)
             assert feed(pages) == expected
-            assert {(page["ranking"]["rung"], page["ranking"]["reason"]) for page in pages} == {
-                ("records", "redis_unavailable")
+            assert {page["ranking"]["rung"] for page in pages} == {"records"}
+            assert {page["ranking"]["reason"] for page in pages} <= {
+                "redis_unavailable",
+                "breaker_open",
             }
         first = pages[0]["items"][0]["tweet"]
         assert [user["handle"] for user in first["retweeted_by"]] == ["ann"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -13,8 +14,12 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
+from serving.reads import Reads
 from serving.redis_client import RedisBreakerOpenError, open_redis
 from serving.settings import BreakerSection, ServingSection, ServingSettings
+from timelines import commands, functions
+from timelines.bodies import TweetBody
+from timelines.keys import Keyspace
 from timelines.settings import RedisSettings
 
 pytestmark = pytest.mark.valkey
@@ -179,3 +184,29 @@ def test_errors_that_the_server_replies_with_do_not_open_the_breaker(valkey: str
         await redis.aclose()
 
     asyncio.run(scenario())
+
+
+def test_on_a_cluster_one_read_of_many_bodies_asks_every_partition(
+    valkey_cluster: str, tmp_path: Path
+) -> None:
+    settings = ServingSettings(
+        namespace="wide",
+        redis=RedisSettings(url=valkey_cluster, cluster=True, partitions=64),
+        serving=ServingSection(cursor_key=tmp_path / "cursor.key"),
+    )
+    keys = Keyspace.of(settings)
+
+    async def scenario() -> list[int | None]:
+        redis = open_redis(settings)
+        try:
+            await functions.load_async(redis)
+            pipe = redis.pipeline(transaction=False)
+            for tweet in range(1, 41):
+                commands.put_body(pipe, keys, TweetBody(tweet, 7, "text", 5))
+            await pipe.execute()
+            found = await Reads(redis, keys).bodies([*range(40, 0, -1), 99])
+            return [None if body is None else body.tweet_id for body in found]
+        finally:
+            await redis.aclose()
+
+    assert asyncio.run(scenario()) == [*range(40, 0, -1), None]

@@ -165,9 +165,9 @@ class FanOutJob:
         commands.mark_pulled_shares(pipe, keys, pulled_in(messages), range(SHARES))
         content.write(pipe, keys, events)
         self.store.write(pipe.put)
-        for queue, message in zip(self.state.to_shares, messages, strict=True):
+        for number, message in enumerate(messages):
             if message != ToShare():
-                queue.append(encode_message(message))
+                self.state.to_shares[number].append(encode_message(message))
 
     def tell_a_share(self, number: int, only: int | None = None) -> None:
         """What the operator keyed by follower does with the next message, where there is one."""
@@ -192,8 +192,7 @@ class FanOutJob:
         turn = shard.backlog.take(shard.authors, most, self._last_read)
         self.state.waiting.append(turn.pushed)
         self._activate(turn.returning)
-        missed = turn.returning.entries[turn.returning.which]
-        self.store.write(commands.deliver, self.store.settings, turn.returning.readers, missed)
+        self._deliver(turn.returning, again=True)
         self.store.write(shard.unmark, turn.returned)
         for author in turn.returned:
             shard.authors.get(author).returning = False
@@ -203,10 +202,8 @@ class FanOutJob:
         parts, self.state.waiting = self.state.waiting, []
         for part in parts:
             self._activate(part)
-            entries, client = part.entries[part.which], self.store.client
             # The first flush may repeat what failed half-way before.
-            again = not self.flushed
-            deliver(client, self.store.keys, self.store.settings, part.readers, entries, again=again)
+            self._deliver(part, again=not self.flushed)
             self.flushed = True
 
     def finish(self) -> None:
@@ -223,6 +220,10 @@ class FanOutJob:
         met = {*part.activate.tolist(), *part.readers.tolist()} - self.activated
         self.store.activate(*met)
         self.activated |= met
+
+    def _deliver(self, part: Deliveries, *, again: bool) -> None:
+        entries, store = part.entries[part.which], self.store
+        deliver(store.client, store.keys, store.settings, part.readers, entries, again=again)
 
     def _last_read(self, readers: Ids) -> Ids:
         """Just now, or not any more for those whose timeline expired; all were met."""

@@ -98,7 +98,7 @@ def test_changed_thresholds_are_news_for_every_share() -> None:
     shard = AuthorShard()
     changed = FanOutChanged(event_id="s", ts=5, push_below=1, pull_above=2, throttled_per_second=3)
     assert [message.tiers for message in shard.take(changed)] == [PUSH_ALL] * SHARDS
-    assert shard.take(tweet(50, 1)) == [ToShare()] * SHARDS
+    assert shard.take(tweet(50, 1)) == []
 
 
 def test_a_share_of_the_thresholds_is_rounded_up() -> None:
