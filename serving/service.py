@@ -22,6 +22,7 @@ from serving.archive import Archive
 from serving.breaker import Breaker
 from serving.feed.cursor import CursorSigner, load_key
 from serving.feed.feed import OPERATIONAL, Clock, Feed, FeedLimits, Models
+from serving.feed.ladder import Load
 from serving.feed.pipelines import Stores
 from serving.feed.shared import shared
 from serving.feed.side_effects import Impressions
@@ -105,6 +106,7 @@ def build_feed(
         clock,
         lambda view, count: metrics.missing_features.labels(view).inc(count),
         section.load_policy(),
+        Load(section.at_once),
     )
 
 
