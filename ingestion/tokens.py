@@ -122,6 +122,11 @@ def bearer_of(settings: SecuritySettings, keys: Keys, token: str) -> Bearer:
     Raises:
         InvalidTokenError: its signature, issuer, audience, expiry or subject is not right.
     """
+    return bearer_until(settings, keys, token)[0]
+
+
+def bearer_until(settings: SecuritySettings, keys: Keys, token: str) -> tuple[Bearer, int]:
+    """Whom a token speaks for, and the second since 1970 at which it expires; see :func:`bearer_of`."""
     try:
         claims = jwt.decode(
             token,
@@ -141,7 +146,7 @@ def bearer_of(settings: SecuritySettings, keys: Keys, token: str) -> Bearer:
     roles = claims.get("roles", [])
     if not (isinstance(roles, list) and all(isinstance(role, str) for role in roles)):
         raise InvalidTokenError("The token's roles are no list of names.")
-    return Bearer(int(subject), claims.get("audit") is True, frozenset(roles))
+    return Bearer(int(subject), claims.get("audit") is True, frozenset(roles)), int(claims["exp"])
 
 
 def _generate(settings: SecuritySettings) -> None:

@@ -23,6 +23,7 @@ from serving.breaker import Breaker
 from serving.experiments.shadows import Shadows
 from serving.feed.cursor import CursorSigner, load_key
 from serving.feed.feed import OPERATIONAL, Clock, Feed, FeedLimits, Models
+from serving.feed.ladder import Load
 from serving.feed.pipelines import Stores
 from serving.feed.shared import shared
 from serving.feed.side_effects import Impressions
@@ -123,6 +124,7 @@ def build_feed(
         clock,
         lambda view, count: metrics.missing_features.labels(view).inc(count),
         section.load_policy(),
+        Load(section.at_once),
         assignment,
         challengers,
         shadows,

@@ -33,21 +33,23 @@ class BreakerSection(Section):
 
 
 class ServingSection(Section):
-    """``deadline_ms`` is what ranking may take before the feed turns chronological.
+    """``deadline_ms`` is what ranking may take, the wait included, before the feed turns chronological.
 
     ``policy``: the file with the figures of selection, the one that comes with the package without it.
     ``experiment``: the file of the experiment under way, if there is one. ``feature_log_share``: of the
     requests, whose impressions carry their features.
-    ``full_under_way``, ``reduced_under_way``, ``light_under_way``: with so many rankings under way in one
-    process the next one takes the rung below. ``snapshot_seconds``: how long a
-    ranking can be scrolled. ``records_ms``: how long PostgreSQL is waited for. ``cursor_key``: file with the
-    key that signs cursors; made on the first start, and to be the same on every host of a deployment.
+    ``at_once``: pages that one process makes at a time; the others wait their turn. ``full_under_way``,
+    ``reduced_under_way``, ``light_under_way``: with so many made or waiting the next one takes the rung
+    below. ``snapshot_seconds``: how long a ranking can be scrolled. ``records_ms``: how long PostgreSQL is
+    waited for. ``cursor_key``: file with the key that signs cursors; made on the first start, and to be the
+    same on every host of a deployment.
     """
 
     deadline_ms: int = Field(default=150, ge=1)
     policy: Path | None = None
     experiment: Path | None = None
     feature_log_share: float = Field(default=1.0, ge=0, le=1)
+    at_once: int = Field(default=4, ge=1)
     full_under_way: int = Field(default=4, ge=0)
     reduced_under_way: int = Field(default=8, ge=0)
     light_under_way: int = Field(default=16, ge=0)

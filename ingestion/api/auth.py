@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Annotated
 
 from fastapi import Depends, FastAPI, Request
@@ -10,17 +12,41 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from ingestion.api.problems import ProblemError
 from ingestion.settings import SecuritySettings
-from ingestion.tokens import Bearer, InvalidTokenError, Keys, bearer_of, ensure_keys
+from ingestion.tokens import Bearer, InvalidTokenError, Keys, bearer_until, ensure_keys
 
 _bearer = HTTPBearer(auto_error=False)
 
 
+KNOWN_TOKENS = 1 << 14
+
+
 @dataclass(frozen=True)
 class TokenCheck:
-    """The settings and keys that tokens are checked with."""
+    """The settings and keys that tokens are checked with.
+
+    A signature is checked once: up to ``KNOWN_TOKENS`` that were right are known until they expire.
+    """
 
     settings: SecuritySettings
     keys: Keys
+    now_s: Callable[[], float] = time.time
+    known: dict[str, tuple[Bearer, int]] = field(default_factory=dict, repr=False)
+
+    def bearer(self, token: str) -> Bearer:
+        """Whom a token speaks for.
+
+        Raises:
+            InvalidTokenError: it is not right, or right no longer.
+        """
+        bearer, expires_s = self.known.get(token, (None, 0))
+        if bearer is not None and self.now_s() < expires_s:
+            return bearer
+        self.known.pop(token, None)
+        bearer, expires_s = bearer_until(self.settings, self.keys, token)
+        if len(self.known) >= KNOWN_TOKENS:
+            self.known.clear()
+        self.known[token] = bearer, expires_s
+        return bearer
 
 
 def install(app: FastAPI, settings: SecuritySettings) -> None:
@@ -45,7 +71,7 @@ def current_bearer(request: Request, credentials: HTTPAuthorizationCredentials |
         raise _unauthorized("This needs a bearer token.", "Bearer")
     check: TokenCheck = request.app.state.token_check
     try:
-        return bearer_of(check.settings, check.keys, credentials.credentials)
+        return check.bearer(credentials.credentials)
     except InvalidTokenError as error:
         raise _unauthorized(str(error), 'Bearer error="invalid_token"') from error
 

@@ -15,8 +15,11 @@ from ingestion.tokens import Bearer
 from serving.service import Service
 
 
-def service_of(request: Request) -> Service:
-    """The service that the app's lifespan opened."""
+async def service_of(request: Request) -> Service:
+    """The service that the app's lifespan opened.
+
+    Asynchronous, as all here: FastAPI sends every synchronous dependency through its thread pool.
+    """
     service: Service = request.app.state.serving
     return service
 
@@ -28,10 +31,7 @@ async def bearer_of(
     request: Request,
     credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(HTTPBearer(auto_error=False))],
 ) -> Bearer:
-    """Whom the token speaks for; 401 without a valid one.
-
-    Asynchronous, because FastAPI sends every synchronous dependency through its thread pool.
-    """
+    """Whom the token speaks for; 401 without a valid one."""
     return current_bearer(request, credentials)
 
 

@@ -101,7 +101,9 @@ class Request:
 
 @dataclass(frozen=True)
 class FeedLimits:
-    """``deadline_seconds`` bounds ranking alone, up to the order; ``ladder`` what it may cost under load."""
+    """``deadline_seconds`` bounds the wait for a turn and ranking up to the order; ``ladder`` what that may
+    cost under load.
+    """
 
     deadline_seconds: float
     ladder: Ladder
@@ -136,10 +138,10 @@ class Feed:
     clock: Clock
     count_missing: Callable[[str, int], None]
     policy: Policy
+    load: Load
     assignment: Assignment | None = None
     challengers: Mapping[str, Models] = field(default_factory=dict)
     shadows: Shadows | None = None
-    load: Load = field(default_factory=Load)
     heads_clock: HeadsClock = field(default_factory=HeadsClock)
 
     async def page(self, request: Request) -> tuple[Answer, Model | None]:
@@ -155,8 +157,9 @@ class Feed:
         if scrolls_ranking or isinstance(cursor, ListCursor):
             raise CursorError
         started = self.clock.seconds()
-        query = FeedQuery(request.reader, request.limit, self.clock.now_ms(), self.clock.request_id())
-        answer, model = await self._answer(query, request.algorithm, cursor)
+        query = self._query(request.reader, request.limit)
+        async with self.load.turn() as others:
+            answer, model = await self._answer(query, request.algorithm, cursor, others)
         if not request.audit:
             log = LogImpressions(self.impressions, answer, (self.clock.seconds() - started) * 1000)
             query = dataclasses.replace(query, request_id=answer.request_id)
@@ -179,7 +182,7 @@ class Feed:
         model = self._model(treatment)
         if model is None:
             raise FeedUnavailableError("There is no model to rank with.")
-        query = FeedQuery(reader, limit, self.clock.now_ms(), self.clock.request_id())
+        query = self._query(reader, limit)
         trace = Trace(tweet)
         try:
             answer = await self._ranked(query, model, treatment, "full", trace)
@@ -200,13 +203,17 @@ class Feed:
             raise FeedUnavailableError(str(error)) from error
         return len(run.selected) + len(run.rest), run.selected
 
+    def _query(self, reader: int, limit: int) -> FeedQuery:
+        deadline = self.runner.clock() + self.limits.deadline_seconds
+        return FeedQuery(reader, limit, self.clock.now_ms(), self.clock.request_id(), deadline=deadline)
+
     async def _answer(
-        self, query: FeedQuery, algorithm: Algorithm, cursor: Cursor | None
+        self, query: FeedQuery, algorithm: Algorithm, cursor: Cursor | None, others: int
     ) -> tuple[Answer, Model | None]:
         if isinstance(cursor, RankedCursor):
             return await self._scroll(query, cursor)
         treatment = self._treatment(query.reader)
-        answer, model = await self._fresh(query, treatment, algorithm, cursor)
+        answer, model = await self._fresh(query, treatment, algorithm, cursor, others)
         return dataclasses.replace(answer, arm=treatment.arm), model
 
     async def _fresh(
@@ -215,6 +222,7 @@ class Feed:
         treatment: Treatment,
         algorithm: Algorithm,
         cursor: Cursor | None,
+        others: int,
     ) -> tuple[Answer, Model | None]:
         if isinstance(cursor, ChronologicalCursor):
             query = dataclasses.replace(query, top=cursor.top, below=cursor.last, offset=cursor.shown)
@@ -224,12 +232,11 @@ class Feed:
         model = self._model(treatment)
         if model is None:
             return await self._unranked(query, "model_unavailable"), None
-        rung = self.limits.ladder.rung(self.load.under_way)
+        rung = self.limits.ladder.rung(others)
         if rung is None:
             return await self._unranked(query, "overload"), None
         try:
-            with self.load.one_more():
-                answer = await self._ranked(query, model, treatment, rung)
+            answer = await self._ranked(query, model, treatment, rung)
         except (PipelineError, RedisError) as error:
             return await self._unranked(query, _reason(error), _reports(error)), None
         if not len(answer.items):
@@ -269,14 +276,12 @@ class Feed:
             self.heads_clock,
             self.runner.clock,
         )
-        deadline = self.runner.clock() + self.limits.deadline_seconds
-        query = dataclasses.replace(query, deadline=deadline)
         pipeline = ranked(self.stores, ranking, self.snapshots, self.count_missing)
         if trace is None:
-            run = await self.runner.run(pipeline, query, deadline)
+            run = await self.runner.run(pipeline, query, query.deadline)
         else:
             pipeline = dataclasses.replace(pipeline, keepers=())
-            run = await self.runner.run(pipeline, query, deadline, trace.removed)
+            run = await self.runner.run(pipeline, query, query.deadline, trace.removed)
         whole = joined([run.selected, run.rest])
         cursor = None
         if len(run.rest) or (len(whole) and more_below(run.query, whole)):

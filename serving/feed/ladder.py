@@ -1,13 +1,15 @@
 """Which rung of the ladder a ranked request starts on: the more are under way, the less each may cost.
 
-Under load requests step down, full to reduced to light to chronological, before any is refused. What fails or
-has no time on its rung steps down too: see ``serving.feed.feed``.
+Pages are made a few at a time, in the order in which they were asked for; how many wait decides what the
+next may cost. Under load requests step down, full to reduced to light to chronological, before any is
+refused. What fails or has no time on its rung steps down too: see ``serving.feed.feed``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Literal
 
@@ -46,26 +48,33 @@ def budget(rung: RankedRung, budgets: Budgets) -> Budget:
 
 @dataclass(frozen=True)
 class Ladder:
-    """With fewer rankings ``under_way`` in this process a rung is still given."""
+    """With fewer pages ``under_way`` in this process a rung is still given."""
 
     under_way: dict[RankedRung, int]
 
     def rung(self, under_way: int) -> RankedRung | None:
-        """The rung for a request while so many others are ranked; None: there is no time to rank."""
+        """The rung for a request while so many others are under way; None: there is no time to rank."""
         return next((rung for rung in RUNGS if under_way < self.under_way[rung]), None)
 
 
 class Load:
-    """How many rankings are under way in this process."""
+    """How many pages are under way in this process: those that are made, ``at_once``, and those that wait.
 
-    def __init__(self) -> None:
+    All begun at once would all end late: each waits for the turns of all others at the processor, and for
+    connections of the store that the others hold.
+    """
+
+    def __init__(self, at_once: int) -> None:
         self.under_way = 0
+        self._turns = asyncio.Semaphore(at_once)
 
-    @contextmanager
-    def one_more(self) -> Iterator[None]:
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[int]:
+        """Waits for its turn, first come, first served; gives how many others are under way then."""
         self.under_way += 1
         try:
-            yield
+            async with self._turns:
+                yield self.under_way - 1
         finally:
             self.under_way -= 1
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import time
 from typing import Any
@@ -39,7 +40,7 @@ def laddered(ranking: Any) -> Any:
     limits = dataclasses.replace(ranking.feed.limits, ladder=LADDER)
     policy = msgspec.structs.replace(default_policy(), budgets=BUDGETS)
     ranking.feed = dataclasses.replace(
-        ranking.feed, limits=limits, policy=policy, load=Load(), heads_clock=HeadsClock()
+        ranking.feed, limits=limits, policy=policy, load=Load(1), heads_clock=HeadsClock()
     )
     return ranking
 
@@ -93,6 +94,63 @@ def test_heads_that_would_end_too_late_leave_the_order_to_the_light_ranker(ladde
 def test_the_load_is_what_is_under_way(laddered: Any) -> None:
     laddered.page("ranked")
     assert laddered.feed.load.under_way == 0
+
+
+def test_pages_are_made_a_few_at_a_time_in_the_order_they_were_asked_for() -> None:
+    async def run() -> tuple[list[str], list[str]]:
+        load, done, begun = Load(2), asyncio.Event(), list[str]()
+
+        async def page(name: str) -> None:
+            async with load.turn():
+                begun.append(name)
+                await done.wait()
+
+        async with asyncio.TaskGroup() as group:
+            for name in "abcd":
+                group.create_task(page(name))
+            while load.under_way < 4:
+                await asyncio.sleep(0)
+            first = list(begun)
+            done.set()
+        return first, begun
+
+    assert asyncio.run(run()) == (["a", "b"], ["a", "b", "c", "d"])
+
+
+def test_those_that_wait_lower_the_rung_of_the_one_whose_turn_it_is() -> None:
+    async def run() -> list[int]:
+        load, others = Load(1), list[int]()
+
+        async def page() -> None:
+            async with load.turn() as under_way:
+                others.append(under_way)
+                await asyncio.sleep(0)
+
+        await asyncio.gather(*(page() for _ in range(4)))
+        return others
+
+    assert asyncio.run(run()) == [0, 2, 1, 0]
+
+
+def test_one_that_leaves_while_it_waits_frees_its_place() -> None:
+    async def run() -> int:
+        load, done = Load(1), asyncio.Event()
+
+        async def page() -> None:
+            async with load.turn():
+                await done.wait()
+
+        first, second = asyncio.create_task(page()), asyncio.create_task(page())
+        while load.under_way < 2:
+            await asyncio.sleep(0)
+        second.cancel()
+        await asyncio.gather(second, return_exceptions=True)
+        left = load.under_way
+        done.set()
+        await first
+        return left
+
+    assert asyncio.run(run()) == 1
 
 
 def test_what_the_heads_take_is_learnt_from_what_they_took() -> None:
