@@ -7,7 +7,7 @@ version of its type) and ``ts`` (event time, milliseconds UTC). Events of one en
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -125,7 +125,10 @@ class Impression(Event, frozen=True, tag="impression"):
     """One item of one served (or recorded) page.
 
     ``features`` is the model input as served, in the order of ``feature_service``; a missing value is
-    None; the whole is None where no model scored the page or the recording has none.
+    None; the whole is None where no model scored the page, the request is none of those whose features are
+    logged, or the recording has none. ``policy`` is the version of what chose the order, ``propensity`` the
+    chance that the item had to stand at its position; ``arm`` is ``experiment:arm`` of the reader;
+    ``latency_ms`` is what the page took.
     """
 
     request_id: str
@@ -139,6 +142,10 @@ class Impression(Event, frozen=True, tag="impression"):
     score: float | None = None
     feature_service: str | None = None
     features: tuple[float | None, ...] | None = None
+    policy: str | None = None
+    arm: str | None = None
+    propensity: Annotated[float, msgspec.Meta(ge=0, le=1)] | None = None
+    latency_ms: Annotated[float, msgspec.Meta(ge=0)] | None = None
 
 
 class ClientReport(Event, frozen=True, tag="client_report"):

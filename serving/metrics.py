@@ -21,6 +21,7 @@ from serving.shapes import BreakerState
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 1.0, 2.5)
 STAGE_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5)
 CANDIDATE_BUCKETS = (0, 10, 25, 50, 100, 200, 400, 600, 800)
+SHARE_BUCKETS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 MULTIPROCESS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 
 
@@ -112,6 +113,19 @@ class ServingMetrics:
             "tideline_cache_lookups_total",
             "Keys asked of a cache in the process: hits, stale ones renewed in the background, misses.",
             ("cache", "outcome"),
+            registry=self.registry,
+        )
+        self.shadows = Counter(
+            "tideline_shadow_pages_total",
+            "Pages by what a shadow's scoring of them came to.",
+            ("shadow", "outcome"),
+            registry=self.registry,
+        )
+        self.shadow_agreement = Histogram(
+            "tideline_shadow_agreement",
+            "Share of a page's best, by the model that ranked it, that are the shadow's best as well.",
+            ("shadow",),
+            buckets=SHARE_BUCKETS,
             registry=self.registry,
         )
         self.side_effect_errors = Counter(

@@ -1,7 +1,8 @@
 """The model in use: followed in the registry off the request path, checked before it is used.
 
 A background thread starts from the last model that passed its checks (kept on disk), then polls the
-registry's champion. The registry may be away at any time: the model in use stays.
+registry's champion. The registry may be away at any time: the model in use stays. Arms of an experiment with
+models of their own have a store each, which polls their alias.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -57,7 +58,11 @@ class MlflowRegistry:
 
 
 class ModelStore:
-    """``current`` may be read from any thread; it changes by one assignment."""
+    """``current`` may be read from any thread; it changes by one assignment.
+
+    ``last_good``: the file in ``folder`` that names the last model that passed its checks. Stores of one
+    folder share the downloaded models, and have such a file each.
+    """
 
     def __init__(
         self,
@@ -65,6 +70,7 @@ class ModelStore:
         folder: Path,
         poll_seconds: float,
         load: Callable[[Path], Bundle] = Bundle.load,
+        last_good: str = LAST_GOOD_FILE,
     ) -> None:
         self.current: Model | None = None
         self.problem: str | None = "No model has been loaded yet."
@@ -72,9 +78,25 @@ class ModelStore:
         self._folder = folder
         self._poll_seconds = poll_seconds
         self._load = load
+        self._last_good = folder / last_good
         self._refused: set[str] = set()
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
+
+    @classmethod
+    def of_aliases(
+        cls, aliases: Iterable[str], settings: MlflowSettings, folder: Path, poll_seconds: float
+    ) -> dict[str, ModelStore]:
+        """A store for each alias."""
+        return {
+            alias: cls(
+                MlflowRegistry(settings.model_copy(update={"alias": alias})),
+                folder,
+                poll_seconds,
+                last_good=f"{LAST_GOOD_FILE}-{alias}",
+            )
+            for alias in aliases
+        }
 
     def start(self) -> None:
         self._thread = threading.Thread(target=self._follow, name="model-store", daemon=True)
@@ -87,7 +109,7 @@ class ModelStore:
     def load_last_good(self) -> None:
         """Takes the last model that passed its checks from disk, if there is one."""
         try:
-            folder, version = (self._folder / LAST_GOOD_FILE).read_text().splitlines()
+            folder, version = self._last_good.read_text().splitlines()
         except (OSError, ValueError):
             return
         self._take(self._folder / folder, version)
@@ -121,8 +143,8 @@ class ModelStore:
         return True
 
     def _remember(self, path: Path, version: str) -> None:
-        marker = self._folder / LAST_GOOD_FILE
-        fresh = marker.with_name(f"{LAST_GOOD_FILE}.{os.getpid()}")
+        marker = self._last_good
+        fresh = marker.with_name(f"{marker.name}.{os.getpid()}")
         fresh.write_text(f"{path.name}\n{version}\n")
         fresh.replace(marker)
 

@@ -8,7 +8,7 @@ import gc
 import logging
 import secrets
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -20,6 +20,7 @@ from ingestion.signatures import load_keys
 from records.connections import open_engine
 from serving.archive import Archive
 from serving.breaker import Breaker
+from serving.experiments.shadows import Shadows
 from serving.feed.cursor import CursorSigner, load_key
 from serving.feed.feed import OPERATIONAL, Clock, Feed, FeedLimits, Models
 from serving.feed.ladder import Load
@@ -55,6 +56,7 @@ class Service:
     breakers: Sequence[Breaker]
     dev_login: bool
     service_keys: dict[str, bytes] = field(default_factory=dict, repr=False)
+    challengers: Mapping[str, ModelStore] = field(default_factory=dict)
 
     def seconds(self) -> float:
         return self.feed.runner.clock()
@@ -62,6 +64,8 @@ class Service:
     async def readiness(self) -> Readiness:
         """Without the store the records answer, without both nothing; without a model it is chronological."""
         dependencies = {"redis": "ok", "model": self.models.problem or "ok"}
+        for alias, models in self.challengers.items():
+            dependencies[f"model:{alias}"] = models.problem or "ok"
         try:
             await self.reads.redis.ping()
         except (RedisError, OSError) as error:
@@ -90,9 +94,23 @@ def build_feed(
     clock: Clock,
     metrics: ServingMetrics,
     archive: Archive | None = None,
+    challengers: Mapping[str, Models] | None = None,
 ) -> Feed:
-    """The feed over an asyncio redis-py client that does not decode, or its in-memory twin."""
+    """The feed over an asyncio redis-py client that does not decode, or its in-memory twin.
+
+    ``challengers``: the models of the experiment's aliases.
+    """
     section = settings.serving
+    challengers = challengers or {}
+    assignment = section.load_assignment()
+    shadows = None
+    if assignment is not None and assignment.experiment.shadows:
+        shadows = Shadows(
+            assignment.experiment.shadows,
+            challengers,
+            lambda name, outcome: metrics.shadows.labels(name, outcome).inc(),
+            lambda name, share: metrics.shadow_agreement.labels(name).observe(share),
+        )
     keys = Keyspace.of(settings)
     same_for_many = shared(Reads(redis, keys, archive), clock.seconds, metrics.count_lookups)
     return Feed(
@@ -107,6 +125,9 @@ def build_feed(
         lambda view, count: metrics.missing_features.labels(view).inc(count),
         section.load_policy(),
         Load(section.at_once),
+        assignment,
+        challengers,
+        shadows,
     )
 
 
@@ -125,8 +146,15 @@ async def open_service(settings: ServingSettings, metrics: ServingMetrics) -> As
     publisher = KafkaPublisher(settings.kafka, settings.namespace)
     folder = settings.home / "serving" / "model" / (settings.namespace or "live")
     models = ModelStore(MlflowRegistry(settings.mlflow), folder, section.model_poll_seconds)
+    assignment = section.load_assignment()
+    aliases = frozenset() if assignment is None else assignment.aliases - {settings.mlflow.alias}
+    challengers = ModelStore.of_aliases(aliases, settings.mlflow, folder, section.model_poll_seconds)
     impressions = Impressions(
-        publisher, metrics.impressions.inc, metrics.impressions_dropped.inc, (LogUnavailableError,)
+        publisher,
+        metrics.impressions.inc,
+        metrics.impressions_dropped.inc,
+        (LogUnavailableError,),
+        section.feature_log_share,
     )
     clock = Clock(lambda: time.time_ns() // 1_000_000, lambda: secrets.token_hex(16), time.perf_counter)
     engine = open_engine(settings.records, settings.namespace)
@@ -137,18 +165,23 @@ async def open_service(settings: ServingSettings, metrics: ServingMetrics) -> As
         section.records_breaker,
         metrics.breakers,
     )
-    feed = build_feed(settings, redis, models, impressions, clock, metrics, archive)
+    feed = build_feed(settings, redis, models, impressions, clock, metrics, archive, challengers)
     lists = ListPages(feed.stores.reads, archive, feed.signer)
-    models.start()
+    stores = (models, *challengers.values())
+    for store in stores:
+        store.start()
     # What was made until here lives as long as the process: collections need not go through it again.
     gc.freeze()
     try:
         security = settings.security
         breakers = (redis.breaker, archive.breaker)
         reads, keys = feed.stores.reads, load_keys(security.service_keys)
-        yield Service(feed, reads, lists, models, metrics, impressions, breakers, security.dev_login, keys)
+        yield Service(
+            feed, reads, lists, models, metrics, impressions, breakers, security.dev_login, keys, challengers
+        )
     finally:
-        models.stop()
+        for store in stores:
+            store.stop()
         await feed.runner.drain()
         with contextlib.suppress(LogUnavailableError):
             await asyncio.to_thread(publisher.close)

@@ -9,6 +9,7 @@ from pydantic import Field
 from features.settings import FeatureSettings
 from ingestion.settings import Section, TidelineSettings
 from records.settings import RecordsSettings
+from serving.experiments.assignment import Assignment
 from serving.feed.ladder import Ladder
 from serving.feed.policy import Policy, default_policy, load_policy
 from serving.live.settings import LiveSection
@@ -35,6 +36,8 @@ class ServingSection(Section):
     """``deadline_ms`` is what ranking may take, the wait included, before the feed turns chronological.
 
     ``policy``: the file with the figures of selection, the one that comes with the package without it.
+    ``experiment``: the file of the experiment under way, if there is one. ``feature_log_share``: of the
+    requests, whose impressions carry their features.
     ``at_once``: pages that one process makes at a time; the others wait their turn. ``full_under_way``,
     ``reduced_under_way``, ``light_under_way``: with so many made or waiting the next one takes the rung
     below. ``snapshot_seconds``: how long a ranking can be scrolled. ``records_ms``: how long PostgreSQL is
@@ -44,6 +47,8 @@ class ServingSection(Section):
 
     deadline_ms: int = Field(default=150, ge=1)
     policy: Path | None = None
+    experiment: Path | None = None
+    feature_log_share: float = Field(default=1.0, ge=0, le=1)
     at_once: int = Field(default=4, ge=1)
     full_under_way: int = Field(default=4, ge=0)
     reduced_under_way: int = Field(default=8, ge=0)
@@ -75,6 +80,14 @@ class ServingSection(Section):
             TomlFileError: the file cannot be read or is not a complete policy.
         """
         return default_policy() if self.policy is None else load_policy(self.policy)
+
+    def load_assignment(self) -> Assignment | None:
+        """The experiment under way.
+
+        Raises:
+            TomlFileError: its file, or a policy that it names, is not right.
+        """
+        return None if self.experiment is None else Assignment.load(self.experiment, self.load_policy())
 
 
 class ServingSettings(TidelineSettings):

@@ -14,11 +14,13 @@ from stack.commands import (
     dead_letters,
     demo,
     down,
+    experiment,
     fan_out,
     features,
     jobs,
     logs,
     marks,
+    ranking,
     rebuild,
     records,
     replay,
@@ -57,10 +59,12 @@ for command in (
 ):
     app.command()(command)
 app.add_typer(jobs.app, name="jobs")
+app.add_typer(experiment.app, name="experiment")
 app.add_typer(fan_out.app, name="fan-out")
 app.add_typer(dead_letters.app, name="dead-letters")
 app.add_typer(features.app, name="features")
 app.add_typer(marks.app, name="marks")
+app.add_typer(ranking.app, name="ranking")
 app.add_typer(records.app, name="records")
 app.add_typer(trends.app, name="trends")
 

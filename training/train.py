@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from features.names import MODEL_INPUT
+from training.bundle import Bundle
 from training.calibration import fit_isotonic
 from training.dataset import LABELS, Examples, Split, prepare, time_split
 from training.evaluation import ModelReport, evaluate
@@ -86,15 +87,8 @@ def train(
     announce("splitting the examples by time")
     examples = prepare(frame)
     split = time_split(examples)
-    heads = {}
-    for head in LABELS:
-        announce(f"training the head {head}")
-        heads[head] = _trained_head(head, split, plan)
-    announce("training the light ranker")
-    light = _booster("engaged", split, plan.light, plan)
+    bundle, texts = fit(settings.model_name, split, examples.fingerprint, plan, announce)
     announce("evaluating beside the baselines")
-    smoke = split.test.matrix[:SMOKE_ROWS]
-    bundle, texts = assemble(settings.model_name, heads, light, examples.fingerprint, smoke)
     scores = bundle.score(split.test.matrix)
     report = evaluate(scores, split.test, plan.seed)
     refused = refusal(report)
@@ -127,6 +121,19 @@ def train(
         data_fingerprint=examples.fingerprint,
         report=report,
     )
+
+
+def fit(
+    name: str, split: Split, fingerprint: str, plan: TrainingPlan, announce: Callable[[str], None]
+) -> tuple[Bundle, dict[str, str]]:
+    """The bundle learned from the split's first two parts, and its model files' texts by file name."""
+    heads = {}
+    for head in LABELS:
+        announce(f"training the head {head}")
+        heads[head] = _trained_head(head, split, plan)
+    announce("training the light ranker")
+    light = _booster("engaged", split, plan.light, plan)
+    return assemble(name, heads, light, fingerprint, split.test.matrix[:SMOKE_ROWS])
 
 
 def _trained_head(head: str, split: Split, plan: TrainingPlan) -> TrainedHead:

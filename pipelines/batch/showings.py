@@ -5,9 +5,8 @@ from __future__ import annotations
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F  # noqa: N812 - the name PySpark's own guide gives it
 
-from pipelines.batch.ticks import HOUR_MS
+from pipelines.batch.attribution import ATTRIBUTION_MS
 
-ATTRIBUTION_MS = 24 * HOUR_MS
 MENTION_MS = 10 * 60 * 1000
 
 

@@ -20,6 +20,8 @@ MEDIA_TYPES = {
     "index.html": "text/html; charset=utf-8",
     "feed.css": "text/css; charset=utf-8",
     "feed.js": "text/javascript; charset=utf-8",
+    "explain.js": "text/javascript; charset=utf-8",
+    "element.js": "text/javascript; charset=utf-8",
     "icon.svg": "image/svg+xml",
 }
 PEOPLE = 12
@@ -31,7 +33,7 @@ def page() -> Response:
 
 
 @router.get("/page/{name}")
-def page_file(name: Literal["feed.css", "feed.js", "icon.svg"]) -> Response:
+def page_file(name: Literal["feed.css", "feed.js", "explain.js", "element.js", "icon.svg"]) -> Response:
     return _file(name)
 
 

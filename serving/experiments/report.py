@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -64,7 +65,7 @@ def report(
         experiment: whose arms are compared; rows of other arms are strays.
         impressions: one row per shown item: ``arm``, ``user_id``, ``author_id``, ``hidden`` and ``reported``
             (0 or 1), and a column of 0 or 1 for each of the outcomes.
-        requests: one row per served page: ``arm``, ``user_id``, ``latency_ms``.
+        requests: one row per served page: ``arm``, ``user_id``, ``latency_ms``, NaN where it is not known.
         outcomes: columns of engagement, of which more is better.
     """
     strays = _strays(experiment, impressions, requests)
@@ -97,10 +98,11 @@ def _figures(
     columns = [*outcomes, *HARMS]
     by_reader = impressions.assign(shown=1).groupby("user_id")[["shown", *columns]].sum().astype(np.float64)
     shown = by_reader["shown"].to_numpy()
+    measured = requests[requests["latency_ms"].notna()]
     return {
         **{column: rate(by_reader[column].to_numpy(), shown) for column in columns},
         LATENCY: quantile(
-            requests["latency_ms"].to_numpy(np.float64), requests["user_id"].to_numpy(np.int64), LATENCY_AT
+            measured["latency_ms"].to_numpy(np.float64), measured["user_id"].to_numpy(np.int64), LATENCY_AT
         ),
         CONCENTRATION: concentration(
             impressions["user_id"].to_numpy(np.int64), impressions["author_id"].to_numpy(np.int64)
@@ -141,6 +143,36 @@ def lines(result: Report) -> list[str]:
             + (" · GUARDRAIL BREACHED" if row.breached else "")
         )
     return text
+
+
+def shape(result: Report) -> dict[str, Any]:
+    """The report as JSON has it; what is not known is null."""
+    return {
+        "readers": dict(result.readers),
+        "strays": result.strays,
+        "split": {
+            "expected": dict(result.split.expected),
+            "p_value": result.split.p_value,
+            "holds": result.split.holds,
+        },
+        "metrics": [
+            {
+                "metric": row.metric,
+                "arm": row.arm,
+                "estimate": _bounds(row.estimate),
+                "difference": None if row.difference is None else _bounds(row.difference),
+                "guardrail": row.metric in GUARDRAILS,
+                "breached": row.breached,
+            }
+            for row in result.comparisons
+        ],
+    }
+
+
+def _bounds(estimate: Estimate) -> dict[str, float] | None:
+    if math.isnan(estimate.value):
+        return None
+    return {"value": estimate.value, "low": estimate.low, "high": estimate.high}
 
 
 def _interval(estimate: Estimate, sign: str = "") -> str:

@@ -18,7 +18,8 @@ from timelines.entry import Ids
 class Answer:
     """One page: ``first_position`` is the place of its first item in the whole scrolling.
 
-    ``appearances`` are those of the whole ranking, int64; ``policy`` made its order.
+    ``appearances`` are those of the whole ranking, int64; ``policy`` made its order;
+    ``arm`` is the reader's in the experiment under way, ``experiment:arm``.
     ``rest``: what follows the page.
     """
 
@@ -34,5 +35,6 @@ class Answer:
     reports: Sequence[StageReport]
     removed: Mapping[str, int] = field(default_factory=dict)
     policy: Policy | None = None
+    arm: str | None = None
     rest: Candidates | None = None
     appearances: Ids = field(default_factory=lambda: np.empty(0, dtype=np.int64))

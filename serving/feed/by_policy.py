@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from zlib import crc32
@@ -77,7 +78,12 @@ def topics_of(candidates: Candidates) -> Ids:
 
 
 def _topics(body: TweetBody | None) -> tuple[int, ...]:
-    found = () if body is None else tuple(_topic(tag) for tag in body.hashtags[:TOPICS])
+    return topics_of_hashtags(() if body is None else body.hashtags)
+
+
+def topics_of_hashtags(hashtags: Sequence[str]) -> tuple[int, ...]:
+    """The topics of one tweet, ``TOPICS`` of them."""
+    found = tuple(_topic(tag) for tag in hashtags[:TOPICS])
     return found + (NO_TOPIC,) * (TOPICS - len(found))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Protocol
@@ -12,6 +12,8 @@ from redis.exceptions import RedisError
 
 from serving.archive import Archive, ArchiveReads, ArchiveUnavailableError
 from serving.breaker import BreakerOpenError
+from serving.experiments.assignment import Assignment, Treatment
+from serving.experiments.shadows import Shadows
 from serving.feed.answer import Answer
 from serving.feed.candidates import Candidates, joined
 from serving.feed.cursor import (
@@ -110,7 +112,11 @@ class Clock:
 
 @dataclass(frozen=True)
 class Feed:
-    """Answers feed requests; see :meth:`page`."""
+    """Answers feed requests; see :meth:`page`.
+
+    ``policy`` is in force where no arm of the ``assignment`` names another; ``challengers`` are the models
+    that arms name by their alias.
+    """
 
     stores: Stores
     models: Models
@@ -123,6 +129,9 @@ class Feed:
     count_missing: Callable[[str, int], None]
     policy: Policy
     load: Load
+    assignment: Assignment | None = None
+    challengers: Mapping[str, Models] = field(default_factory=dict)
+    shadows: Shadows | None = None
     heads_clock: HeadsClock = field(default_factory=HeadsClock)
 
     async def page(self, request: Request) -> tuple[Answer, Model | None]:
@@ -137,16 +146,19 @@ class Feed:
         scrolls_ranking = isinstance(cursor, RankedCursor) and request.algorithm == "chronological"
         if scrolls_ranking or isinstance(cursor, ListCursor):
             raise CursorError
+        started = self.clock.seconds()
         query = self._query(request.reader, request.limit)
         async with self.load.turn() as others:
             answer, model = await self._answer(query, request.algorithm, cursor, others)
         if not request.audit:
-            log = LogImpressions(self.impressions, answer.rung, answer.model, answer.first_position)
+            log = LogImpressions(self.impressions, answer, (self.clock.seconds() - started) * 1000)
             query = dataclasses.replace(query, request_id=answer.request_id)
             effects: list[SideEffect[FeedQuery, Candidates]] = [log]
             if answer.rung in RUNGS:
                 effects.append(NoteServed(self.stores.redis, self.stores.keys))
             self.runner.start_side_effects(effects, query, Selection(answer.items, Candidates.none()))
+            if self.shadows is not None and answer.rung == "full" and answer.rest is not None:
+                self.runner.start_side_effects([self.shadows], query, Selection(answer.items, answer.rest))
         return answer, model
 
     async def trace(self, reader: int, tweet: int, limit: int) -> tuple[Answer, Trace]:
@@ -156,13 +168,14 @@ class Feed:
         Raises:
             FeedUnavailableError: the feed cannot be ranked now.
         """
-        model = self.models.current
+        treatment = self._treatment(reader)
+        model = self._model(treatment)
         if model is None:
             raise FeedUnavailableError("There is no model to rank with.")
         query = self._query(reader, limit)
         trace = Trace(tweet)
         try:
-            answer = await self._ranked(query, model, "full", trace)
+            answer = await self._ranked(query, model, treatment, "full", trace)
         except (PipelineError, RedisError) as error:
             raise FeedUnavailableError(str(error)) from error
         return answer, trace
@@ -189,19 +202,31 @@ class Feed:
     ) -> tuple[Answer, Model | None]:
         if isinstance(cursor, RankedCursor):
             return await self._scroll(query, cursor)
+        treatment = self._treatment(query.reader)
+        answer, model = await self._fresh(query, treatment, algorithm, cursor, others)
+        return dataclasses.replace(answer, arm=treatment.arm), model
+
+    async def _fresh(
+        self,
+        query: FeedQuery,
+        treatment: Treatment,
+        algorithm: Algorithm,
+        cursor: Cursor | None,
+        others: int,
+    ) -> tuple[Answer, Model | None]:
         if isinstance(cursor, ChronologicalCursor):
             query = dataclasses.replace(query, top=cursor.top, below=cursor.last, offset=cursor.shown)
             return await self._chronological(query, cursor.reason), None
         if algorithm == "chronological":
             return await self._chronological(query, "requested"), None
-        model = self.models.current
+        model = self._model(treatment)
         if model is None:
             return await self._chronological(query, "model_unavailable"), None
         rung = self.limits.ladder.rung(others)
         if rung is None:
             return await self._chronological(query, "overload"), None
         try:
-            answer = await self._ranked(query, model, rung)
+            answer = await self._ranked(query, model, treatment, rung)
         except (PipelineError, RedisError) as error:
             return await self._chronological(query, _reason(error), _reports(error)), None
         if not len(answer.items):
@@ -209,13 +234,18 @@ class Feed:
         return answer, model
 
     async def _ranked(
-        self, query: FeedQuery, model: Model, rung: RankedRung, trace: Trace | None = None
+        self,
+        query: FeedQuery,
+        model: Model,
+        treatment: Treatment,
+        rung: RankedRung,
+        trace: Trace | None = None,
     ) -> Answer:
-        cost = budget(rung, self.policy.budgets)
+        cost = budget(rung, treatment.policy.budgets)
         ranking = Ranking(
             model.bundle,
             model.version,
-            self.policy,
+            treatment,
             cost.candidates,
             cost.heads,
             self.heads_clock,
@@ -236,7 +266,9 @@ class Feed:
         if run.scorer == "light_scores" and rung != "light":
             answered, reason = "light", "deadline"
         answer = self._finish(run, answered, reason, model.version, cursor)
-        return dataclasses.replace(answer, appearances=whole.appearance, policy=self.policy, rest=run.rest)
+        return dataclasses.replace(
+            answer, appearances=whole.appearance, policy=treatment.policy, rest=run.rest
+        )
 
     async def _scroll(self, query: FeedQuery, cursor: RankedCursor) -> tuple[Answer, Model | None]:
         query = dataclasses.replace(query, offset=cursor.offset, request_id=cursor.request_id)
@@ -254,15 +286,16 @@ class Feed:
             following = RankedCursor(cursor.request_id, int(run.selected.rank[-1]) + 1)
         elif snapshot.more:
             following = RankedCursor(cursor.request_id, snapshot.places)
-        model = self.models.current
-        same = model if model is not None and model.version == snapshot.model else None
+        known = (models.current for models in (self.models, *self.challengers.values()))
+        same = next((model for model in known if model and model.version == snapshot.model), None)
         answer = self._finish(run, "full", None, snapshot.model, following)
         answer = dataclasses.replace(
             answer,
             candidates=snapshot.candidates,
             as_of_ms=snapshot.as_of_ms,
             appearances=snapshot.table().appearance,
-            policy=self.policy,
+            policy=snapshot.policy,
+            arm=snapshot.arm,
         )
         return answer, same
 
@@ -270,7 +303,8 @@ class Feed:
         """A page of what the ranking has not, newest first."""
         ranked = snapshot.table().original
         query = dataclasses.replace(query, ranked=ranked, top=snapshot.top, below=below)
-        return await self._chronological(query, "no_candidates")
+        answer = await self._chronological(query, "no_candidates")
+        return dataclasses.replace(answer, arm=snapshot.arm)
 
     async def _chronological(
         self, query: FeedQuery, reason: Reason, earlier: Sequence[StageReport] = ()
@@ -326,6 +360,14 @@ class Feed:
         run, reached = await page_below(self.runner, archive, query, followees, compose)
         cursor = _continued(run, reached, reason) if reached else None
         return self._finish(run, "records", reason, None, cursor)
+
+    def _treatment(self, reader: int) -> Treatment:
+        return Treatment(self.policy) if self.assignment is None else self.assignment.treatment(reader)
+
+    def _model(self, treatment: Treatment) -> Model | None:
+        """The model of the treatment; the champion until that one has come."""
+        models = None if treatment.model is None else self.challengers.get(treatment.model)
+        return (models and models.current) or self.models.current
 
     def _finish(
         self, run: FeedRun, rung: Rung, reason: Reason | None, model: str | None, cursor: Cursor | None

@@ -23,13 +23,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import Any
 
 from serving.archive import Archive, ArchiveReads
+from serving.experiments.assignment import Treatment
 from serving.feed.by_policy import BalancedPage, Multiplied
-from serving.feed.candidates import Candidates, joined
+from serving.feed.candidates import Candidates, SourceName, joined
 from serving.feed.features import Features
 from serving.feed.filters import (
     AfterTop,
@@ -54,7 +55,6 @@ from serving.feed.filters import (
 from serving.feed.hydrators import Bodies, BodiesForPage, Counts, Lately, Marks, People, Restrictions, Viewer
 from serving.feed.ladder import HeadsClock
 from serving.feed.out_of_network import Popular, Trending, TwoHop
-from serving.feed.policy import Policy
 from serving.feed.query import FeedQuery
 from serving.feed.scoring import AsRanked, Heads, LightRanker, LightScores, NewestFirst
 from serving.feed.shared import Shared
@@ -93,12 +93,13 @@ class Ranking:
     """What one ranking spends and with which model.
 
     ``candidates`` are looked up and, where ``heads`` are fewer, pruned to so many by the light ranker; no
-    ``heads`` at all: the light ranker's order is the answer. ``version`` is the model's.
+    ``heads`` at all: the light ranker's order is the answer. ``version`` is the model's,
+    ``treatment`` what else the reader's arm has.
     """
 
     bundle: Bundle = field(repr=False)
     version: str
-    policy: Policy
+    treatment: Treatment
     candidates: int
     heads: int
     heads_clock: HeadsClock = field(repr=False)
@@ -184,12 +185,13 @@ def ranked(
     stores: Stores, ranking: Ranking, snapshots: Snapshots, count_missing: Callable[[str, int], None]
 ) -> FeedPipeline:
     """Candidates of accounts followed and of others, best first."""
-    policy = ranking.policy
+    treatment = ranking.treatment
+    policy = treatment.policy
     prune, scorers = _scoring(ranking)
     return Pipeline(
         "ranked",
         joined,
-        sources=_sources(stores),
+        sources=_sources(stores, treatment.sources),
         query_hydrators=(ReadHome(stores.home), Restrictions(stores.reads), Lately(stores.reads)),
         steps=(
             HiddenAccounts(),
@@ -213,7 +215,7 @@ def ranked(
         adjustments=(Multiplied(policy),),
         selector=BalancedPage(policy),
         page_steps=_page(stores),
-        keepers=(KeepRanking(snapshots, ranking.version),),
+        keepers=(KeepRanking(snapshots, ranking.version, treatment),),
     )
 
 
@@ -237,12 +239,13 @@ def ranked_scroll(stores: Stores, snapshot: Snapshot) -> FeedPipeline:
     )
 
 
-def _sources(stores: Stores) -> tuple[Source[FeedQuery, Candidates], ...]:
+def _sources(stores: Stores, wanted: Collection[SourceName]) -> tuple[Source[FeedQuery, Candidates], ...]:
     """Where the candidates of a ranking come from; of one tweet from two sources the first one's stays."""
     if stores.shared is None:
-        return (Home(),)
+        return (Home(wanted),)
     popular, terms = stores.shared.popular, stores.shared.terms
-    return (Home(), TwoHop(stores.reads), Trending(stores.reads, popular, terms), Popular(popular))
+    others = (TwoHop(stores.reads), Trending(stores.reads, popular, terms), Popular(popular))
+    return (Home(wanted), *(source for source in others if source.name in wanted))
 
 
 def _scoring(ranking: Ranking) -> tuple[tuple[Step, ...], tuple[Scorer[FeedQuery, Candidates], ...]]:

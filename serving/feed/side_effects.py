@@ -13,11 +13,12 @@ from numpy.typing import NDArray
 
 from features.names import FEATURE_SERVICE
 from ingestion.events import Event, Impression
+from serving.feed.answer import Answer
 from serving.feed.by_policy import topics_of
 from serving.feed.candidates import SOURCES, Candidates
 from serving.feed.query import FeedQuery
 from serving.pipeline.stages import Selection
-from serving.shapes import Rung
+from serving.seeded import chances
 from timelines.keys import Keyspace
 from timelines.lately import SERVED, note
 
@@ -31,7 +32,8 @@ class Publisher(Protocol):
 class Impressions:
     """Publishes one impression per item shown. What the log does not take is counted and let go.
 
-    ``problem`` is the last refusal, None once the log takes impressions again.
+    ``feature_share``: of the requests, whose impressions have their features; the others save the log most
+    of its bytes. ``problem`` is the last refusal, None once the log takes impressions again.
     """
 
     def __init__(
@@ -40,12 +42,19 @@ class Impressions:
         taken: Callable[[], None],
         dropped: Callable[[], None],
         refusals: tuple[type[Exception], ...],
+        feature_share: float = 1.0,
     ) -> None:
+        self.feature_share = feature_share
         self.problem: str | None = None
         self._publisher = publisher
         self._taken = taken
         self._dropped = dropped
         self._refusals = refusals
+
+    def with_features(self, request_id: str) -> bool:
+        """Whether the request is of those whose features are logged; all pages of a scrolling are alike."""
+        (chance,) = chances("logged features", request_id, 1)
+        return chance < self.feature_share
 
     def publish(self, impressions: Sequence[Impression]) -> None:
         for impression in impressions:
@@ -71,22 +80,25 @@ class Impressions:
 
 @dataclass(frozen=True)
 class LogImpressions:
-    """Hands one impression per item of a page to the log."""
+    """Hands one impression per item of a page to the log; ``ms`` is what the page took."""
 
     impressions: Impressions = field(repr=False)
-    rung: Rung
-    model: str | None
-    first_position: int
+    answer: Answer = field(repr=False)
+    ms: float
     name: str = "impressions"
 
     async def run(self, query: FeedQuery, selection: Selection[Candidates]) -> None:
-        items = selection.selected
+        items, answer = selection.selected, self.answer
         known = np.isfinite(items.features).any(axis=1)
+        if not self.impressions.with_features(query.request_id):
+            known[:] = False
+        policy = answer.policy
         rows = zip(
             items.original.tolist(),
             items.original_author.tolist(),
             items.source.tolist(),
             items.score.tolist(),
+            items.propensity.tolist(),
             items.features,
             known.tolist(),
             strict=True,
@@ -102,14 +114,18 @@ class LogImpressions:
                     author_id=author,
                     position=position,
                     source=SOURCES[source],
-                    rung=self.rung,
-                    model=self.model,
+                    rung=answer.rung,
+                    model=answer.model,
                     score=None if math.isnan(score) else score,
                     feature_service=FEATURE_SERVICE if scored else None,
                     features=_as_served(features) if scored else None,
+                    policy=None if policy is None else policy.version,
+                    arm=answer.arm,
+                    propensity=None if policy is None else propensity,
+                    latency_ms=self.ms,
                 )
-                for position, (tweet, author, source, score, features, scored) in enumerate(
-                    rows, self.first_position
+                for position, (tweet, author, source, score, propensity, features, scored) in enumerate(
+                    rows, answer.first_position
                 )
             ]
         )

@@ -9,12 +9,14 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from serving.experiments.assignment import Treatment
 from serving.feed.candidates import Candidates, joined, objects
+from serving.feed.policy import Policy
 from serving.feed.query import FeedQuery
 from serving.pipeline.stages import Selection
 from timelines.keys import Keyspace
 
-SNAPSHOT_VERSION = 3
+SNAPSHOT_VERSION = 4
 FEATURE_PLACES = 200
 """Rows of features are most of what a ranking weighs, and few readers scroll past so many places."""
 
@@ -35,6 +37,7 @@ WIDE = {"probabilities": "<f8", "multipliers": "<f8", "features": "<f4"}
 class Snapshot(msgspec.Struct, frozen=True):
     """A ranking as it was served, best first, ``candidates`` were chosen from.
 
+    ``policy`` made its order; ``arm`` is the reader's (``experiment:arm``) at the first page.
     ``top``: the newest appearance of the home timeline then; ``more``: there is something below the ranking.
     ``columns``: packed little-endian, one value per place; ``wide``: one row per place, with its width;
     ``features`` of the first places only.
@@ -42,6 +45,8 @@ class Snapshot(msgspec.Struct, frozen=True):
 
     v: int
     model: str
+    policy: Policy
+    arm: str | None
     as_of_ms: int
     candidates: int
     top: int
@@ -110,7 +115,13 @@ class Snapshots:
 
 
 def snapshot_of(
-    model: str, as_of_ms: int, candidates: int, ranked: Candidates, top: int = 0, more: bool = False
+    model: str,
+    treatment: Treatment,
+    as_of_ms: int,
+    candidates: int,
+    ranked: Candidates,
+    top: int = 0,
+    more: bool = False,
 ) -> Snapshot:
     """The ranking of ``ranked``, best first; see :class:`Snapshot`."""
     wide = {name: getattr(ranked, name) for name in WIDE}
@@ -118,6 +129,8 @@ def snapshot_of(
     return Snapshot(
         SNAPSHOT_VERSION,
         model,
+        treatment.policy,
+        treatment.arm,
         as_of_ms,
         candidates,
         top,
@@ -147,6 +160,7 @@ class KeepRanking:
 
     snapshots: Snapshots = field(repr=False)
     model: str
+    treatment: Treatment = field(repr=False)
     name: str = "keep_ranking"
 
     async def keep(self, query: FeedQuery, selection: Selection[Candidates]) -> None:
@@ -156,7 +170,7 @@ class KeepRanking:
             return
         entries = () if query.home is None else query.home.entries["appearance"]
         top = int(max(entries, default=0))
-        snapshot = snapshot_of(self.model, query.now_ms, len(whole), whole, top, more)
+        snapshot = snapshot_of(self.model, self.treatment, query.now_ms, len(whole), whole, top, more)
         await self.snapshots.keep(query.reader, query.request_id, snapshot)
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from serving.feed.candidates import CELEBRITY, FOLLOWING, Candidates, Objects, objects
+from serving.feed.candidates import CELEBRITY, FOLLOWING, Candidates, Objects, SourceName, objects
 from serving.feed.query import FeedQuery
 from timelines.entry import RETWEET, Entries, Ids
 from timelines.home import HomeReader
@@ -30,9 +30,10 @@ class ReadHome:
 class Home:
     """The home timeline: pushed entries as "following", those pulled at read as "celebrity".
 
-    Every appearance is a candidate; each knows who retweeted its original.
+    Every appearance is a candidate; each knows who retweeted its original. ``wanted``: of which of the two.
     """
 
+    wanted: Collection[SourceName] = ("following", "celebrity")
     name: str = "following"
 
     async def fetch(self, query: FeedQuery) -> Candidates:
@@ -41,6 +42,10 @@ class Home:
         entries = query.home.entries
         if query.top < 1 << 63:
             entries = entries[entries["appearance"] <= query.top]
+        if "following" not in self.wanted:
+            entries = entries[entries["pulled"]]
+        if "celebrity" not in self.wanted:
+            entries = entries[~entries["pulled"]]
         originals = entries["original"].copy()
         return Candidates.of(
             entries["appearance"].copy(),

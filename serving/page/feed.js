@@ -1,18 +1,10 @@
 // The feed page: one user's ranked and chronological feed side by side, and why each tweet stands where it does.
+import { ago, avatar, compact, element, heart, marked, paint } from "/page/element.js";
+import { describe, origin, why } from "/page/explain.js";
+
 const PAGE = 20, RETRY_MS = 3000, TRENDS_MS = 30000, TEXT_LIMIT = 280;
 const $ = (id) => document.getElementById(id);
 const state = { token: null, user: null, newest: "0", columns: {}, stream: null, fresh: new Map() };
-
-function element(name, attributes = {}, ...children) {
-  const node = document.createElement(name);
-  for (const [key, value] of Object.entries(attributes)) {
-    if (key === "class") node.className = value;
-    else if (key.startsWith("on")) node.addEventListener(key.slice(2), value);
-    else if (value !== null && value !== undefined) node.setAttribute(key, value);
-  }
-  node.append(...children.filter((child) => child !== null && child !== undefined));
-  return node;
-}
 
 class ApiError extends Error {
   constructor(status, problem) {
@@ -34,110 +26,7 @@ async function api(path, { method = "GET", body, headers = {} } = {}) {
   return content;
 }
 
-const compact = new Intl.NumberFormat("en", { notation: "compact", maximumFractionDigits: 1 });
-function ago(iso) {
-  const seconds = Math.max(0, (Date.now() - Date.parse(iso)) / 1000);
-  if (seconds < 60) return `${Math.floor(seconds)} s`;
-  if (seconds < 3600) return `${Math.floor(seconds / 60)} min`;
-  if (seconds < 86400) return `${Math.floor(seconds / 3600)} h`;
-  if (seconds < 86400 * 30) return `${Math.floor(seconds / 86400)} d`;
-  return new Date(iso).toLocaleDateString("en", { year: "numeric", month: "short", day: "numeric" });
-}
-
-function paint(node, user) {
-  let hue = 0;
-  for (const digit of user.id) hue = (hue * 31 + digit.charCodeAt(0)) % 9973;
-  node.style.setProperty("--hue", Math.round(hue * 137.5) % 360);
-  node.textContent = [...(user.display_name || user.handle)][0]?.toUpperCase() ?? "?";
-  return node;
-}
-const avatar = (user) => paint(element("span", { class: "avatar", "aria-hidden": "true" }), user);
-
-function marked(text) {
-  const parts = text.split(/([#@][\p{L}\p{N}_]+)/u);
-  return parts.map((part) => (/^[#@]./u.test(part) ? element("span", { class: "tag" }, part) : part));
-}
-
-// Explanations -----------------------------------------------------------------------------------------
-function meter(value, largest, centred) {
-  const bar = element("i");
-  const share = largest > 0 ? Math.abs(value) / largest : 0;
-  if (centred) {
-    bar.style.width = `${share * 50}%`;
-    bar.style.left = value < 0 ? `${50 - share * 50}%` : "50%";
-    if (value < 0) bar.className = "minus";
-  } else { bar.style.width = `${share * 100}%`; bar.style.left = "0"; }
-  return element("div", { class: "meter", "aria-hidden": "true" }, bar);
-}
-
-const words = (name) => name.replaceAll("_", " ");
-function figure(value) {
-  if (value === null) return "missing";
-  return Number.isInteger(value) ? String(value) : value.toPrecision(3);
-}
-
-function why(item) {
-  if (!item.explanation) return null;
-  const { heads, features } = item.explanation;
-  const details = element("details", { class: "why" }, element("summary", {}, "Why here?"));
-  details.append(element("h3", {}, "What the model expects you to do"));
-  const contributions = Object.values(heads).map((head) => Math.abs(head.contribution));
-  for (const [name, head] of Object.entries(heads)) {
-    details.append(element("div", { class: "term" },
-      element("span", { class: "name" }, words(name), " ",
-        element("span", {}, `${(head.probability * 100).toFixed(1)} % × ${head.weight}`)),
-      meter(head.contribution, Math.max(...contributions), false),
-      element("span", { class: "figure" }, head.contribution.toFixed(4))));
-  }
-  details.append(element("p", { class: "sum" }, `Score ${item.score.toFixed(4)}`));
-  details.append(element("h3", {}, "Strongest features"));
-  const largest = Math.max(...features.map((feature) => Math.abs(feature.contribution)));
-  for (const feature of features) {
-    details.append(element("div", { class: "term" },
-      element("span", { class: "name" }, words(feature.name), " ", element("span", {}, `= ${figure(feature.value)}`)),
-      meter(feature.contribution, largest, true),
-      element("span", { class: "figure" }, (feature.contribution < 0 ? "−" : "+") + Math.abs(feature.contribution).toFixed(3))));
-  }
-  return details;
-}
-
-const REASONS = {
-  requested: "as asked for", deadline: "ranking ran out of time", overload: "the service is overloaded",
-  breaker_open: "ranking is switched off after errors", model_unavailable: "no model is loaded yet",
-  features_unavailable: "the features are missing", redis_unavailable: "the feature store did not answer",
-  no_candidates: "there is nothing to rank",
-};
-
-function describe(column, page) {
-  const { rung, reason, model, candidates, ms } = page.ranking;
-  column.part("rung").textContent = rung;
-  column.part("rung").dataset.state = column.algorithm === "ranked" && rung === "chronological" ? "fallback" : "fine";
-  const facts = [model, `${candidates} candidates`, `${ms.toFixed(1)} ms`];
-  if (reason && reason !== "requested") facts.unshift(`Newest first: ${REASONS[reason] ?? reason}`);
-  column.part("facts").textContent = facts.filter(Boolean).join(" · ");
-  const flow = column.part("flow");
-  flow.hidden = !page.explanation;
-  if (page.explanation) {
-    const rows = page.explanation.stages.map((stage) => element("tr", {},
-      element("td", {}, words(stage.stage) + (stage.error ? ` (${stage.error})` : "")),
-      element("td", {}, String(stage.entered)), element("td", {}, String(stage.left)), element("td", {}, stage.ms.toFixed(2))));
-    flow.lastElementChild.replaceChildren(element("table", {},
-      element("thead", {}, element("tr", {}, ...["Stage", "in", "out", "ms"].map((head) => element("th", { scope: "col" }, head)))),
-      element("tbody", {}, ...rows)));
-  }
-}
-
 // Tweets -----------------------------------------------------------------------------------------------
-function heart() {
-  const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
-  svg.setAttribute("viewBox", "0 0 24 24");
-  svg.setAttribute("aria-hidden", "true");
-  const path = document.createElementNS("http://www.w3.org/2000/svg", "path");
-  path.setAttribute("d", "M12 20s-7-4.6-9-9a5 5 0 0 1 9-4 5 5 0 0 1 9 4c-2 4.4-9 9-9 9z");
-  svg.append(path);
-  return svg;
-}
-
 function likeButton(tweet) {
   const count = element("span", {}, compact.format(tweet.counts.likes));
   const button = element("button", {
@@ -180,9 +69,8 @@ function card(item, column) {
   const acts = element("div", { class: "acts" }, likeButton(tweet),
     element("span", { "data-count": "retweets" }, `${compact.format(tweet.counts.retweets)} retweets`),
     element("span", { "data-count": "replies" }, `${compact.format(tweet.counts.replies)} replies`),
-    element("span", { class: "source", title: item.reason }, item.source),
-    item.score === null ? null : element("span", { title: "score" }, `score ${item.score.toFixed(3)}`));
-  node.append(element("div", {}, head, text, acts, why(item)));
+    item.score === null ? null : element("span", {}, `score ${item.score.toFixed(3)}`));
+  node.append(element("div", {}, head, text, acts, origin(item), why(item)));
   node.addEventListener("mouseenter", () => twins(tweet.id, true));
   node.addEventListener("mouseleave", () => twins(tweet.id, false));
   if (column.known.size && !column.known.has(tweet.id)) node.classList.add("new");

@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 from features.names import MODEL_INPUT
+from serving.experiments.assignment import Treatment
 from serving.feed.candidates import FOLLOWING, Candidates, objects
+from serving.feed.policy import default_policy
 from serving.feed.query import FeedQuery
 from serving.feed.snapshot import FEATURE_PLACES, KeptRanking, SnapshotGoneError, Snapshots, snapshot_of
 from serving.reads import Reads
@@ -24,6 +26,7 @@ from timelines.bodies import (
 )
 
 NOW_MS = 1_700_000_000_123
+TREATMENT = Treatment(default_policy(), "fewer-topics:steep")
 
 
 def reading(store: Any, ask: Any) -> Any:
@@ -133,7 +136,7 @@ def test_a_kept_ranking_reads_back_as_it_was_from_any_offset(store: Any) -> None
 
     async def keep_and_read(client: Any) -> Candidates:
         snapshots = Snapshots(client, store.keys, 60)
-        await snapshots.keep(1, "ab" * 16, snapshot_of("ranker@1", NOW_MS, 500, before))
+        await snapshots.keep(1, "ab" * 16, snapshot_of("ranker@1", TREATMENT, NOW_MS, 500, before))
         snapshot = await snapshots.read(1, "ab" * 16)
         assert (snapshot.model, snapshot.as_of_ms, snapshot.candidates) == ("ranker@1", NOW_MS, 500)
         query = FeedQuery(1, 10, NOW_MS, "ab" * 16, offset=FEATURE_PLACES - 1)
@@ -154,7 +157,7 @@ def test_a_kept_ranking_reads_back_as_it_was_from_any_offset(store: Any) -> None
 def test_a_ranking_is_kept_for_its_reader_and_for_its_time(store: Any) -> None:
     async def scenario(client: Any) -> None:
         snapshots = Snapshots(client, store.keys, 60)
-        await snapshots.keep(1, "ab" * 16, snapshot_of("ranker@1", NOW_MS, 500, ranked(1)))
+        await snapshots.keep(1, "ab" * 16, snapshot_of("ranker@1", TREATMENT, NOW_MS, 500, ranked(1)))
         assert 0 < await client.pttl(store.keys.key("ranking", 1, int("ab" * 16, 16))) <= 60_000
         with pytest.raises(SnapshotGoneError):
             await snapshots.read(2, "ab" * 16)

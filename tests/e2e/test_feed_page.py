@@ -6,35 +6,20 @@ The log is in memory here: what the stream jobs would do with a write, the tests
 from __future__ import annotations
 
 import asyncio
-import dataclasses
+import math
 import os
+import re
 import shutil
-import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-import redis
-import uvicorn
+from page_demo import Demo, running
 
-from benchmarks.feed_model import write_model
-from benchmarks.feed_world import World, seed
-from ingestion.api.settings import WriteSettings
-from ingestion.publisher import MemoryPublisher
-from ingestion.settings import SecuritySettings
 from ingestion.snowflake import snowflake
-from serving.model_store import LAST_GOOD_FILE
-from serving.settings import ServingSection, ServingSettings
-from stack.asgi import build
-from timelines import commands, entry
+from timelines import commands
 from timelines.bodies import TweetBody, TweetCounts
-from timelines.keys import Keyspace
-from timelines.settings import RedisSettings
-from training.settings import MlflowSettings
 
 CHROMIUM = shutil.which("chromium")
 FLAGS = [
@@ -56,87 +41,21 @@ pytestmark = [
 ]
 
 
-@dataclass
-class Demo:
-    """A running app; ``world`` as seeded."""
-
-    url: str
-    world: World
-    client: Any
-    settings: ServingSettings
-
-    @property
-    def keys(self) -> Keyspace:
-        return Keyspace(self.settings.namespace, self.settings.redis.partitions)
-
-    def publish(self, text: str) -> int:
-        """A new tweet of a followee, as the stream jobs would put it into the store."""
-        author, reader = self.world.authors[-1], self.world.readers[0]
-        now = time.time_ns() // 1_000_000
-        tweet_id = snowflake(now, 3)
-        entries = entry.entry(tweet_id, author, tweet_id, author)
-        pipe = self.client.pipeline(transaction=False)
-        commands.put_body(pipe, self.keys, TweetBody(tweet_id, author, text, now))
-        commands.append_outbox(pipe, self.keys, self.settings.timelines, entries)
-        commands.deliver(pipe, self.keys, self.settings.timelines, np.array([reader]), entries)
-        pipe.execute()
-        return tweet_id
-
-
 @pytest.fixture(scope="module")
 def demo(valkey: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
     yield from running(valkey, tmp_path_factory.mktemp("demo"), dev_login=True)
 
 
 @pytest.fixture(scope="module")
+def modelless(valkey: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
+    """The same without a model to rank with."""
+    yield from running(valkey, tmp_path_factory.mktemp("modelless"), dev_login=True, model=False)
+
+
+@pytest.fixture(scope="module")
 def closed(valkey: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
     """The same without the development login."""
     yield from running(valkey, tmp_path_factory.mktemp("closed"), dev_login=False)
-
-
-def running(valkey: str, home: Path, dev_login: bool) -> Iterator[Demo]:
-    common: dict[str, Any] = {
-        "home": home,
-        "namespace": home.name,
-        "redis": RedisSettings(url=valkey),
-        "security": SecuritySettings(
-            private_key=home / "token.pem", public_key=home / "token.pub.pem", dev_login=dev_login
-        ),
-    }
-    settings = ServingSettings(
-        **common,
-        mlflow=MlflowSettings(tracking_uri="http://127.0.0.1:1"),
-        serving=ServingSection(cursor_key=home / "cursor.key", deadline_ms=60_000),
-    )
-    client = redis.Redis.from_url(valkey)
-    world = seed(
-        client,
-        Keyspace(settings.namespace, settings.redis.partitions),
-        settings.timelines,
-        time.time_ns() // 1_000_000,
-        readers=3,
-        authors=12,
-        tweets=120,
-    )
-    folder = home / "serving" / "model" / settings.namespace
-    folder.mkdir(parents=True)
-    write_model(folder / "demo-1", trees=20, leaves=7)
-    (folder / LAST_GOOD_FILE).write_text("demo-1\ndemo-ranker@1\n")
-    app = build(WriteSettings(**common), settings)
-    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_level="warning"))
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    deadline = time.monotonic() + 60
-    while not server.started or app.state.serving.models.current is None:
-        assert time.monotonic() < deadline, "The app did not start."
-        time.sleep(0.05)
-    app.state.writes = dataclasses.replace(app.state.writes, publisher=MemoryPublisher())
-    port = server.servers[0].sockets[0].getsockname()[1]
-    try:
-        yield Demo(f"http://127.0.0.1:{port}", world, client, settings)
-    finally:
-        server.should_exit = True
-        thread.join(timeout=30)
 
 
 @pytest.fixture(scope="module")
@@ -201,12 +120,55 @@ def test_anyone_offered_can_be_signed_in_as(page: Any, demo: Demo) -> None:
 
 def test_a_ranked_tweet_says_why_it_stands_where_it_does(page: Any, demo: Demo) -> None:
     sign_in(page, demo)
-    page.locator("#ranked .why summary").first.click()
-    why = page.locator("#ranked .why").first.inner_text()
-    assert "engaged" in why
-    assert "Strongest features" in why
+    why = page.locator("#ranked .why").first
+    assert not why.locator(".term").first.is_visible()
+    why.locator("summary").press("Enter")
+    said = why.inner_text()
+    assert re.search(r"engaged [\d.]+ % × 0\.5", said)
+    assert "By time it would be #" in said
+    assert "The chance that it stands here was" in said
+    assert "Strongest features" in said
+    model, *multipliers, score = [
+        float(figure) for figure in re.findall(r"\d+\.\d+", why.locator(".product").inner_text())
+    ]
+    assert len(multipliers) == 3
+    assert score == pytest.approx(model * math.prod(multipliers), abs=0.005)
+
+
+def test_a_column_says_what_its_filters_removed(page: Any, demo: Demo) -> None:
+    sign_in(page, demo)
     page.locator("#ranked .flow summary").click()
-    assert "home timeline" in page.locator("#ranked .flow table").inner_text()
+    removed = page.get_by_role("table", name="Removed by the filters")
+    assert int(removed.get_by_role("row", name="duplicates").get_by_role("cell").inner_text()) > 0
+    stages = page.get_by_role("table", name="Stages")
+    assert "home timeline" in stages.inner_text()
+    assert "policy default-1: at most 30 %" in page.locator("#ranked .flow").inner_text()
+
+
+def test_a_tweet_of_a_stranger_says_who_of_those_followed_likes_it(page: Any, demo: Demo) -> None:
+    stranger, now = 77_777, time.time_ns() // 1_000_000
+    tweet_id = snowflake(now, 4)
+    pipe = demo.client.pipeline(transaction=False)
+    commands.put_body(pipe, demo.keys, TweetBody(tweet_id, stranger, "From further away", now))
+    for author in demo.world.authors:
+        commands.set_like(pipe, demo.keys, author, tweet_id, now, active=True)
+    pipe.execute()
+    sign_in(page, demo)
+    origin = page.locator(f"#ranked .item[data-tweet='{tweet_id}'] .origin")
+    while not origin.count():
+        page.locator("#ranked .more").click()
+    assert "liked by followees" in origin.inner_text()
+    assert re.search(r"Liked by \w+ Writer \d+ and \d+ more whom you follow", origin.inner_text())
+
+
+def test_an_answer_that_could_not_be_ranked_says_why(page: Any, modelless: Demo) -> None:
+    sign_in(page, modelless)
+    rung = page.locator("#ranked .rung")
+    assert (rung.inner_text(), rung.get_attribute("data-state")) == ("chronological", "fallback")
+    assert "Newest first: no model is loaded yet" in page.locator("#ranked [data-role=facts]").inner_text()
+    assert ids(page, "ranked") == ids(page, "chronological")
+    assert page.locator("#ranked .why").count() == 0
+    page.locator("#ranked .origin", has_text="From an account you follow").first.wait_for()
 
 
 def test_more_of_a_feed_follows_without_repeating_anything(page: Any, demo: Demo) -> None:

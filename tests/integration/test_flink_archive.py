@@ -60,6 +60,10 @@ SHOWN = Impression(
     score=0.5,
     feature_service="ranking_v1",
     features=(1.0, None, 2.5),
+    policy="default-1",
+    arm="fewer-topics:steep",
+    propensity=0.25,
+    latency_ms=12.5,
 )
 LIKED = LikeChanged(event_id="e", ts=MIDNIGHT, user_id=1, tweet_id=2, author_id=3, active=False)
 FOLLOWED = FollowChanged(event_id="f", ts=MIDNIGHT, follower_id=1, followee_id=2, active=True)

@@ -13,7 +13,6 @@ import pandas as pd
 import pytest
 import redis
 from engagement_model import END, HOUR, START, Expected, random_log, topic_of
-from lake_files import write_lake
 
 from features.aggregates import ACCOUNT, SHOWING, TWEET
 from features.names import (
@@ -28,6 +27,7 @@ from features.names import (
 from features.rows import at_age, decode_rows, row_key, row_pattern, unpack_rows
 from features.tallies import TALLIED, values_of
 from ingestion.events import ClockAdvanced, encode
+from ingestion.lake_files import write_lake
 from ingestion.topics import ENGAGEMENTS, Topic
 from pipelines.settings import FlinkSettings
 from timelines.bodies import AccountCounts, TweetCounts, decode_account_counts, decode_tweet_counts

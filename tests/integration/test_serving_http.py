@@ -343,8 +343,9 @@ def test_the_page_is_served_under_a_strict_policy(reader: Reader) -> None:
     assert page.headers["content-type"].startswith("text/html")
     assert "default-src 'none'" in page.headers["content-security-policy"]
     assert "unsafe" not in page.headers["content-security-policy"]
-    for asset in ("feed.js", "feed.css", "icon.svg"):
-        assert f"/page/{asset}" in page.text
+    shown = page.text + "".join(reader.get(f"/page/{name}.js").text for name in ("feed", "explain"))
+    for asset in ("feed.js", "explain.js", "element.js", "feed.css", "icon.svg"):
+        assert f"/page/{asset}" in shown
         assert reader.get(f"/page/{asset}").status_code == 200
     problem(reader.get("/page/index.html"), 422)
 

@@ -12,8 +12,8 @@ from typing import Any
 import msgspec
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
-from lake_files import write_lake
 
 from features.aggregates import TWEET, EngagementFold, smoothed_rate
 from features.context import context_features
@@ -29,6 +29,8 @@ from ingestion.events import (
     TweetCreated,
     TweetDeleted,
 )
+from ingestion.lake import event_folder
+from ingestion.lake_files import write_lake
 
 pytestmark = pytest.mark.spark
 
@@ -311,6 +313,19 @@ def example(tweet: int, ts: int, **fields: Any) -> Impression:
 def tweet(tweet_id: int, ts: int, **fields: Any) -> TweetCreated:
     fields = {"text": "héllo", **fields}
     return TweetCreated(event_id=f"t{tweet_id}", ts=ts, tweet_id=tweet_id, author_id=2, **fields)
+
+
+def test_impressions_from_before_their_newest_fields_are_read_beside_newer_ones(
+    spark: Any, tmp_path: Path
+) -> None:
+    from pipelines.batch.lake import read_events
+
+    events = [example(7, START), example(8, START + 25 * HOUR, arm="e:control", propensity=0.5)]
+    lake = write_lake(tmp_path / "lake", events)
+    for file in event_folder(lake, "", Impression).glob("day=2023-11-14/*.parquet"):
+        pq.write_table(pq.ParquetFile(file).read().drop_columns(["policy", "arm", "propensity"]), file)
+    rows = read_events(spark, lake, "", Impression).orderBy("tweet_id").select("arm", "propensity").collect()
+    assert [tuple(row) for row in rows] == [(None, None), ("e:control", 0.5)]
 
 
 def test_an_act_is_credited_to_the_newest_showing_within_a_day(spark: Any, tmp_path: Path) -> None:

@@ -48,6 +48,7 @@ def test_the_fixture_holds_every_event_type() -> None:
         (b'{"type":"tweet_deleted","event_id":"x","ts":1,"tweet_id":1,"author_id":1,"v":2}', "2"),
         (b'{"type":"tweet_deleted","event_id":"x","ts":1,"tweet_id":1,"author_id":1,"w":1}', "w"),
         (b'{"type":"tweet_deleted","event_id":"x","ts":1,"tweet_id":1}', "author_id"),
+        (next(line for line in STORED if b"propensity" in line).replace(b"0.0625", b"1.5"), "propensity"),
         (b'{"type":"tweet_deleted","event_id":"x","ts":"1","tweet_id":1,"author_id":1}', "ts"),
         (b"[]", "object"),
     ],

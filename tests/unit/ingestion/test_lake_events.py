@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from ingestion.events import Event, TweetCreated
+from ingestion.events import Event, Impression, TweetCreated
 from ingestion.lake import event_folder
 from ingestion.lake_events import read_events
 
@@ -23,9 +24,13 @@ def tweet(name: str, ts: int, text: str | None = "words") -> TweetCreated:
 
 
 def put(lake: Path, day: str, file: str, *events: Event) -> None:
-    folder = event_folder(lake, "town", TweetCreated) / f"day={day}"
+    write(lake, day, file, TweetCreated, [msgspec.structs.asdict(event) for event in events])
+
+
+def write(lake: Path, day: str, file: str, event_type: type[Event], rows: list[dict[str, Any]]) -> None:
+    folder = event_folder(lake, "town", event_type) / f"day={day}"
     folder.mkdir(parents=True, exist_ok=True)
-    pq.write_table(pa.Table.from_pylist([msgspec.structs.asdict(event) for event in events]), folder / file)
+    pq.write_table(pa.Table.from_pylist(rows), folder / file)
 
 
 FIRST, SECOND, THIRD = tweet("a", NOON), tweet("b", NOON + HOUR, None), tweet("c", NOON + DAY)
@@ -55,3 +60,21 @@ def test_the_end_of_the_span_is_not_in_it(lake: Path) -> None:
 
 def test_a_lake_without_the_type_has_no_events(tmp_path: Path) -> None:
     assert read(tmp_path, None, NOON) == []
+
+
+def test_a_file_from_before_a_field_was_added_reads_as_events_without_it(tmp_path: Path) -> None:
+    old = {"event_id": "i", "ts": NOON, "request_id": "q", "user_id": 1, "tweet_id": 2, "author_id": 3}
+    old |= {
+        "position": 0,
+        "source": "following",
+        "rung": "full",
+        "model": None,
+        "features": [0.5, None],
+        "v": 1,
+    }
+    new = old | {"event_id": "j", "arm": "e:control", "propensity": 0.5}
+    write(tmp_path, "2024-10-04", "part-0.parquet", Impression, [old])
+    write(tmp_path, "2024-10-04", "part-1.parquet", Impression, [new])
+    first, second = read_events(tmp_path, "town", Impression, None, NOON + DAY)
+    assert first == msgspec.convert(old, Impression)
+    assert second == msgspec.convert(new, Impression)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from features.names import FEATURE_SERVICE, MODEL_INPUT, USER_ACTIVITY
@@ -186,6 +187,47 @@ def test_impressions_of_later_pages_go_on_under_the_same_request(ranking: Any) -
     assert [i.position for i in logged] == [0, 1, 2, 3]
     assert {i.request_id for i in logged} == {first.request_id}
     assert logged[3].features is not None
+
+
+def test_impressions_carry_the_policy_and_the_chance_that_each_item_had_to_stand_there(ranking: Any) -> None:
+    sure = dataclasses.replace(ranking.feed, policy=always_exploring(ranking.feed.policy))
+    ranking.feed = sure
+    first = ranking.page("ranked", limit=2)
+    ranking.page("ranked", limit=2, cursor=first.next_cursor)
+    logged = ranking.impressions
+    assert {i.policy for i in logged} == {"always"}
+    # Slot 1 gets one of the three below the page for sure; what follows the page is sure as well.
+    assert [i.propensity for i in logged] == [1.0, pytest.approx(1 / 3), 1.0, 1.0]
+
+
+def always_exploring(policy: Any) -> Any:
+    exploration = replace(policy.exploration, share=1.0, depth=3)
+    return replace(policy, version="always", exploration=exploration)
+
+
+def test_a_page_that_no_policy_ordered_has_neither_policy_nor_propensity(ranking: Any) -> None:
+    ranking.page("chronological", limit=1)
+    (impression,) = ranking.impressions
+    assert (impression.policy, impression.propensity) == (None, None)
+
+
+def test_a_request_that_is_not_drawn_logs_its_model_without_features(ranking: Any) -> None:
+    ranking.feed.impressions.feature_share = 0.0
+    first = ranking.page("ranked", limit=2)
+    ranking.page("ranked", limit=2, cursor=first.next_cursor)
+    logged = ranking.impressions
+    assert {(i.model, i.feature_service, i.features) for i in logged} == {("ranker@3", None, None)}
+    assert len(logged) == 4
+
+
+def test_the_requests_that_log_features_are_the_share_and_always_the_same(ranking: Any) -> None:
+    impressions = ranking.feed.impressions
+    names = [f"{number:032x}" for number in range(2000)]
+    assert all(map(impressions.with_features, names))
+    impressions.feature_share = 0.3
+    drawn = [*map(impressions.with_features, names)]
+    assert sum(drawn) == pytest.approx(600, abs=80)
+    assert drawn == [*map(impressions.with_features, names)]
 
 
 def test_impressions_that_the_log_does_not_take_are_counted_and_the_page_is_served(ranking: Any) -> None:

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from serving.model_store import ModelStore
+from serving.model_store import LAST_GOOD_FILE, ModelStore
 from training.bundle import Bundle, BundleError
 from training.registry import RegistryError
+from training.settings import MlflowSettings
 
 
 @dataclass
@@ -43,8 +44,8 @@ def registry() -> FakeRegistry:
     return FakeRegistry()
 
 
-def store(registry: FakeRegistry, folder: Path) -> ModelStore:
-    return ModelStore(registry, folder, poll_seconds=1.0, load=load)
+def store(registry: FakeRegistry, folder: Path, last_good: str = LAST_GOOD_FILE) -> ModelStore:
+    return ModelStore(registry, folder, poll_seconds=1.0, load=load, last_good=last_good)
 
 
 def test_a_new_champion_is_taken_and_fetched_once(registry: FakeRegistry, tmp_path: Path) -> None:
@@ -106,3 +107,20 @@ def test_a_first_start_without_the_registry_has_no_model_and_says_why(
     models.refresh()
     assert models.current is None
     assert models.problem == "The registry does not answer."
+
+
+def test_stores_of_several_aliases_have_a_last_good_model_each(tmp_path: Path) -> None:
+    champion, challenger = FakeRegistry(1), FakeRegistry(2)
+    store(champion, tmp_path).refresh()
+    store(challenger, tmp_path, "last-good-challenger").refresh()
+    started = [store(FakeRegistry(), tmp_path), store(FakeRegistry(), tmp_path, "last-good-challenger")]
+    for models in started:
+        models.load_last_good()
+    assert [models.current and models.current.version for models in started] == ["ranker@1", "ranker@2"]
+
+
+def test_each_alias_is_followed_by_a_store_of_its_own(tmp_path: Path) -> None:
+    stores = ModelStore.of_aliases(["challenger", "next"], MlflowSettings(), tmp_path, 1.0)
+    assert [*stores] == ["challenger", "next"]
+    settings = [followed._registry.settings for followed in stores.values()]  # type: ignore[attr-defined]
+    assert [followed.alias for followed in settings] == ["challenger", "next"]

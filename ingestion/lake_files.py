@@ -12,9 +12,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ingestion.events import Event
-from ingestion.lake import columns, event_folder
-
-ARROW = {"string": pa.string(), "long": pa.int64(), "double": pa.float64(), "boolean": pa.bool_()}
+from ingestion.lake import event_folder
+from ingestion.lake_events import arrow_schema
 
 
 def write_lake(lake: Path, events: Iterable[Event], namespace: str = "") -> Path:
@@ -24,14 +23,8 @@ def write_lake(lake: Path, events: Iterable[Event], namespace: str = "") -> Path
         day = datetime.fromtimestamp(event.ts / 1000, tz=UTC).strftime("%Y-%m-%d")
         parts[type(event), day].append(event)
     for (event_type, day), part in parts.items():
-        schema = pa.schema(
-            [
-                (column.name, pa.list_(ARROW[column.kind]) if column.array else ARROW[column.kind])
-                for column in columns(event_type)
-            ]
-        )
         folder = event_folder(lake, namespace, event_type) / f"day={day}"
         folder.mkdir(parents=True)
         rows = [msgspec.structs.asdict(event) for event in part]
-        pq.write_table(pa.Table.from_pylist(rows, schema=schema), folder / "part-0.parquet")
+        pq.write_table(pa.Table.from_pylist(rows, schema=arrow_schema(event_type)), folder / "part-0.parquet")
     return lake
