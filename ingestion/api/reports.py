@@ -6,6 +6,7 @@ import asyncio
 import uuid
 from collections.abc import Iterable
 
+import numpy as np
 from fastapi import APIRouter
 
 from ingestion.api import effects
@@ -14,9 +15,12 @@ from ingestion.api.dependencies import Writes
 from ingestion.api.service import WriteService
 from ingestion.api.shapes import Reports
 from ingestion.events import AuthorHidden, ClientReport
+from timelines.lately import note_seen
 
 router = APIRouter(tags=["impressions"])
 
+SEEING = ("shown", "open", "dwell")
+"""What says that the reader has seen the tweet: it is not ranked again for some days."""
 HIDING = ("hide", "report")
 """What says that the reader wants to see less of the tweet's author."""
 
@@ -47,11 +51,15 @@ async def report(reports: Reports, user: CurrentUser, service: Writes) -> None:
         *hides,
     )
 
+    seen = sorted({item.tweet_id for item in reports.items if item.event in SEEING})
+
     def put(pipe: object) -> None:
         for event in hides:
             effects.author_hidden(pipe, service.keys, event)
+        if seen:
+            note_seen(pipe, service.keys, user, np.array(seen), now)
 
-    if hides:
+    if hides or seen:
         await service.apply(put)
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 import numpy as np
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Response
 
+from ingestion.api.problems import ProblemError
+from ingestion.api.shapes import TweetId, UserId
 from serving.api.dependencies import AdminDep, ServiceDep, json_response
-from serving.api.feed import ID_PATTERN, ranking_shape
+from serving.api.feed import ranking_shape
 from serving.feed.answer import Answer
 from serving.feed.candidates import Candidates
 from serving.feed.explanation import Trace
@@ -23,12 +23,14 @@ PAGE = 20
 async def explain(
     service: ServiceDep,
     admin: AdminDep,
-    user: Annotated[str, Query(pattern=ID_PATTERN)],
-    tweet: Annotated[str, Query(pattern=ID_PATTERN)],
+    user: UserId,
+    tweet: TweetId,
 ) -> Response:
     """Ranks the reader's feed now, without showing or logging it, and follows the tweet through it."""
+    if not await service.reads.users(admin, [user]):
+        raise ProblemError(404, "There is no such user.")
     started = service.seconds()
-    answer, trace = await service.feed.trace(int(user), int(tweet), PAGE)
+    answer, trace = await service.feed.trace(user, tweet, PAGE)
     return json_response(why_not(answer, trace, (service.seconds() - started) * 1000))
 
 

@@ -27,7 +27,16 @@ from serving.feed.cursor import (
 from serving.feed.deeper import page_below
 from serving.feed.explanation import Trace
 from serving.feed.features import FeaturesMissingError
-from serving.feed.ladder import RUNGS, HeadsClock, Ladder, Load, NoTimeForHeadsError, RankedRung, budget
+from serving.feed.ladder import (
+    RUNGS,
+    HeadsClock,
+    Ladder,
+    Load,
+    NoTimeForHeadsError,
+    RankedRung,
+    answered,
+    budget,
+)
 from serving.feed.pipelines import (
     FeedPipeline,
     Ranking,
@@ -36,11 +45,12 @@ from serving.feed.pipelines import (
     from_records,
     last_rung,
     newer,
+    popular_now,
     ranked,
     ranked_scroll,
 )
 from serving.feed.policy import Policy
-from serving.feed.query import Algorithm, FeedQuery
+from serving.feed.query import EVERYTHING, Algorithm, FeedQuery
 from serving.feed.side_effects import Impressions, LogImpressions, NoteServed
 from serving.feed.snapshot import Snapshot, Snapshots, more_below
 from serving.model_store import Model
@@ -221,17 +231,31 @@ class Feed:
             return await self._chronological(query, "requested"), None
         model = self._model(treatment)
         if model is None:
-            return await self._chronological(query, "model_unavailable"), None
+            return await self._unranked(query, "model_unavailable"), None
         rung = self.limits.ladder.rung(others)
         if rung is None:
-            return await self._chronological(query, "overload"), None
+            return await self._unranked(query, "overload"), None
         try:
             answer = await self._ranked(query, model, treatment, rung)
         except (PipelineError, RedisError) as error:
-            return await self._chronological(query, _reason(error), _reports(error)), None
+            return await self._unranked(query, _reason(error), _reports(error)), None
         if not len(answer.items):
-            return await self._chronological(query, "no_candidates", answer.reports), None
+            return await self._unranked(query, "no_candidates", answer.reports), None
         return answer, model
+
+    async def _unranked(
+        self, query: FeedQuery, reason: Reason, earlier: Sequence[StageReport] = ()
+    ) -> Answer:
+        """The first page newest first; what is popular now where that is empty."""
+        answer = await self._chronological(query, reason, earlier)
+        if len(answer.items) or answer.next_cursor is not None or self.stores.shared is None:
+            return answer
+        try:
+            run = await self.runner.run(popular_now(self.stores, self.stores.shared), query)
+        except PipelineError:
+            return answer
+        popular = self._finish(run, answer.rung, reason, None, None)
+        return dataclasses.replace(popular, reports=(*answer.reports, *popular.reports))
 
     async def _ranked(
         self,
@@ -246,6 +270,7 @@ class Feed:
             model.bundle,
             model.version,
             treatment,
+            rung,
             cost.candidates,
             cost.heads,
             self.heads_clock,
@@ -261,20 +286,21 @@ class Feed:
         cursor = None
         if len(run.rest) or (len(whole) and more_below(run.query, whole)):
             cursor = RankedCursor(query.request_id, len(run.selected))
-        reason: Reason | None = None if rung == "full" else "overload"
-        answered: Rung = rung
-        if run.scorer == "light_scores" and rung != "light":
-            answered, reason = "light", "deadline"
-        answer = self._finish(run, answered, reason, model.version, cursor)
+        stands_on, reason = answered(rung, run.scorer == "heads")
+        answer = self._finish(run, stands_on, reason, model.version, cursor)
         return dataclasses.replace(
-            answer, appearances=whole.appearance, policy=treatment.policy, rest=run.rest
+            answer,
+            candidates=len(whole),
+            appearances=whole.appearance,
+            policy=treatment.policy,
+            rest=run.rest,
         )
 
     async def _scroll(self, query: FeedQuery, cursor: RankedCursor) -> tuple[Answer, Model | None]:
         query = dataclasses.replace(query, offset=cursor.offset, request_id=cursor.request_id)
         try:
             snapshot = await self.snapshots.read(query.reader, cursor.request_id)
-            if cursor.offset >= snapshot.places:
+            if cursor.below != EVERYTHING or cursor.offset >= snapshot.places:
                 return await self._below_ranking(query, snapshot, cursor.below), None
             run = await self.runner.run(ranked_scroll(self.stores, snapshot), query)
         except (PipelineError, RedisError) as error:
@@ -288,7 +314,7 @@ class Feed:
             following = RankedCursor(cursor.request_id, snapshot.places)
         known = (models.current for models in (self.models, *self.challengers.values()))
         same = next((model for model in known if model and model.version == snapshot.model), None)
-        answer = self._finish(run, "full", None, snapshot.model, following)
+        answer = self._finish(run, snapshot.rung, snapshot.reason, snapshot.model, following)
         answer = dataclasses.replace(
             answer,
             candidates=snapshot.candidates,
@@ -405,6 +431,8 @@ def _reason(error: PipelineError | RedisError) -> Reason:
         return "features_unavailable"
     if isinstance(cause, BreakerOpenError):
         return "breaker_open"
+    if isinstance(cause, NoTimeForHeadsError | DeadlineExceededError):
+        return "deadline"
     return "redis_unavailable"
 
 

@@ -87,29 +87,38 @@ class OwnTweets:
 
 @dataclass(frozen=True)
 class Oldest:
-    """The oldest of the accounts followed, where there are more than ``most`` candidates in all."""
+    """All but the newest ``most``; accounts not followed keep ``share`` of the room, or what is left."""
 
     most: int
+    share: float
     name: str = "beyond_candidate_limit"
 
     def keep(self, query: FeedQuery, candidates: Candidates) -> Mask:
-        if len(candidates) <= self.most:
-            return _all(candidates)
-        newest_first = np.lexsort((-candidates.appearance, ~candidates.out_of_network()))
-        return _only(len(candidates), newest_first[: self.most])
+        return _fitting(candidates, np.argsort(-candidates.appearance), self.most, self.share)
 
 
 @dataclass(frozen=True)
 class PrunedByLightRanker:
-    """All but the ``best`` by the light ranker: what the heads have no time for."""
+    """All but the ``best`` by the light ranker; the heads' time is shared out as by ``Oldest``."""
 
     best: int
+    share: float
     name: str = "pruned_by_light_ranker"
 
     def keep(self, query: FeedQuery, candidates: Candidates) -> Mask:
-        if len(candidates) <= self.best:
-            return _all(candidates)
-        return _only(len(candidates), best_first(candidates.light, candidates.appearance)[: self.best])
+        order = best_first(candidates.light, candidates.appearance)
+        return _fitting(candidates, order, self.best, self.share)
+
+
+@dataclass(frozen=True)
+class Unfollowed:
+    """What came by accounts that the reader has unfollowed since."""
+
+    name: str = "unfollowed"
+
+    def keep(self, query: FeedQuery, candidates: Candidates) -> Mask:
+        known = np.isin(candidates.author, query.followees) | (candidates.author == query.reader)
+        return np.asarray(known | candidates.out_of_network())
 
 
 @dataclass(frozen=True)
@@ -250,6 +259,17 @@ def has_muted_word(query: FeedQuery, body: TweetBody) -> bool:
 
 def _all(candidates: Candidates) -> Mask:
     return np.ones(len(candidates), dtype=np.bool_)
+
+
+def _fitting(candidates: Candidates, order: Rows, most: int, share: float) -> Mask:
+    """The first ``most`` in this order, of which accounts not followed get their share, and unused room."""
+    if len(candidates) <= most:
+        return _all(candidates)
+    outside = candidates.out_of_network()[order]
+    strangers, followed = order[outside], order[~outside]
+    room = max(int(share * most), most - len(followed))
+    kept = strangers[:room]
+    return _only(len(candidates), np.concatenate((kept, followed[: most - len(kept)])))
 
 
 def _only(count: int, rows: Rows) -> Mask:

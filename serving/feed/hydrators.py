@@ -122,8 +122,8 @@ class People:
 
     async def hydrate(self, query: FeedQuery, candidates: Candidates) -> Columns:
         authors = candidates.original_author.tolist()
-        retweeters = [some[:RETWEETERS_SHOWN] for some in candidates.retweeters]
-        likers = [some[:LIKERS_SHOWN] for some in candidates.liked_by]
+        retweeters = _shown(candidates.retweeters, RETWEETERS_SHOWN, query)
+        likers = _shown(candidates.liked_by, LIKERS_SHOWN, query)
         wanted = [*authors, *chain.from_iterable(retweeters), *chain.from_iterable(likers)]
         users = await self.reads.users(query.reader, wanted)
         return {
@@ -156,6 +156,11 @@ class Viewer:
     async def hydrate(self, query: FeedQuery, candidates: Candidates) -> Columns:
         found = await self.reads.tweet_viewers(query.reader, candidates.original.tolist())
         return {"viewer": objects(found)}
+
+
+def _shown(people: Objects, most: int, query: FeedQuery) -> list[list[int]]:
+    """The first of each row whom the reader does not keep out now."""
+    return [[user for user in some if user not in query.hidden][:most] for some in people]
 
 
 def _named(people: Sequence[Sequence[int]], users: Mapping[int, User]) -> Objects:

@@ -14,9 +14,17 @@ from dataclasses import dataclass
 from typing import Literal
 
 from serving.feed.policy import Budgets
+from serving.shapes import Reason
 
 RankedRung = Literal["full", "reduced", "light"]
 RUNGS: tuple[RankedRung, ...] = ("full", "reduced", "light")
+
+
+def answered(rung: RankedRung, by_heads: bool) -> tuple[RankedRung, Reason | None]:
+    """The rung that a ranking begun on ``rung`` answers on, and why it is not the full one."""
+    if by_heads:
+        return (rung, None) if rung == "full" else ("reduced", "overload")
+    return "light", "overload" if rung == "light" else "deadline"
 
 
 class NoTimeForHeadsError(RuntimeError):
@@ -72,16 +80,29 @@ class Load:
 
 
 class HeadsClock:
-    """Learns what the heads take per candidate: a mean in which each new call weighs a tenth."""
+    """Learns what the heads take per candidate: a mean in which each new call weighs a tenth.
+
+    A call has a cost of its own, so that few candidates count as ``FEWEST``. What it refuses it cannot learn
+    from: each refusal lowers what it expects a little, until a call is tried again.
+    """
+
+    FEWEST = 50
+    FORGETS = 0.98
 
     def __init__(self) -> None:
         self._seconds_each = 0.0
 
     def learn(self, candidates: int, seconds: float) -> None:
-        if candidates:
-            each = seconds / candidates
-            self._seconds_each += 0.1 * (each - self._seconds_each) if self._seconds_each else each
+        each = seconds / max(candidates, self.FEWEST)
+        self._seconds_each += 0.1 * (each - self._seconds_each) if self._seconds_each else each
 
     def expected(self, candidates: int) -> float:
         """Seconds for so many candidates; 0 before the first call."""
-        return self._seconds_each * candidates
+        return self._seconds_each * max(candidates, self.FEWEST)
+
+    def fits(self, candidates: int, seconds: float) -> bool:
+        """Whether so many will be scored within so many seconds."""
+        if self.expected(candidates) <= seconds:
+            return True
+        self._seconds_each *= self.FORGETS
+        return False

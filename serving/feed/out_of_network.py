@@ -39,7 +39,8 @@ class TwoHop:
     async def fetch(self, query: FeedQuery) -> Candidates:
         followees = query.followees.tolist()
         chance = random.Random(f"{query.reader}:{query.now_ms // 3_600_000}")  # noqa: S311
-        asked = chance.sample(followees, min(self.asked, len(followees)))
+        heard = [followee for followee in followees if followee not in query.hidden]
+        asked = chance.sample(heard, min(self.asked, len(heard)))
         liked = await self.reads.newest_likes(asked, self.likes_each)
         by_tweet: dict[int, list[int]] = {}
         for user, tweets in zip(asked, liked, strict=True):

@@ -6,6 +6,7 @@
 | muted_or_blocked | tweets and retweets of accounts the reader mutes or blocks, or that block the reader |
 | duplicates | older appearances of an original that appears more than once |
 | earlier_pages | what this scrolling has shown |
+| unfollowed | what came by accounts that the reader follows no longer (later pages of a ranking) |
 | ranked_above | what the ranking above has shown (below a ranking only) |
 | own_tweets | the reader's own tweets and retweets (ranked only) |
 | seen | what the reader has seen lately (ranked only) |
@@ -51,9 +52,10 @@ from serving.feed.filters import (
     Seen,
     Served,
     TooOld,
+    Unfollowed,
 )
 from serving.feed.hydrators import Bodies, BodiesForPage, Counts, Lately, Marks, People, Restrictions, Viewer
-from serving.feed.ladder import HeadsClock
+from serving.feed.ladder import HeadsClock, RankedRung
 from serving.feed.out_of_network import Popular, Trending, TwoHop
 from serving.feed.query import FeedQuery
 from serving.feed.scoring import AsRanked, Heads, LightRanker, LightScores, NewestFirst
@@ -100,6 +102,7 @@ class Ranking:
     bundle: Bundle = field(repr=False)
     version: str
     treatment: Treatment
+    rung: RankedRung
     candidates: int
     heads: int
     heads_clock: HeadsClock = field(repr=False)
@@ -154,7 +157,14 @@ def last_rung(reads: ArchiveReads, candidates: Candidates) -> FeedPipeline:
         "last_rung",
         joined,
         sources=(Given(candidates),),
-        steps=(HiddenAccounts(), Together((Bodies(reads),)), Deleted(), BodyNotHere(), MutedWords()),
+        steps=(
+            HiddenAccounts(),
+            Ranked(),
+            Together((Bodies(reads),)),
+            Deleted(),
+            BodyNotHere(),
+            MutedWords(),
+        ),
         selector=NewestFirst(),
         page_steps=(Together((People(reads),)),),
     )
@@ -199,7 +209,7 @@ def ranked(
             OwnTweets(),
             Seen(policy.memory.seen_hours),
             Served(policy.memory.served_minutes),
-            Oldest(ranking.candidates),
+            Oldest(ranking.candidates, policy.network.out_of_network),
             Together((Bodies(stores.reads), Marks(stores.reads))),
             Marked(),
             Deleted(),
@@ -215,23 +225,48 @@ def ranked(
         adjustments=(Multiplied(policy),),
         selector=BalancedPage(policy),
         page_steps=_page(stores),
-        keepers=(KeepRanking(snapshots, ranking.version, treatment),),
+        keepers=(KeepRanking(snapshots, ranking.version, treatment, ranking.rung),),
+    )
+
+
+def popular_now(stores: Stores, shared: Shared) -> FeedPipeline:
+    """What is popular now, as it stands: for who follows nobody, where nothing can be ranked."""
+    return Pipeline(
+        "popular_now",
+        joined,
+        sources=(Trending(stores.reads, shared.popular, shared.terms), Popular(shared.popular)),
+        query_hydrators=(ReadHome(stores.home), Restrictions(stores.reads)),
+        steps=(
+            HiddenAccounts(),
+            Duplicates(),
+            Together((Bodies(stores.reads), Marks(stores.reads))),
+            Marked(),
+            Deleted(),
+            BodyNotHere(),
+            FollowersOnly(),
+            MutedWords(),
+        ),
+        selector=AsRanked(),
+        page_steps=_page(stores),
     )
 
 
 def ranked_scroll(stores: Stores, snapshot: Snapshot) -> FeedPipeline:
-    """A later page of a kept ranking."""
+    """A later page of a kept ranking, by what holds now: whom the reader follows, blocks, what is marked."""
     return Pipeline(
         "ranked_scroll",
         joined,
         sources=(KeptRanking(snapshot),),
-        query_hydrators=(Restrictions(stores.reads),),
+        query_hydrators=(ReadHome(stores.home), Restrictions(stores.reads)),
         steps=(
             HiddenAccounts(),
-            Together((BodiesForPage(stores.reads), Marks(stores.reads))),
+            Unfollowed(),
+            # All of them: what a later filter takes out must not let one through that was not looked up.
+            Together((Bodies(stores.reads), Marks(stores.reads))),
             Marked(),
             Deleted(),
             BodyNotHere(),
+            FollowersOnly(),
             MutedWords(),
         ),
         selector=AsRanked(),
@@ -256,7 +291,10 @@ def _scoring(ranking: Ranking) -> tuple[tuple[Step, ...], tuple[Scorer[FeedQuery
     light = Together[FeedQuery, Candidates]((LightRanker(ranking.bundle),))
     if not ranking.heads:
         return (light,), (LightScores(),)
-    return (light, PrunedByLightRanker(ranking.heads)), (heads, LightScores())
+    return (light, PrunedByLightRanker(ranking.heads, ranking.treatment.policy.network.out_of_network)), (
+        heads,
+        LightScores(),
+    )
 
 
 def _page(stores: Stores) -> tuple[Together[FeedQuery, Candidates], ...]:

@@ -45,10 +45,12 @@ class Heads:
 
     async def score(self, query: FeedQuery, candidates: Candidates) -> Columns:
         started, n = self.seconds(), len(candidates)
-        if query.deadline is not None and started + self.heads_clock.expected(n) > query.deadline:
+        if query.deadline is not None and not self.heads_clock.fits(n, query.deadline - started):
             raise NoTimeForHeadsError(f"The heads take too long for {n} candidates.")
-        scores = await asyncio.to_thread(self.bundle.score, candidates.features)
-        self.heads_clock.learn(n, self.seconds() - started)
+        try:
+            scores = await asyncio.to_thread(self.bundle.score, candidates.features)
+        finally:  # cancelled at the deadline, too: they took that long at least
+            self.heads_clock.learn(n, self.seconds() - started)
         probabilities = np.stack([scores.probabilities[head] for head in self.bundle.weights], axis=1)
         return {"probabilities": probabilities, "model_score": scores.score, "score": scores.score}
 

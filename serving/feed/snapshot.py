@@ -11,12 +11,14 @@ from numpy.typing import NDArray
 
 from serving.experiments.assignment import Treatment
 from serving.feed.candidates import Candidates, joined, objects
+from serving.feed.ladder import RankedRung, answered
 from serving.feed.policy import Policy
 from serving.feed.query import FeedQuery
 from serving.pipeline.stages import Selection
+from serving.shapes import Reason
 from timelines.keys import Keyspace
 
-SNAPSHOT_VERSION = 4
+SNAPSHOT_VERSION = 5
 FEATURE_PLACES = 200
 """Rows of features are most of what a ranking weighs, and few readers scroll past so many places."""
 
@@ -37,14 +39,17 @@ WIDE = {"probabilities": "<f8", "multipliers": "<f8", "features": "<f4"}
 class Snapshot(msgspec.Struct, frozen=True):
     """A ranking as it was served, best first, ``candidates`` were chosen from.
 
-    ``policy`` made its order; ``arm`` is the reader's (``experiment:arm``) at the first page.
-    ``top``: the newest appearance of the home timeline then; ``more``: there is something below the ranking.
+    ``rung`` and ``reason`` are those of its first page. ``policy`` made its order; ``arm`` is the reader's
+    (``experiment:arm``) at the first page. ``top``: the newest appearance of the home timeline then;
+    ``more``: there is something below the ranking.
     ``columns``: packed little-endian, one value per place; ``wide``: one row per place, with its width;
     ``features`` of the first places only.
     """
 
     v: int
     model: str
+    rung: RankedRung
+    reason: Reason | None
     policy: Policy
     arm: str | None
     as_of_ms: int
@@ -109,9 +114,12 @@ class Snapshots:
         if stored is None:
             raise SnapshotGoneError(request_id)
         try:
-            return msgspec.msgpack.decode(stored, type=Snapshot)
+            snapshot = msgspec.msgpack.decode(stored, type=Snapshot)
         except msgspec.DecodeError:
             raise SnapshotGoneError(request_id) from None
+        if snapshot.v != SNAPSHOT_VERSION:
+            raise SnapshotGoneError(request_id)
+        return snapshot
 
 
 def snapshot_of(
@@ -122,13 +130,16 @@ def snapshot_of(
     ranked: Candidates,
     top: int = 0,
     more: bool = False,
+    rung: RankedRung = "full",
 ) -> Snapshot:
     """The ranking of ``ranked``, best first; see :class:`Snapshot`."""
     wide = {name: getattr(ranked, name) for name in WIDE}
     wide["features"] = wide["features"][:FEATURE_PLACES]
+    by_heads = ranked.probabilities.shape[1] > 0
     return Snapshot(
         SNAPSHOT_VERSION,
         model,
+        *answered(rung, by_heads),
         treatment.policy,
         treatment.arm,
         as_of_ms,
@@ -161,6 +172,7 @@ class KeepRanking:
     snapshots: Snapshots = field(repr=False)
     model: str
     treatment: Treatment = field(repr=False)
+    rung: RankedRung
     name: str = "keep_ranking"
 
     async def keep(self, query: FeedQuery, selection: Selection[Candidates]) -> None:
@@ -170,7 +182,9 @@ class KeepRanking:
             return
         entries = () if query.home is None else query.home.entries["appearance"]
         top = int(max(entries, default=0))
-        snapshot = snapshot_of(self.model, self.treatment, query.now_ms, len(whole), whole, top, more)
+        snapshot = snapshot_of(
+            self.model, self.treatment, query.now_ms, len(whole), whole, top, more, self.rung
+        )
         await self.snapshots.keep(query.reader, query.request_id, snapshot)
 
 

@@ -163,9 +163,15 @@ class _Progress(Generic[Q, T]):
         if n == 0:
             return candidates
         for scorer in self._pipeline.scorers:
-            columns = await self._attempt(
-                "scorer", scorer.name, partial(scorer.score, query, candidates), n, lambda _: n
-            )
+            attempt = partial(scorer.score, query, candidates)
+            try:
+                columns = await self._attempt("scorer", scorer.name, attempt, n, lambda _: n)
+            except DeadlineExceededError as late:
+                if scorer is self._pipeline.scorers[-1]:
+                    raise
+                # Others may answer at once, from what is known already: better than nothing.
+                self._deadline, failure = None, _Failure(late)
+                continue
             if not isinstance(columns, _Failure):
                 return _patched(scorer.name, candidates, columns)
             failure = columns

@@ -113,7 +113,8 @@ class SmallWorld:
 def world(tmp_path: Path) -> SmallWorld:
     store = MemoryStore()
     settings = ServingSettings(
-        redis=RedisSettings(partitions=4), serving=ServingSection(cursor_key=tmp_path / "cursor.key")
+        redis=RedisSettings(partitions=4),
+        serving=ServingSection(cursor_key=tmp_path / "cursor.key", deadline_ms=60_000),
     )
     publisher = MemoryPublisher()
     dropped: list[None] = []

@@ -10,11 +10,11 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
-from lake_files import write_lake
 from typer.testing import CliRunner
 
 from ingestion.events import ClientReport, Event, Impression, LikeChanged, RetweetChanged
 from ingestion.lake import event_folder
+from ingestion.lake_files import write_lake
 from serving.experiments.experiment import Arm, Experiment, load_experiment
 from serving.experiments.lake import Lake, pages, served, with_outcomes
 from stack.cli import app

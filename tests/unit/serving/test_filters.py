@@ -110,7 +110,7 @@ def test_a_conversation_shows_its_tweet_or_else_its_newest_reply() -> None:
 
 def test_the_light_ranker_keeps_its_best_and_never_what_it_gave_no_score() -> None:
     light = np.array([0.1, np.nan, 0.3, 0.2])
-    assert kept(PrunedByLightRanker(2), query(), table(10, 11, 12, 13, light=light)) == [12, 13]
+    assert kept(PrunedByLightRanker(2, 0.3), query(), table(10, 11, 12, 13, light=light)) == [12, 13]
 
 
 def test_below_a_ranking_nothing_of_it_comes_again() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import time
 from typing import Any
 
 import msgspec
@@ -11,9 +12,11 @@ import numpy as np
 import pytest
 
 from features.names import MODEL_INPUT
+from serving.feed.feed import OPERATIONAL
 from serving.feed.ladder import RUNGS, Budget, HeadsClock, Ladder, Load, budget
 from serving.feed.policy import Budgets, default_policy
 from serving.model_store import Model
+from serving.pipeline.runner import Runner
 from tests.unit.serving.test_feed_ladder import AgeModel, ids, ranking
 
 __all__ = ["ranking"]
@@ -158,3 +161,32 @@ def test_what_the_heads_take_is_learnt_from_what_they_took() -> None:
     for _ in range(100):
         clock.learn(100, 2.0)
     assert clock.expected(50) == pytest.approx(1.0, rel=0.01)
+
+
+def test_few_candidates_do_not_make_many_look_impossible() -> None:
+    clock = HeadsClock()
+    clock.learn(1, 0.002)
+    assert clock.expected(150) < 0.01
+
+
+def test_what_is_refused_is_tried_again_some_day() -> None:
+    clock = HeadsClock()
+    clock.learn(150, 1.0)
+    tried = next(attempt for attempt in range(1000) if clock.fits(150, 0.15))
+    assert 10 < tried < 200
+
+
+def test_heads_that_overrun_the_deadline_leave_the_order_to_the_light_ranker(laddered: Any) -> None:
+    class SlowModel(LightAgeModel):
+        def score(self, matrix: Any) -> Any:
+            time.sleep(1.5)
+            return super().score(matrix)
+
+    laddered.models.current = Model(SlowModel(), "ranker@6")  # type: ignore[arg-type]
+    clock = dataclasses.replace(laddered.feed.clock, seconds=time.perf_counter)
+    limits = dataclasses.replace(laddered.feed.limits, deadline_seconds=0.8)
+    runner = Runner(time.perf_counter, OPERATIONAL)
+    laddered.feed = dataclasses.replace(laddered.feed, limits=limits, clock=clock, runner=runner)
+    answer = laddered.page("ranked", limit=5)
+    assert (answer.rung, answer.reason) == ("light", "deadline")
+    assert laddered.feed.heads_clock.expected(50) > 0.5
