@@ -12,8 +12,8 @@ from redis.exceptions import RedisError
 from ingestion.api import auth, problems
 from serving.api import admin, feed, health, lists, page, rank, reads, stream
 from serving.archive import ArchiveUnavailableError
+from serving.feed.chronological import FeedUnavailableError
 from serving.feed.cursor import CursorError
-from serving.feed.feed import FeedUnavailableError
 from serving.feed.snapshot import SnapshotGoneError
 from serving.metrics import RequestTimer, ServingMetrics
 from serving.service import open_service

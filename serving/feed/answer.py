@@ -9,9 +9,12 @@ import numpy as np
 
 from serving.feed.candidates import Candidates
 from serving.feed.policy import Policy
-from serving.pipeline.reports import StageReport
+from serving.feed.query import FeedQuery
+from serving.pipeline.reports import Run, StageReport
 from serving.shapes import Reason, Rung
 from timelines.entry import Ids
+
+FeedRun = Run[FeedQuery, Candidates]
 
 
 @dataclass(frozen=True)
@@ -38,3 +41,23 @@ class Answer:
     arm: str | None = None
     rest: Candidates | None = None
     appearances: Ids = field(default_factory=lambda: np.empty(0, dtype=np.int64))
+
+
+def answer_of(
+    run: FeedRun, rung: Rung, reason: Reason | None, model: str | None, next_cursor: str | None
+) -> Answer:
+    """The page of a run."""
+    query = run.query
+    return Answer(
+        request_id=query.request_id,
+        rung=rung,
+        reason=reason,
+        model=model,
+        items=run.selected,
+        first_position=query.offset,
+        next_cursor=next_cursor,
+        candidates=run.candidates,
+        as_of_ms=query.now_ms,
+        reports=run.reports,
+        removed=run.removed,
+    )

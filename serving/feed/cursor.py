@@ -97,6 +97,10 @@ class CursorSigner:
             record = _RANKED.pack(_RANKED_KIND, bytes.fromhex(cursor.request_id), cursor.offset, cursor.below)
         return base64.urlsafe_b64encode(record + self._mac(record, reader)).rstrip(b"=").decode()
 
+    def text_of(self, cursor: Cursor | None, reader: int) -> str | None:
+        """The text of a cursor, where there is one."""
+        return None if cursor is None else self.write(cursor, reader)
+
     def read(self, text: str, reader: int) -> Cursor:
         """
         Raises:

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Protocol
 
 from redis.exceptions import RedisError
 
-from serving.archive import Archive, ArchiveReads, ArchiveUnavailableError
-from serving.breaker import BreakerOpenError
+from serving.archive import ArchiveUnavailableError
 from serving.experiments.assignment import Assignment, Treatment
 from serving.experiments.shadows import Shadows
-from serving.feed.answer import Answer
+from serving.feed.answer import Answer, FeedRun, answer_of
 from serving.feed.candidates import Candidates, joined
+from serving.feed.chronological import ChronologicalPages, FeedUnavailableError, reason_of, reports_of
 from serving.feed.cursor import (
     ChronologicalCursor,
     Cursor,
@@ -24,7 +23,6 @@ from serving.feed.cursor import (
     ListCursor,
     RankedCursor,
 )
-from serving.feed.deeper import page_below
 from serving.feed.explanation import Trace
 from serving.feed.features import FeaturesMissingError
 from serving.feed.ladder import (
@@ -38,14 +36,9 @@ from serving.feed.ladder import (
     budget,
 )
 from serving.feed.pipelines import (
-    FeedPipeline,
     Ranking,
     Stores,
-    chronological,
-    from_records,
-    last_rung,
     newer,
-    popular_now,
     ranked,
     ranked_scroll,
 )
@@ -55,11 +48,7 @@ from serving.feed.side_effects import Impressions, LogImpressions, NoteServed
 from serving.feed.snapshot import Snapshot, Snapshots, more_below
 from serving.model_store import Model
 from serving.pipeline.reports import (
-    DeadlineExceededError,
     PipelineError,
-    Run,
-    StageFailedError,
-    StageReport,
 )
 from serving.pipeline.runner import Runner
 from serving.pipeline.stages import Selection, SideEffect
@@ -73,12 +62,6 @@ OPERATIONAL: tuple[type[Exception], ...] = (
     NoTimeForHeadsError,
 )
 """What a stage of the feed may fail with; anything else is a programmer's error."""
-
-FeedRun = Run[FeedQuery, Candidates]
-
-
-class FeedUnavailableError(RuntimeError):
-    """The timelines cannot be read, so there is nothing to answer with."""
 
 
 class Models(Protocol):
@@ -226,36 +209,22 @@ class Feed:
     ) -> tuple[Answer, Model | None]:
         if isinstance(cursor, ChronologicalCursor):
             query = dataclasses.replace(query, top=cursor.top, below=cursor.last, offset=cursor.shown)
-            return await self._chronological(query, cursor.reason), None
+            return await self._chronological.page(query, cursor.reason), None
         if algorithm == "chronological":
-            return await self._chronological(query, "requested"), None
+            return await self._chronological.page(query, "requested"), None
         model = self._model(treatment)
         if model is None:
-            return await self._unranked(query, "model_unavailable"), None
+            return await self._chronological.or_popular(query, "model_unavailable"), None
         rung = self.limits.ladder.rung(others)
         if rung is None:
-            return await self._unranked(query, "overload"), None
+            return await self._chronological.or_popular(query, "overload"), None
         try:
             answer = await self._ranked(query, model, treatment, rung)
         except (PipelineError, RedisError) as error:
-            return await self._unranked(query, _reason(error), _reports(error)), None
+            return await self._chronological.or_popular(query, reason_of(error), reports_of(error)), None
         if not len(answer.items):
-            return await self._unranked(query, "no_candidates", answer.reports), None
+            return await self._chronological.or_popular(query, "no_candidates", answer.reports), None
         return answer, model
-
-    async def _unranked(
-        self, query: FeedQuery, reason: Reason, earlier: Sequence[StageReport] = ()
-    ) -> Answer:
-        """The first page newest first; what is popular now where that is empty."""
-        answer = await self._chronological(query, reason, earlier)
-        if len(answer.items) or answer.next_cursor is not None or self.stores.shared is None:
-            return answer
-        try:
-            run = await self.runner.run(popular_now(self.stores, self.stores.shared), query)
-        except PipelineError:
-            return answer
-        popular = self._finish(run, answer.rung, reason, None, None)
-        return dataclasses.replace(popular, reports=(*answer.reports, *popular.reports))
 
     async def _ranked(
         self,
@@ -287,7 +256,7 @@ class Feed:
         if len(run.rest) or (len(whole) and more_below(run.query, whole)):
             cursor = RankedCursor(query.request_id, len(run.selected))
         stands_on, reason = answered(rung, run.scorer == "heads")
-        answer = self._finish(run, stands_on, reason, model.version, cursor)
+        answer = self._answer_of(run, stands_on, reason, model.version, cursor)
         return dataclasses.replace(
             answer,
             candidates=len(whole),
@@ -314,7 +283,7 @@ class Feed:
             following = RankedCursor(cursor.request_id, snapshot.places)
         known = (models.current for models in (self.models, *self.challengers.values()))
         same = next((model for model in known if model and model.version == snapshot.model), None)
-        answer = self._finish(run, snapshot.rung, snapshot.reason, snapshot.model, following)
+        answer = self._answer_of(run, snapshot.rung, snapshot.reason, snapshot.model, following)
         answer = dataclasses.replace(
             answer,
             candidates=snapshot.candidates,
@@ -329,63 +298,17 @@ class Feed:
         """A page of what the ranking has not, newest first."""
         ranked = snapshot.table().original
         query = dataclasses.replace(query, ranked=ranked, top=snapshot.top, below=below)
-        answer = await self._chronological(query, "no_candidates")
+        answer = await self._chronological.page(query, "no_candidates")
         return dataclasses.replace(answer, arm=snapshot.arm)
 
-    async def _chronological(
-        self, query: FeedQuery, reason: Reason, earlier: Sequence[StageReport] = ()
+    @property
+    def _chronological(self) -> ChronologicalPages:
+        return ChronologicalPages(self.stores, self.runner, self.signer)
+
+    def _answer_of(
+        self, run: FeedRun, rung: Rung, reason: Reason | None, model: str, cursor: Cursor | None
     ) -> Answer:
-        try:
-            run = await self.runner.run(chronological(self.stores), query)
-        except PipelineError as error:
-            return await self._last_rung(query, error)
-        cursor = None
-        if len(run.rest):
-            cursor = _continued(run, int(run.selected.appearance[-1]), reason)
-        elif self.stores.archive is not None:
-            home = run.query.home
-            if home is None:
-                raise ValueError("A chronological page reads the home timeline.")
-            if home.beyond and not len(run.selected):
-                query = dataclasses.replace(run.query, below=min(query.below, home.beyond))
-                followees, below_home = home.followees.tolist(), partial(from_records, self.stores)
-                try:
-                    return await self._from_records(self.stores.archive, query, followees, reason, below_home)
-                except (ArchiveUnavailableError, PipelineError) as error:
-                    raise FeedUnavailableError(str(error)) from error
-            if home.beyond:
-                cursor = _continued(run, min(query.below, home.beyond), reason)
-        answer = self._finish(run, "chronological", reason, None, cursor)
-        return dataclasses.replace(answer, reports=(*earlier, *answer.reports))
-
-    async def _last_rung(self, query: FeedQuery, error: PipelineError) -> Answer:
-        """A page from the records, where the store does not answer.
-
-        Raises:
-            FeedUnavailableError: the records do not answer either.
-        """
-        archive = self.stores.archive
-        if archive is None:
-            raise FeedUnavailableError(str(error)) from error
-        try:
-            known = await archive.ask(archive.lists.standing(query.reader))
-            query = dataclasses.replace(query, hidden=known.hidden, muted_words=known.muted_words)
-            compose = partial(last_rung, ArchiveReads(archive, known.followees))
-            return await self._from_records(archive, query, sorted(known.followees), _reason(error), compose)
-        except (ArchiveUnavailableError, PipelineError) as unavailable:
-            raise FeedUnavailableError(f"{error} {unavailable}") from unavailable
-
-    async def _from_records(
-        self,
-        archive: Archive,
-        query: FeedQuery,
-        followees: Sequence[int],
-        reason: Reason,
-        compose: Callable[[Candidates], FeedPipeline],
-    ) -> Answer:
-        run, reached = await page_below(self.runner, archive, query, followees, compose)
-        cursor = _continued(run, reached, reason) if reached else None
-        return self._finish(run, "records", reason, None, cursor)
+        return answer_of(run, rung, reason, model, self.signer.text_of(cursor, run.query.reader))
 
     def _treatment(self, reader: int) -> Treatment:
         return Treatment(self.policy) if self.assignment is None else self.assignment.treatment(reader)
@@ -394,47 +317,3 @@ class Feed:
         """The model of the treatment; the champion until that one has come."""
         models = None if treatment.model is None else self.challengers.get(treatment.model)
         return (models and models.current) or self.models.current
-
-    def _finish(
-        self, run: FeedRun, rung: Rung, reason: Reason | None, model: str | None, cursor: Cursor | None
-    ) -> Answer:
-        query = run.query
-        return Answer(
-            request_id=query.request_id,
-            rung=rung,
-            reason=reason,
-            model=model,
-            items=run.selected,
-            first_position=query.offset,
-            next_cursor=None if cursor is None else self.signer.write(cursor, query.reader),
-            candidates=run.candidates,
-            as_of_ms=query.now_ms,
-            reports=run.reports,
-            removed=run.removed,
-        )
-
-
-def _continued(run: FeedRun, last: int, reason: Reason) -> ChronologicalCursor | RankedCursor:
-    """The cursor of a chronological page that goes on below ``last``."""
-    query = run.query
-    if len(query.ranked):
-        return RankedCursor(query.request_id, query.offset + len(run.selected), last)
-    top = query.top if query.offset else int(run.selected.appearance[0])
-    return ChronologicalCursor(top, last, query.offset + len(run.selected), reason)
-
-
-def _reason(error: PipelineError | RedisError) -> Reason:
-    if isinstance(error, DeadlineExceededError):
-        return "deadline"
-    cause = error.cause if isinstance(error, StageFailedError) else error
-    if isinstance(cause, FeaturesMissingError):
-        return "features_unavailable"
-    if isinstance(cause, BreakerOpenError):
-        return "breaker_open"
-    if isinstance(cause, NoTimeForHeadsError | DeadlineExceededError):
-        return "deadline"
-    return "redis_unavailable"
-
-
-def _reports(error: PipelineError | RedisError) -> Sequence[StageReport]:
-    return error.reports if isinstance(error, PipelineError) else ()

@@ -16,7 +16,7 @@ import numpy as np
 from redis.exceptions import RedisError
 
 from serving.archive import ArchiveUnavailableError
-from serving.feed.feed import FeedUnavailableError
+from serving.feed.chronological import FeedUnavailableError
 from serving.live.connection import KEEP_ALIVE, Connection
 from serving.live.metrics import LiveMetrics
 from serving.live.probe import Probe

@@ -13,7 +13,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 
 from features.names import FEATURE_SERVICE, MODEL_INPUT, USER_ACTIVITY
 from features.rows import encode_row, row_key
-from serving.feed.feed import FeedUnavailableError
+from serving.feed.chronological import FeedUnavailableError
 from serving.model_store import Model
 from training.bundle import Scores
 
