@@ -42,10 +42,10 @@ SEEN = Kind("seen", np.dtype([("original", "<i8"), ("at_ms", "<i8")]), 72 * HOUR
 
 
 def note(pipe: Any, keys: Keyspace, kind: Kind, reader: int, records: Records, now_ms: int) -> None:
-    """Queue records of ``kind.form``; two commands."""
+    """Queue records of ``kind.form``; one command. A string keeps twice as many as are read at most."""
     key = keys.key(kind.name, reader, now_ms // kind.stretch_ms)
-    pipe.append(key, records.tobytes())
-    pipe.pexpire(key, 2 * kind.stretch_ms)
+    newest = NEWEST * kind.form.itemsize
+    pipe.fcall("append_newest", 1, key, records.tobytes(), newest, 2 * kind.stretch_ms)
 
 
 def note_seen(pipe: Any, keys: Keyspace, reader: int, originals: Ids, now_ms: int) -> None:

@@ -69,6 +69,7 @@ class MemoryStore:
             "put_versioned": self._put_versioned,
             "unmark_pulled_share": self._unmark_pulled_share,
             "stamps": self._stamps,
+            "append_newest": self._append_newest,
         }
 
     def _find(self, key: bytes) -> Value | None:
@@ -137,11 +138,6 @@ class MemoryStore:
         elif not keepttl:
             self._expiry.pop(name, None)
         return True
-
-    def append(self, key: str, value: bytes) -> int:
-        whole = (self.get(key) or b"") + value
-        self._values[_bytes(key)] = whole
-        return len(whole)
 
     def getrange(self, key: str, start: int, end: int) -> bytes:
         stored = self.get(key) or b""
@@ -352,6 +348,13 @@ class MemoryStore:
             (self._string(key) or b"")[8:HEADER_BYTES] + b"%d" % len(self._string(key + b"+") or b"")
             for key in keys
         ]
+
+    def _append_newest(self, keys: list[bytes], args: list[bytes]) -> int:
+        newest = int(args[1])
+        whole = (self._string(keys[0]) or b"") + args[0]
+        self._values[keys[0]] = whole[-newest:] if len(whole) > 2 * newest else whole
+        self._expiry[keys[0]] = self._clock() + int(args[2])
+        return len(self._values[keys[0]])
 
 
 class MemoryRedis:

@@ -55,6 +55,17 @@ def test_the_strings_expire(store: Any) -> None:
     assert 0 < store.client.pttl(store.keys.key("seen", 1, NOW_MS // STRETCH_MS)) <= 2 * STRETCH_MS
 
 
+def test_a_string_never_grows_beyond_twice_of_what_is_read(store: Any) -> None:
+    key = store.keys.key("seen", 1, NOW_MS // STRETCH_MS)
+    most = lately.NEWEST * SEEN.form.itemsize
+    for start in range(0, 10_000, 1000):
+        seen(store, list(range(start, start + 1000)), NOW_MS)
+        assert len(store.client.get(key)) <= 2 * most
+    found = read(store, SEEN, NOW_MS)["original"].tolist()
+    assert found == list(range(10_000 - len(found), 10_000))
+    assert len(found) == lately.NEWEST
+
+
 def test_only_the_newest_are_read_and_a_torn_end_is_left_out(store: Any) -> None:
     seen(store, list(range(lately.NEWEST + 5)), NOW_MS)
     found = read(store, SEEN, NOW_MS)
