@@ -50,6 +50,8 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def world(valkey: str) -> World:
     client = redis.Redis.from_url(valkey)
     settings = ServingSettings(namespace=NAMESPACE)
+    for key in client.scan_iter(f"{NAMESPACE}:*"):  # another module's world
+        client.delete(key)
     return seed(
         client,
         Keyspace(NAMESPACE, settings.redis.partitions),
