@@ -18,9 +18,6 @@ from typing import Any
 import httpx
 import numpy as np
 import pandas as pd
-
-# Before MLflow's server code sets a variable that makes all registries of a process share their figures.
-import prometheus_client  # noqa: F401
 import pytest
 from hypothesis import settings
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from prometheus_client import values
 
 from ingestion.events import Impression
 from ingestion.publisher import LogUnavailableError, MemoryPublisher
@@ -107,6 +108,12 @@ class SmallWorld:
     @property
     def impressions(self) -> list[Impression]:
         return [event for event in self.publisher.events if isinstance(event, Impression)]
+
+
+@pytest.fixture(autouse=True)
+def figures_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """MLflow's server code, once imported, makes all registries of a process share theirs."""
+    monkeypatch.setattr(values, "ValueClass", values.MutexValue)
 
 
 @pytest.fixture
