@@ -126,8 +126,7 @@ def _continued(run: FeedRun, last: int, reason: Reason) -> ChronologicalCursor |
 
 
 def reason_of(error: PipelineError | RedisError) -> Reason:
-    if isinstance(error, DeadlineExceededError):
-        return "deadline"
+    """What the answer says of why nothing was ranked."""
     cause = error.cause if isinstance(error, StageFailedError) else error
     if isinstance(cause, FeaturesMissingError):
         return "features_unavailable"

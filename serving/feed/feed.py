@@ -288,7 +288,7 @@ class Feed:
             answer,
             candidates=snapshot.candidates,
             as_of_ms=snapshot.as_of_ms,
-            appearances=snapshot.table().appearance,
+            appearances=snapshot.appearances,
             policy=snapshot.policy,
             arm=snapshot.arm,
         )

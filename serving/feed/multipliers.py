@@ -33,12 +33,6 @@ class Multipliers(NamedTuple):
         return self.author_diversity * self.topic_diversity * self.fatigue
 
 
-def best_first(scores: Values, ids: Ids) -> NDArray[np.intp]:
-    """The candidates' places by falling score, unscored (NaN) last, equal ones by id, newest first."""
-    order: NDArray[np.intp] = np.lexsort((ids, np.where(np.isnan(scores), -np.inf, scores)))[::-1]
-    return order
-
-
 def author_diversity(
     scored: NDArray[np.intp], authors: Ids, served: Ids, decay: float, floor: float
 ) -> Values:

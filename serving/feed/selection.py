@@ -15,11 +15,11 @@ from serving.feed.multipliers import (
     Multipliers,
     Values,
     author_diversity,
-    best_first,
     fatigue,
     topic_diversity,
 )
 from serving.feed.policy import Policy
+from serving.pipeline.selection import best_first
 
 Places = NDArray[np.intp]
 Flags = NDArray[np.bool_]

@@ -16,6 +16,7 @@ from serving.feed.policy import Policy
 from serving.feed.query import FeedQuery
 from serving.pipeline.stages import Selection
 from serving.shapes import Reason
+from timelines.entry import Ids
 from timelines.keys import Keyspace
 
 SNAPSHOT_VERSION = 5
@@ -64,6 +65,11 @@ class Snapshot(msgspec.Struct, frozen=True):
     @property
     def places(self) -> int:
         return len(self.retweeters)
+
+    @property
+    def appearances(self) -> Ids:
+        """Those of all places, best first."""
+        return np.frombuffer(self.columns["appearance"], dtype=PACKED["appearance"])
 
     def table(self) -> Candidates:
         """The whole ranking; places beyond the kept features have missing values."""
@@ -180,8 +186,9 @@ class KeepRanking:
         more = more_below(query, whole)
         if not (more or len(selection.rest)):
             return
-        entries = () if query.home is None else query.home.entries["appearance"]
-        top = int(max(entries, default=0))
+        top = 0
+        if query.home is not None and len(query.home.entries):
+            top = int(query.home.entries["appearance"][0])  # the newest stands first
         snapshot = snapshot_of(
             self.model, self.treatment, query.now_ms, len(whole), whole, top, more, self.rung
         )

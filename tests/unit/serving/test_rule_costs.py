@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from msgspec.structs import replace
 
-from serving.feed.multipliers import best_first
 from serving.feed.policy import Exploration, default_policy
 from serving.feed.rule_costs import NEUTRAL, JudgedList, rule_costs, without
 from serving.feed.selection import Recent, Scored, select
+from serving.pipeline.selection import best_first
 
 POLICY = replace(default_policy(), exploration=Exploration(share=1.0, depth=10))
 
