@@ -1,8 +1,8 @@
 """An open-loop load generator: requests are due at an even rate, whether or not earlier ones are answered.
 
 An answer's time counts from the moment its request was due, not from when it was sent, so that a service that
-stalls is not asked less kindly. The connections are bounded and kept alive; one that the service closed for idleness is
-opened anew.
+stalls is not asked less kindly. The connections are bounded and kept alive; one that the service closed for
+idleness is opened anew.
 """
 
 from __future__ import annotations
