@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from serving.batch import Batch, Values
+from serving.batch import Batch, Values, readable
 from serving.shapes import User, UserViewer, rfc3339
 from timelines import bodies
 
@@ -36,7 +36,7 @@ class Accounts:
         return {
             user: Account(card, bodies.decode_account_counts(counts))
             for user, card_bytes, counts in stored
-            if (card := bodies.decode_card(card_bytes)) is not None
+            if (card := readable(bodies.decode_card, card_bytes)) is not None
         }
 
 

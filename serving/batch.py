@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
+
+import msgspec
 
 from features.connections import in_order, queue_reads
 from timelines.keys import Keyspace
+
+logger = logging.getLogger(__name__)
+
+V = TypeVar("V")
 
 
 class Batch:
@@ -48,3 +55,12 @@ class Values:
     def of(self, answers: Sequence[Any]) -> Sequence[bytes | None]:
         """The values in the order asked for."""
         return in_order(self.groups, answers[self.first : self.first + len(self.groups)])
+
+
+def readable(decode: Callable[[bytes | None], V | None], stored: bytes | None) -> V | None:
+    """The decoded value; None, and a line in the log, for what cannot be decoded: it is not the whole page."""
+    try:
+        return decode(stored)
+    except msgspec.DecodeError as error:
+        logger.warning("A stored value cannot be read (%s); it counts as absent: %.80r", error, stored)
+        return None

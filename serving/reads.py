@@ -11,7 +11,7 @@ from typing import Any
 
 from serving.accounts import Account, Accounts, Viewers, active, nameless, seen_by
 from serving.archive import Archive
-from serving.batch import Batch
+from serving.batch import Batch, readable
 from serving.shapes import Trends, Tweet, TweetCounts, TweetViewer, User, UserViewer, rfc3339
 from timelines import bodies, marks, popular
 from timelines.bodies import TweetBody
@@ -30,11 +30,11 @@ class Reads:
     async def bodies(self, tweet_ids: Sequence[int]) -> list[bodies.TweetBody | None]:
         """One per id; None where no body has arrived; tombstones as they are.
 
-        What the store lacks is looked up in the records.
+        What the store lacks, or has in a form that cannot be read, is looked up in the records.
         """
         batch = Batch(self.redis, self.keys)
         values = batch.values("tweet", tweet_ids)
-        found = [bodies.decode_body(stored) for stored in values.of(await batch.execute())]
+        found = [readable(bodies.decode_body, stored) for stored in values.of(await batch.execute())]
         missing = [tweet_id for tweet_id, body in zip(tweet_ids, found, strict=True) if body is None]
         if self.archive is None or not missing:
             return found

@@ -40,9 +40,9 @@ class ServingSection(Section):
     requests, whose impressions carry their features.
     ``at_once``: pages that one process makes at a time; the others wait their turn. ``full_under_way``,
     ``reduced_under_way``, ``light_under_way``: with so many made or waiting the next one takes the rung
-    below. ``snapshot_seconds``: how long a ranking can be scrolled. ``records_ms``: how long PostgreSQL is
-    waited for. ``cursor_key``: file with the key that signs cursors; made on the first start, and to be the
-    same on every host of a deployment.
+    below. ``snapshot_seconds``: how long after a page the ranking can be scrolled on. ``records_ms``: how long
+    PostgreSQL is waited for. ``cursor_key``: file with the key that signs cursors; made on the first start,
+    and to be the same on every host of a deployment.
     """
 
     deadline_ms: int = Field(default=150, ge=1)
