@@ -86,7 +86,7 @@ def test_content_puts_marks_and_what_a_person_lifted_back_from_the_log(
     ]
     content.write(pipe, KEYS, events)
     pipe.execute()
-    assert marked(valkey, [6, 7], []) == ({6}, set())
+    assert marked(valkey, [6, 7], [1]) == ({6}, set())
     assert decode_mark(store.get(KEYS.key("mark_tweet", 7))) == LIFTED
 
 
