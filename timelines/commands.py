@@ -195,6 +195,15 @@ def set_followee(pipe: Any, keys: Keyspace, follower: int, followee: int, ts_ms:
     pipe.zadd(keys.followees(follower), {str(followee): edge_score(ts_ms, active)}, gt=True)
 
 
+def settle_tie(pipe: Any, keys: Keyspace, follower: int, followee: int, ts_ms: int) -> None:
+    """End the follow of ``ts_ms`` for an unfollow of the same millisecond that comes after it by event id.
+
+    Such an unfollow scores less, so :func:`set_followee` leaves it out. An edge of another time stays.
+    """
+    scores = edge_score(ts_ms, True), edge_score(ts_ms, False)
+    pipe.fcall("replace_score", 1, keys.followees(follower), followee, *scores)
+
+
 def set_muted(pipe: Any, keys: Keyspace, user: int, muted: int, ts_ms: int, active: bool) -> None:
     """Record that ``user`` mutes ``muted`` (or no longer) as of ``ts_ms``."""
     pipe.zadd(keys.muted(user), {str(muted): edge_score(ts_ms, active)}, gt=True)

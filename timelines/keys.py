@@ -25,6 +25,7 @@ KINDS = {
         "activated",
         "followees",
         "pulled",
+        "pulled_shares",
         "pulled_stamp",
         "withdrawals",
     ),
@@ -190,7 +191,7 @@ class Keyspace:
 
     def pulled_shares(self) -> str:
         """SET of "author:share": shares of spread authors' followers who need them merged at read."""
-        return f"{self.prefix}:pulled_shares:{{pulled}}"
+        return self.head("pulled_shares") + "{pulled}"
 
     def pulled_stamp(self) -> str:
         """STRING: another value after each change of ``pulled``."""

@@ -1,9 +1,9 @@
 """Flink job ``content``: what is shown with an entry and who liked or retweeted it, into the store.
 
 Tweet bodies and tombstones, account cards, each user's likes and retweets, mutes, blocks, muted words and
-hidden authors. The job keeps no state: a batch is written before the checkpoint that covers it completes, and
-every write may be repeated. Follow edges are written by ``timelines``, which needs them in the store before
-its backfills.
+hidden authors; marks, which are there already unless the store has lost them. The job keeps no state: a batch
+is written before the checkpoint that covers it completes, and every write may be repeated. Follow edges are
+written by ``timelines``, which needs them in the store before its backfills.
 """
 
 from __future__ import annotations
@@ -20,13 +20,14 @@ from ingestion.events import (
     AuthorHidden,
     BlockChanged,
     LikeChanged,
+    MarkChanged,
     MuteChanged,
     MutedWordsChanged,
     RetweetChanged,
     TweetCreated,
     TweetDeleted,
 )
-from ingestion.stored import body_of, card_of
+from ingestion.stored import body_of, card_of, mark_of
 from pipelines.jobs import JOB_TOPICS
 from pipelines.settings import StreamSettings
 from pipelines.stream import connectors
@@ -36,6 +37,7 @@ from pipelines.stream.store import Store, StoreAddress
 from timelines import commands
 from timelines.bodies import tombstone
 from timelines.keys import Keyspace
+from timelines.marks import put_mark
 
 JOB = "content"
 
@@ -70,6 +72,8 @@ def write(pipe: Any, keys: Keyspace, events: Iterable[AnyEvent]) -> None:
                 change(keys.likes(event.user_id), event.tweet_id, event.ts, event.active)
             case RetweetChanged():
                 change(keys.retweets(event.user_id), event.tweet_id, event.ts, event.active)
+            case MarkChanged():
+                put_mark(pipe, keys, event.target, event.target_id, mark_of(event))
     for key, scores in sets.items():
         pipe.zadd(key, scores, gt=True)
 
@@ -97,7 +101,7 @@ class ContentWriter(ProcessFunction):  # type: ignore[misc]
 
 
 def build(batches: DataStream, address: StoreAddress) -> DataStream:
-    """Record batches of users, restrictions, tweets and engagements -> dead letters (JSON strings)."""
+    """Record batches of users, restrictions, tweets, engagements and marks -> dead letters (JSON strings)."""
     written = batches.process(ContentWriter(address), output_type=Types.STRING()).uid("write").name("write")
     return written.get_side_output(DEAD_LETTERS)
 
