@@ -59,6 +59,7 @@ class Writes:
         Raises:
             BenchmarkRefusedError: not even the first rate is answered so.
         """
+        self.offered(UNLOADED_RATE, STEP_SECONDS)  # the first requests open the API's connections
         rate = highest_rate(self._sustained, FIRST_RATE)
         if not rate:
             raise BenchmarkRefusedError(f"The API does not take {FIRST_RATE:.0f} tweets a second in time.")
