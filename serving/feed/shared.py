@@ -8,6 +8,7 @@ from functools import partial
 
 from serving.cache import Ages, Cache, Outcome
 from serving.feed.out_of_network import EVERYBODY
+from serving.feed.similar import ByTopic, by_topic
 from serving.reads import Reads
 from timelines.bodies import TweetBody
 
@@ -22,9 +23,12 @@ CountLookups = Callable[[str, Outcome, int], None]
 
 @dataclass(frozen=True)
 class Shared:
-    """``popular``: the tweets that gather most engagement now; ``terms``: what trends, by place."""
+    """``popular``: the tweets that gather most engagement now, and the same ``by_topic``; ``terms``: what
+    trends, by place.
+    """
 
     popular: Cache[str, Sequence[TweetBody]]
+    by_topic: Cache[str, ByTopic]
     terms: Cache[str, frozenset[str]]
 
 
@@ -37,7 +41,13 @@ def shared(reads: Reads, seconds: Callable[[], float], count: CountLookups) -> S
     async def terms(places: Sequence[str]) -> Mapping[str, frozenset[str]]:
         return await reads.trending_terms(places, WINDOW)
 
+    most_popular = Cache(popular, AGES, 1, seconds, partial(count, "popular"))
+
+    async def popular_by_topic(keys: Sequence[str]) -> Mapping[str, ByTopic]:
+        return {key: by_topic(tweets) for key, tweets in (await most_popular.get(keys)).items()}
+
     return Shared(
-        Cache(popular, AGES, 1, seconds, partial(count, "popular")),
+        most_popular,
+        Cache(popular_by_topic, AGES, 1, seconds, partial(count, "popular_by_topic")),
         Cache(terms, AGES, PLACES, seconds, partial(count, "trending_terms")),
     )
