@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -53,7 +54,7 @@ def test_what_accounts_with_the_readers_taste_like_is_a_candidate(ranking: Any) 
 def test_what_more_of_them_like_comes_first_where_there_is_no_room_for_all(
     ranking: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pipelines, "Similar", lambda *stores: Similar(*stores, liked=1))
+    monkeypatch.setattr(pipelines, "Similar", partial(Similar, liked=1))
     interested(ranking, similar=(TWIN, OTHER_TWIN))
     for tweet_id in (900, 901):
         tweet(ranking, tweet_id)
