@@ -80,9 +80,10 @@ def tables(events: LakeEvents, build: BuildTime) -> Iterator[Table]:
     yield _view(TWEET_CONTENT, tweet_content.transform(events.tweets, build))
     yield _view(TWEET_ENGAGEMENT, tweet_engagement.transform(engagements, build))
     yield _view(USER_AUTHOR_RECENT, user_author_recent.transform(received, build))
-    interests = reader_interests.transform(
+    ratings = reader_interests.ratings(
         engagements, events.reports, events.tweets, events.deletions, build
-    )
+    ).cache()
+    interests = reader_interests.transform(ratings, build)
     yield Table(READER_INTERESTS, interests, ("user",), quality.interests_suite)
     examples = training_examples.transform(shown, events.tweets, follows)
     yield Table(TRAINING_EXAMPLES, examples, ("request_id",), quality.examples_suite)

@@ -7,7 +7,7 @@ happened within them, however old the lake.
 
 from __future__ import annotations
 
-from pyspark.sql import DataFrame, Window
+from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F  # noqa: N812 - the name PySpark's own guide gives it
 
 from pipelines.batch import similar_users
@@ -20,22 +20,20 @@ LIFETIMES = 4
 _LIFETIME_MS = round(LIFETIME_S * 1000)
 
 
-def transform(
+def ratings(
     engagements: DataFrame, reports: DataFrame, tweets: DataFrame, deletions: DataFrame, build: BuildTime
 ) -> DataFrame:
-    """Rows ``user``, ``similar``, ``topics`` and their ``weights`` (arrays, the first matters most),
-    ``event_timestamp`` (the end of the build) and ``created``.
+    """``user``, ``item``, ``weight``, one row per user and item: what each user cares for.
 
-    A reader's topics are those of the tweets that the reader likes, retweeted or opened, each of these an
-    act, and of those that the reader wrote. Alike are who acts on the same tweets and cares for the same
-    topics.
+    An item is a tweet that the user likes, retweeted or opened, each of these an act, or a topic of such a
+    tweet or of one that the user wrote; a topic's item is -1 - topic.
 
     Args:
         engagements: ``acts.engagements``.
         reports: client_report events.
         tweets: tweet_created events.
-        deletions: tweet_deleted events.
-        build: up to when, and when, the rows are built.
+        deletions: tweet_deleted events; a tweet that is gone has no topics.
+        build: up to when the ratings are.
     """
     since = build.until_ms - LIFETIMES * _LIFETIME_MS
     weight = F.exp((F.col("ts") - build.until_ms) / _LIFETIME_MS).alias("weight")
@@ -47,23 +45,31 @@ def transform(
             F.col("tweet_id").alias("tweet"),
             F.col("author_id").alias("author"),
             "ts",
-            F.explode(topics_of("hashtags")).alias("topic"),
+            F.transform(topics_of("hashtags"), lambda topic: -1 - topic).alias("items"),
         )
     )
-    acts = _acts(engagements, reports).where(F.col("ts") >= since).select("user", "tweet", weight)
-    written = about.select(F.col("author").alias("user"), "topic", weight)
-    cared = acts.join(about.select("tweet", "topic"), on="tweet").select("user", "topic", "weight")
-    topics = cared.unionByName(written).groupBy("user", "topic").agg(F.sum("weight").alias("weight"))
-    # Below zero is no tweet.
-    as_items = topics.select("user", (-1 - F.col("topic")).alias("item"), "weight")
-    rated = acts.groupBy("user", F.col("tweet").alias("item")).agg(F.sum("weight").alias("weight"))
-    similar = similar_users.transform(rated.unionByName(as_items), SIMILAR)
-    found = _favourites(topics).join(similar, on="user", how="full")
-    nothing = F.array().cast("array<bigint>")
+    acts = _acts(engagements, reports).where(F.col("ts") >= since)
+    rated = acts.join(about.select("tweet", "items"), on="tweet", how="left").select(
+        "user", F.explode(F.concat(F.array("tweet"), F.coalesce("items", _nothing()))).alias("item"), weight
+    )
+    written = about.select(F.col("author").alias("user"), F.explode("items").alias("item"), weight)
+    return rated.unionByName(written).groupBy("user", "item").agg(F.sum("weight").alias("weight"))
+
+
+def transform(ratings: DataFrame, build: BuildTime) -> DataFrame:
+    """Rows ``user``, ``similar``, ``topics`` and their ``weights`` (arrays, the first matters most),
+    ``event_timestamp`` (the end of the build) and ``created``.
+
+    Args:
+        ratings: of :func:`ratings`.
+        build: up to when, and when, the rows are built.
+    """
+    topics = ratings.where(F.col("item") < 0).select("user", (-1 - F.col("item")).alias("topic"), "weight")
+    found = _favourites(topics).join(similar_users.transform(ratings, SIMILAR), on="user", how="full")
     return found.select(
         "user",
-        F.coalesce("similar", nothing).alias("similar"),
-        F.coalesce("topics", nothing).alias("topics"),
+        F.coalesce("similar", _nothing()).alias("similar"),
+        F.coalesce("topics", _nothing()).alias("topics"),
         F.coalesce("weights", F.array().cast("array<double>")).alias("weights"),
         F.timestamp_millis(F.lit(build.until_ms)).alias("event_timestamp"),
         F.lit(build.created).cast("timestamp").alias("created"),
@@ -85,3 +91,7 @@ def _favourites(topics: DataFrame) -> DataFrame:
     best = Window.partitionBy("user").orderBy(F.desc("weight"), "topic")
     placed = topics.withColumn("place", F.row_number().over(best)).where(F.col("place") <= TOPICS)
     return placed.groupBy("user").agg(in_order("topic").alias("topics"), in_order("weight").alias("weights"))
+
+
+def _nothing() -> Column:
+    return F.array().cast("array<bigint>")

@@ -18,8 +18,8 @@ HOLDERS = 50
 def transform(ratings: DataFrame, most: int) -> DataFrame:
     """Rows ``user``, ``similar`` (array of at most ``most`` users, most alike first); nobody's row is empty.
 
-    Alike is the cosine of weight * ln(1 + users / users who rated the item), over the items that lead from
-    the one to the other.
+    Alike is the cosine of weight / ln(1 + users who rated the item), which is Adamic and Adar's discount of
+    what many have in common, over the items that lead from the one to the other.
 
     Args:
         ratings: ``user``, ``item`` and ``weight`` above 0, one row per user and item.
@@ -50,14 +50,8 @@ def in_order(column: str) -> Column:
 
 def _units(ratings: DataFrame) -> DataFrame:
     """``user``, ``item``, ``weight``: each user's best items, as a vector of length 1."""
-    users = ratings.agg(F.countDistinct("user").alias("users"))
-    raters = ratings.groupBy("item").agg(F.count("*").alias("raters"))
-    idf = F.log1p(F.col("users") / F.col("raters"))
-    weighed = (
-        ratings.join(raters, on="item")
-        .crossJoin(F.broadcast(users))
-        .select("user", "item", (F.col("weight") * idf).alias("weight"))
-    )
+    raters = F.count("*").over(Window.partitionBy("item"))
+    weighed = ratings.select("user", "item", (F.col("weight") / F.log1p(raters)).alias("weight"))
     best = Window.partitionBy("user").orderBy(F.desc("weight"), "item")
     kept = weighed.withColumn("place", F.row_number().over(best)).where(F.col("place") <= RATED)
     length = F.sqrt(F.sum(F.col("weight") * F.col("weight")).over(Window.partitionBy("user")))

@@ -56,9 +56,10 @@ def built(spark: Any, folder: Path, events: Iterable[Event], until: int = UNTIL)
         write_lake(lake, events)
     read = read_lake(spark, lake, "", until)
     build = BuildTime(until, datetime.fromtimestamp(until / 1000, tz=UTC))
-    rows = reader_interests.transform(
+    ratings = reader_interests.ratings(
         acts.engagements(read), read.reports, read.tweets, read.deletions, build
-    )
+    ).cache()
+    rows = reader_interests.transform(ratings, build)
     rows.write.parquet(str(folder / f"table-{until}"))
     return {row.user: row for row in pd.read_parquet(folder / f"table-{until}").itertuples()}
 
@@ -130,6 +131,12 @@ def log() -> list[AnyEvent]:
     return random_log(3)
 
 
+@pytest.fixture(scope="module")
+def table(spark: Any, tmp_path_factory: pytest.TempPathFactory, log: list[AnyEvent]) -> dict[int, Any]:
+    """What is built of the random log."""
+    return built(spark, tmp_path_factory.mktemp("interests"), log)
+
+
 def test_a_topic_of_spark_is_the_topic_of_the_feed(spark: Any) -> None:
     from pipelines.batch.topics import topics_of
 
@@ -141,10 +148,7 @@ def test_a_topic_of_spark_is_the_topic_of_the_feed(spark: Any) -> None:
     assert found == expected
 
 
-def test_topics_weigh_what_is_left_of_the_acts_on_them(
-    spark: Any, tmp_path: Path, log: list[AnyEvent]
-) -> None:
-    table = built(spark, tmp_path, log)
+def test_topics_weigh_what_is_left_of_the_acts_on_them(table: dict[int, Any], log: list[AnyEvent]) -> None:
     topics, _ = ratings_of(log)
     assert set(table) >= set(topics)
     for user, weights in topics.items():
@@ -153,8 +157,7 @@ def test_topics_weigh_what_is_left_of_the_acts_on_them(
         assert list(found.values()) == sorted(found.values(), reverse=True)
 
 
-def test_those_are_alike_whose_acts_are(spark: Any, tmp_path: Path, log: list[AnyEvent]) -> None:
-    table = built(spark, tmp_path, log)
+def test_those_are_alike_whose_acts_are(table: dict[int, Any], log: list[AnyEvent]) -> None:
     topics, tweets = ratings_of(log)
     ratings = {
         user: {**{("tweet", item): w for item, w in tweets[user].items()},
@@ -167,7 +170,7 @@ def test_those_are_alike_whose_acts_are(spark: Any, tmp_path: Path, log: list[An
             raters[item] += 1
     units = {}
     for user, rated in ratings.items():
-        vector = {item: w * math.log1p(len(ratings) / raters[item]) for item, w in rated.items()}
+        vector = {item: w / math.log1p(raters[item]) for item, w in rated.items()}
         best = dict(sorted(vector.items(), key=lambda pair: -pair[1])[:30])
         length = math.sqrt(sum(w * w for w in best.values()))
         units[user] = {item: w / length for item, w in best.items()}
@@ -219,7 +222,7 @@ def test_in_the_synthetic_world_similar_users_share_interests_far_more_than_chan
 
 @pytest.mark.valkey
 def test_what_is_read_later_is_what_a_later_build_would_find(
-    spark: Any, tmp_path: Path, log: list[AnyEvent], valkey: str
+    spark: Any, table: dict[int, Any], tmp_path: Path, log: list[AnyEvent], valkey: str
 ) -> None:
     """The build of one moment and the events since, by the stream's writer, weigh as a build of both."""
     from features.interests import write_interests
@@ -227,11 +230,10 @@ def test_what_is_read_later_is_what_a_later_build_would_find(
     early = UNTIL - 3 * HOUR
     address = RedisSettings(url=valkey)
     keys = Keyspace("interests", partitions=4)
-    table = built(spark, tmp_path, log, early)
-    later = built(spark, tmp_path, log, UNTIL)
+    earlier = built(spark, tmp_path, log, early)
     client = open_client(address, timeout_s=10, connect_timeout_s=10, retries=0)
     functions.load(client)
-    assert write_interests(tmp_path / f"table-{early}", client, keys) == len(table)
+    assert write_interests(tmp_path / f"table-{early}", client, keys) == len(earlier)
     pipe = client.pipeline(transaction=False)
     write_content(pipe, keys, log)
     pipe.execute()
@@ -242,11 +244,11 @@ def test_what_is_read_later_is_what_a_later_build_would_find(
         if isinstance(event, TweetCreated) and event.tweet_id != 103
     }
     moved = 0
-    for user, found in read(address, keys, list(table)).items():
-        assert found.similar == tuple(table[user].similar)
+    for user, found in read(address, keys, list(earlier)).items():
+        assert found.similar == tuple(earlier[user].similar)
         if not taken_back(log, user, early):
-            assert found.favourites(about) == list(later[user].topics)
-            moved += list(later[user].topics) != list(table[user].topics)
+            assert found.favourites(about) == list(table[user].topics)
+            moved += list(table[user].topics) != list(earlier[user].topics)
     assert moved
 
 
