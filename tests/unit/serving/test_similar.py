@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from ingestion.events import AnyEvent, ClientReport, LikeChanged, RetweetChanged
+from pipelines.stream import content
 from serving.api.feed import item_shapes
 from serving.cache import Ages, Cache
 from serving.feed import pipelines
@@ -72,18 +74,26 @@ def test_what_is_popular_on_a_topic_of_the_reader_comes_for_that_topic(ranking: 
     assert (of_source(answer), of_source(answer, "popular")) == ({900}, {901})
 
 
-@pytest.mark.parametrize("kind", ["like", "retweet", "open"])
-def test_an_act_of_the_reader_brings_its_topic_at_the_next_request(ranking: Any, kind: str) -> None:
+EDGE: dict[str, Any] = {"ts": NOW_MS, "user_id": 1, "tweet_id": 901, "author_id": STRANGER, "active": True}
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        LikeChanged(event_id="e", **EDGE),
+        RetweetChanged(event_id="e", retweet_id=990, **EDGE),
+        ClientReport(
+            event_id="e", ts=NOW_MS, feed_request_id="r", user_id=1, tweet_id=901, position=0, action="open"
+        ),
+    ],
+    ids=["like", "retweet", "open"],
+)
+def test_an_event_of_the_log_brings_its_topic_at_the_next_request(ranking: Any, event: AnyEvent) -> None:
     tweet(ranking, 900, hashtags=("sun",))
     tweet(ranking, 901, hashtags=("sun", "sea"))
     engaged(ranking, 900)
     assert of_source(ranking.page("ranked", limit=10)) == set()
-    if kind == "like":
-        like(ranking, ranking.reader, 901, at=NOW_MS)
-    elif kind == "retweet":
-        ranking.write(commands.set_retweet, ranking.reader, 901, NOW_MS, True)
-    else:
-        ranking.write(commands.set_opened, ranking.reader, {901: NOW_MS})
+    ranking.write(content.write, [event])
     assert of_source(ranking.page("ranked", limit=10)) == {900}
 
 
