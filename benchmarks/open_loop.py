@@ -1,7 +1,8 @@
 """An open-loop load generator: requests are due at an even rate, whether or not earlier ones are answered.
 
 An answer's time counts from the moment its request was due, not from when it was sent, so that a service that
-stalls is not asked less kindly. The connections are bounded and kept alive.
+stalls is not asked less kindly. The connections are bounded and kept alive; one that the service closed for
+idleness is opened anew.
 """
 
 from __future__ import annotations
@@ -78,7 +79,7 @@ async def offer(
 
     Raises:
         TimeoutError: an answer took longer than ``timeout_s``.
-        OSError: the server closed a connection.
+        OSError: the server does not accept connections, or closes one that it was asked over.
     """
     due: asyncio.Queue[int | None] = asyncio.Queue()
     answers: list[Timed | None] = [None] * len(requests)
@@ -87,6 +88,9 @@ async def offer(
 
     async def send(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while (number := await due.get()) is not None:
+            if reader.at_eof():
+                writer.close()
+                reader, writer = await asyncio.open_connection(host, port)
             writer.write(requests[number])
             async with asyncio.timeout(timeout_s):
                 status, body = await answer_of(reader)

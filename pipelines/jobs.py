@@ -36,12 +36,6 @@ UNDECODED = tuple(
 )
 """Topics that no such job reads: ``archive`` writes their dead letters."""
 
-ON_REQUEST = ("safety",)
-"""Jobs that start only when they are named: with this one too, a million events filled the heap."""
-
-USUAL_JOBS = tuple(job for job in JOB_TOPICS if job not in ON_REQUEST)
-"""What starts without being named."""
-
 FILLED_FROM_LAKE = ("timelines", "content", "engagement")
 """Jobs to which the order of events is nothing, so that a replay may give them old ones beside the log."""
 

@@ -13,9 +13,10 @@ import numpy as np
 from ingestion.api.problems import ProblemError
 from records.appearances import EVERYTHING, Appearance
 from records.lists import NEWEST_EDGE, Edge
+from serving.accounts import nameless
 from serving.archive import Archive, ArchiveUnavailableError
 from serving.feed.cursor import CursorError, CursorSigner, ListCursor, ListName
-from serving.reads import Reads, nameless, tweet_shape
+from serving.reads import Reads, tweet_shape
 from serving.shapes import Tweet, TweetPage, UserPage
 from timelines.bodies import TweetBody
 from timelines.entry import REPLY, WITHDRAWN, Entries, empty

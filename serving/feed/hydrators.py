@@ -9,12 +9,13 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from serving.accounts import nameless
 from serving.feed.candidates import Candidates, Objects, objects
 from serving.feed.filters import has_muted_word
 from serving.feed.query import FeedQuery
 from serving.pipeline.stages import Columns
-from serving.reads import Reads, nameless
-from serving.shapes import User
+from serving.reads import Reads
+from serving.shapes import TweetCounts, User
 from timelines.bodies import TweetBody
 
 RETWEETERS_SHOWN = 5
@@ -30,6 +31,12 @@ class BodyReads(Protocol):
 class AccountReads(Protocol):
     async def users(self, reader: int, user_ids: Sequence[int]) -> dict[int, User]:
         """The accounts that are known, as ``reader`` sees them."""
+        ...
+
+
+class CountReads(Protocol):
+    async def tweet_counts(self, tweet_ids: Sequence[int]) -> list[TweetCounts]:
+        """One per id; zeros where nothing is known."""
         ...
 
 
@@ -139,7 +146,7 @@ class People:
 class Counts:
     """Likes, retweets, replies and quotes; without them a page is shown with zeros."""
 
-    reads: Reads
+    reads: CountReads
     required: bool = False
     name: str = "counts"
 
