@@ -50,7 +50,7 @@ class ServingSection(Section):
     policy: Path | None = None
     experiment: Path | None = None
     feature_log_share: float = Field(default=1.0, ge=0, le=1)
-    at_once: int = Field(default=4, ge=1)
+    at_once: int = Field(default=2, ge=1)
     full_under_way: int = Field(default=4, ge=0)
     reduced_under_way: int = Field(default=8, ge=0)
     light_under_way: int = Field(default=16, ge=0)
