@@ -20,7 +20,7 @@ from ingestion.topics import (
 
 JOB_TOPICS: dict[str, tuple[Topic, ...]] = {
     "timelines": (USERS, FOLLOWS, TWEETS, SETTINGS),
-    "content": (USERS, RESTRICTIONS, TWEETS, ENGAGEMENTS, MARKS),
+    "content": (USERS, RESTRICTIONS, TWEETS, ENGAGEMENTS, MARKS, REPORTS),
     "records": (USERS, FOLLOWS, TWEETS, ENGAGEMENTS),
     "engagement": (FOLLOWS, TWEETS, ENGAGEMENTS, IMPRESSIONS, REPORTS),
     "safety": (USERS, FOLLOWS, TWEETS, ENGAGEMENTS),

@@ -13,8 +13,9 @@ from serving.accounts import Account, Accounts, Viewers, active, nameless, seen_
 from serving.archive import Archive
 from serving.batch import Batch, readable
 from serving.shapes import Trends, Tweet, TweetCounts, TweetViewer, User, UserViewer, rfc3339
-from timelines import bodies, marks, popular
+from timelines import bodies, interests, marks, popular
 from timelines.bodies import TweetBody
+from timelines.interests import Interests
 from timelines.keys import Keyspace
 from timelines.lately import SEEN, SERVED, Records, decode, queue
 
@@ -131,15 +132,19 @@ class Reads:
         members = await self.redis.zrange(self.keys.hidden_authors(reader), 0, -1, withscores=True)
         return {int(author): int(ts) for author, ts in members}
 
-    async def lately(self, reader: int, now_ms: int) -> tuple[Records, Records, dict[int, int]]:
-        """What a reader has seen and was served lately, and whom the reader hid, when (ts in ms)."""
+    async def lately(self, reader: int, now_ms: int) -> tuple[Records, Records, dict[int, int], Interests]:
+        """What a reader has seen and was served lately, whom the reader hid, when (ts in ms), and what the
+        reader is interested in.
+        """
         pipe = self.redis.pipeline(transaction=False)
         for kind in (SEEN, SERVED):
             queue(pipe, self.keys, kind, reader, now_ms)
         pipe.zrange(self.keys.hidden_authors(reader), 0, -1, withscores=True)
-        *strings, members = await pipe.execute()
+        interests.queue(pipe, self.keys, reader)
+        answers = await pipe.execute()
+        *strings, members = answers[:5]
         hides = {int(author): int(ts) for author, ts in members}
-        return decode(SEEN, strings[:2]), decode(SERVED, strings[2:]), hides
+        return decode(SEEN, strings[:2]), decode(SERVED, strings[2:]), hides, interests.decode(answers[5:])
 
     async def users(self, reader: int, user_ids: Sequence[int]) -> dict[int, User]:
         """The accounts with a card, as ``reader`` sees them."""

@@ -39,6 +39,7 @@ KINDS = {
         "hidden_authors",
         "likes",
         "retweets",
+        "opened",
     ),
     "engagement": (
         "counts",
@@ -164,6 +165,14 @@ class Keyspace:
     def retweets(self, user: int) -> str:
         """ZSET of original tweet ids, score = ts_ms * 2 + active."""
         return self.key("retweets", user)
+
+    def opened(self, user: int) -> str:
+        """ZSET of the tweets that a reader opened last, score = ts_ms * 2 + 1."""
+        return self.key("opened", user)
+
+    def interests(self, user: int) -> str:
+        """STRING: what the batch side found that a reader is interested in (``timelines.interests``)."""
+        return self.key("interests", user)
 
     def tweet(self, tweet_id: int) -> str:
         """STRING: the tweet's body or tombstone."""

@@ -48,7 +48,7 @@ REASONS = {
     FOLLOWING: "From an account you follow",
     CELEBRITY: "From a popular account you follow",
     TWO_HOP: "Liked by an account you follow",
-    SIMILAR: "Liked by accounts like yours",
+    SIMILAR: "Close to what you like",
     TRENDING: "Trending where you are",
     POPULAR: "Popular now",
 }

@@ -55,15 +55,17 @@ class Restrictions:
 
 @dataclass(frozen=True)
 class Lately:
-    """What the reader has seen and was given, and whom the reader hid; a page can do without."""
+    """What the reader has seen and was given, whom the reader hid, and the reader's interests; a page can do
+    without.
+    """
 
     reads: Reads
     required: bool = False
     name: str = "lately"
 
     async def hydrate(self, query: FeedQuery) -> Mapping[str, Any]:
-        seen, served, hides = await self.reads.lately(query.reader, query.now_ms)
-        return {"seen": seen, "served": served, "hides": hides}
+        seen, served, hides, interests = await self.reads.lately(query.reader, query.now_ms)
+        return {"seen": seen, "served": served, "hides": hides, "interests": interests}
 
 
 @dataclass(frozen=True)

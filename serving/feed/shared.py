@@ -10,6 +10,7 @@ from functools import partial
 from serving.accounts import Account, seen_by
 from serving.cache import Ages, Cache, Outcome
 from serving.feed.out_of_network import EVERYBODY
+from serving.feed.similar import ByTopic, by_topic
 from serving.reads import Reads
 from serving.shapes import TweetCounts, User
 from timelines.bodies import TweetBody
@@ -30,12 +31,14 @@ CountLookups = Callable[[str, Outcome, int], None]
 
 @dataclass(frozen=True)
 class Shared:
-    """``popular``: the tweets that gather most engagement now; ``terms``: what trends, by place.
+    """``popular``: the tweets that gather most engagement now, and the same ``by_topic``; ``terms``: what
+    trends, by place.
 
-    Bodies are in no cache but ``popular``'s: a deleted tweet is to be gone with the next read.
+    Bodies are in no cache but these of what is popular: a deleted tweet is to be gone with the next read.
     """
 
     popular: Cache[str, Sequence[TweetBody]]
+    by_topic: Cache[str, ByTopic]
     terms: Cache[str, frozenset[str]]
     accounts: Cache[int, Account]
     counts: Cache[int, TweetCounts]
@@ -50,11 +53,17 @@ def shared(reads: Reads, seconds: Callable[[], float], count: CountLookups) -> S
     async def terms(places: Sequence[str]) -> Mapping[str, frozenset[str]]:
         return await reads.trending_terms(places, WINDOW)
 
+    most_popular = Cache(popular, AGES, 1, seconds, partial(count, "popular"))
+
+    async def popular_by_topic(keys: Sequence[str]) -> Mapping[str, ByTopic]:
+        return {key: by_topic(tweets) for key, tweets in (await most_popular.get(keys)).items()}
+
     async def counts(tweets: Sequence[int]) -> Mapping[int, TweetCounts]:
         return dict(zip(tweets, await reads.tweet_counts(tweets), strict=True))
 
     return Shared(
-        Cache(popular, AGES, 1, seconds, partial(count, "popular")),
+        most_popular,
+        Cache(popular_by_topic, AGES, 1, seconds, partial(count, "popular_by_topic")),
         Cache(terms, AGES, PLACES, seconds, partial(count, "trending_terms")),
         Cache(reads.accounts, ACCOUNT_AGES, ACCOUNTS, seconds, partial(count, "accounts")),
         Cache(counts, COUNT_AGES, COUNTS, seconds, partial(count, "counts")),
