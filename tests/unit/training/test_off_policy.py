@@ -1,0 +1,171 @@
+"""Off-policy estimates: right where the truth is known, wrong or refused where the log is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cache
+
+import numpy as np
+import pytest
+
+from serving.feed.policy import Exploration
+from tests.models.explored_world import ExploredWorld, explored_world
+from training.estimates import Estimate
+from training.off_policy import (
+    Decisions,
+    OffPolicyError,
+    clipped_inverse_propensity,
+    clipped_share,
+    doubly_robust,
+    doubly_robust_gain,
+    effective_sample_size,
+    inverse_propensity,
+    logged_value,
+    self_normalised,
+)
+from training.off_policy_report import LEAST_RARE, LEAST_READERS, lines, report, shape
+
+SEEDS, READERS, ENOUGH = 100, 600, 90
+
+
+@cache
+def planted() -> ExploredWorld:
+    return explored_world(Exploration(share=0.1, depth=20), intercept=-1.5)
+
+
+@cache
+def logs(reward_model: bool, claimed_share: float | None = None) -> list[Decisions]:
+    return [planted().logged(seed, READERS, reward_model, claimed_share) for seed in range(SEEDS)]
+
+
+def covered(estimate: Callable[[Decisions], Estimate], truth: float, decisions: list[Decisions]) -> int:
+    """How many of the 95 % intervals hold the truth."""
+    return sum(found.low <= truth <= found.high for found in map(estimate, decisions))
+
+
+def test_the_intervals_hold_the_true_value_of_the_new_policy() -> None:
+    old, new = planted().true_values()
+    assert covered(inverse_propensity, new, logs(False)) >= ENOUGH
+    assert covered(self_normalised, new, logs(False)) >= ENOUGH
+    assert covered(doubly_robust, new, logs(True)) >= ENOUGH
+    assert covered(doubly_robust_gain, new - old, logs(True)) >= ENOUGH
+    assert covered(logged_value, old, logs(True)) >= ENOUGH
+
+
+def test_the_intervals_miss_it_where_the_log_claims_another_share() -> None:
+    _, new = planted().true_values()
+    assert covered(inverse_propensity, new, logs(False, 0.05)) < ENOUGH
+    assert covered(doubly_robust, new, logs(False, 0.05)) < ENOUGH
+
+
+def test_a_right_reward_model_makes_up_for_a_wrong_propensity() -> None:
+    _, new = planted().true_values()
+    assert covered(doubly_robust, new, logs(True, 0.05)) >= ENOUGH
+
+
+def test_a_good_reward_model_makes_the_interval_narrower() -> None:
+    for decisions in logs(True):
+        assert doubly_robust(decisions).error < inverse_propensity(decisions).error
+
+
+def test_without_a_reward_model_doubly_robust_is_inverse_propensity() -> None:
+    decisions = logs(False)[0]
+    assert doubly_robust(decisions) == pytest.approx(inverse_propensity(decisions))
+
+
+def test_clipping_pulls_the_value_down_by_the_weight_it_takes() -> None:
+    _, new = planted().true_values()
+    decisions = logs(False)[0]
+    assert clipped_inverse_propensity(decisions, 10.0).value == pytest.approx(
+        inverse_propensity(decisions).value
+    )
+    assert clipped_share(decisions.weights, 10.0) == pytest.approx(0)
+    assert clipped_share(decisions.weights, 3.0) > 0.2
+    assert covered(lambda log: clipped_inverse_propensity(log, 3.0), new, logs(False)) < ENOUGH
+
+
+def four() -> Decisions:
+    """Two readers; the new policy would have done the first, the second by half, and the fourth."""
+    return Decisions(
+        readers=np.array([1, 1, 2, 2]),
+        rewards=np.array([1.0, 0.0, 1.0, 1.0]),
+        propensities=np.array([0.5, 0.5, 0.25, 0.25]),
+        chances=np.array([1.0, 0.5, 0.0, 1.0]),
+        predicted=np.array([0.8, 0.2, 0.5, 0.5]),
+        expected=np.array([0.8, 0.3, 0.4, 0.5]),
+    )
+
+
+def test_the_estimates_are_their_formulas() -> None:
+    log = four()
+    assert log.weights.tolist() == [2, 1, 0, 4]
+    assert logged_value(log).value == 0.75
+    assert inverse_propensity(log).value == (2 + 4) / 4
+    assert clipped_inverse_propensity(log, 3).value == (2 + 3) / 4
+    assert self_normalised(log).value == pytest.approx(6 / 7)
+    assert doubly_robust(log).value == pytest.approx((0.8 + 2 * 0.2 + 0.3 - 0.2 + 0.4 + 0.5 + 4 * 0.5) / 4)
+    assert doubly_robust_gain(log).value == pytest.approx(doubly_robust(log).value - 0.75)
+    assert effective_sample_size(log.weights) == pytest.approx(49 / 21)
+    assert clipped_share(log.weights, 3) == pytest.approx(1 / 7)
+
+
+def test_what_one_reader_repeats_makes_no_interval_narrower() -> None:
+    log = logs(True)[0]
+    columns = {name: np.repeat(getattr(log, name), 5) for name in Decisions.__dataclass_fields__}
+    assert doubly_robust(Decisions(**columns)) == pytest.approx(doubly_robust(log))
+
+
+@pytest.mark.parametrize(
+    ("propensities", "sentence"),
+    [
+        ([], "no decisions"),
+        ([0.5, np.nan, 0.5, np.nan], "missing in 2 of 4"),
+        ([0.5, 0.0, 0.5, 0.5], "not above 0 and at most 1 in 1 of 4"),
+        ([0.5, 1.5, -0.1, 0.5], "not above 0 and at most 1 in 2 of 4"),
+    ],
+)
+def test_a_log_without_propensities_is_refused(propensities: list[float], sentence: str) -> None:
+    with pytest.raises(OffPolicyError, match=sentence):
+        replace(four(), propensities=np.array(propensities))
+
+
+def test_too_few_readers_or_explored_pages_are_refused() -> None:
+    with pytest.raises(OffPolicyError, match=f"2 readers are too few for an interval: {LEAST_READERS}"):
+        report(four())
+    log = logs(True)[0]
+    rare = (log.propensities < 0.5) & (log.chances > 0)
+    kept = ~rare | (np.cumsum(rare) < LEAST_RARE)
+    few = Decisions(**{name: getattr(log, name)[kept] for name in Decisions.__dataclass_fields__})
+    with pytest.raises(OffPolicyError, match=f"{LEAST_RARE - 1} are as the new policy would have them"):
+        report(few)
+
+
+def test_a_policy_that_changes_nothing_needs_no_explored_pages() -> None:
+    log = logs(False)[0]
+    usual = log.propensities > 0.5
+    same = Decisions(**{name: getattr(log, name)[usual] for name in Decisions.__dataclass_fields__})
+    same = replace(same, chances=np.ones(len(same)))
+    assert report(same).agreement == 1
+
+
+def test_the_report_has_every_estimate_beside_the_logged_policys_value() -> None:
+    log = logs(True)[0]
+    found = report(log, clip=5.0)
+    assert list(found.estimates) == [
+        "logged policy",
+        "inverse propensity",
+        "clipped",
+        "self-normalised",
+        "doubly robust",
+        "gain over logged",
+    ]
+    assert 0 < found.clipped_share < 1
+    assert found.effective_sample_size < len(log)
+    text = "\n".join(lines(found))
+    assert f"{len(log):,} contested slots of {READERS} readers" in text
+    assert f"clipping at 5 takes {found.clipped_share:.1%} of the weight" in text
+    plain = shape(found)
+    assert plain["estimates"]["doubly robust"]["low"] == pytest.approx(doubly_robust(log).low)
+    unknown = replace(found, estimates={"self-normalised": Estimate(float("nan"), float("nan"))})
+    assert shape(unknown)["estimates"] == {"self-normalised": None}
