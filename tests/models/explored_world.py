@@ -52,16 +52,11 @@ class ExploredWorld:
         old_value, new_value = values / len(self.sizes)
         return float(old_value), float(new_value)
 
-    def logged(
-        self, seed: int, readers: int, reward_model: bool, claimed_share: float | None = None
-    ) -> Decisions:
+    def logged(self, seed: int, readers: int) -> Decisions:
         """The contested slots of so many readers, drawn with replacement.
 
-        Args:
-            seed: of the readers and of what they do; it salts the exploration, too.
-            readers: how many.
-            reward_model: predicts the planted worth; without it every prediction is 0.
-            claimed_share: the share of explored pages by the log, if that is not the truth.
+        The planted worth is the reward model. ``seed`` is of the readers and of what they do; it salts the
+        exploration, too.
         """
         rng = np.random.default_rng(seed)
         reader, page, ranked, below, explored = np.array(
@@ -72,7 +67,7 @@ class ExploredWorld:
             ]
         ).T
         shown, other = np.where(explored, (below, ranked), (ranked, below)) + self.starts[page]
-        share = self.exploration.share if claimed_share is None else claimed_share
+        share = self.exploration.share
         new, worth, chance = self.rows["new"], self.rows["worth"], rng.random(len(page))
         rewards = sum(
             weight * (chance < self.rows[f"p_{head}"][shown]) for head, weight in DEFAULT_WEIGHTS.items()
@@ -83,8 +78,8 @@ class ExploredWorld:
             rewards=np.asarray(rewards, dtype=np.float64),
             propensities=np.where(explored, share, 1 - share),
             chances=(chosen == shown).astype(np.float64),
-            predicted=worth[shown] * reward_model,
-            expected=worth[chosen] * reward_model,
+            predicted=worth[shown],
+            expected=worth[chosen],
         )
 
     def _contest(self, reader: int, page: int, salt: str) -> tuple[int, int, int, int, int]:

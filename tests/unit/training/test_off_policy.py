@@ -35,8 +35,20 @@ def planted() -> ExploredWorld:
 
 
 @cache
-def logs(reward_model: bool, claimed_share: float | None = None) -> list[Decisions]:
-    return [planted().logged(seed, READERS, reward_model, claimed_share) for seed in range(SEEDS)]
+def logs() -> list[Decisions]:
+    return [planted().logged(seed, READERS) for seed in range(SEEDS)]
+
+
+def without_model(log: Decisions) -> Decisions:
+    """A reward model that knows nothing: it predicts 0."""
+    nothing = np.zeros(len(log))
+    return replace(log, predicted=nothing, expected=nothing)
+
+
+def claiming_half(log: Decisions) -> Decisions:
+    """The log as it would be if half as many pages had explored."""
+    share = planted().exploration.share / 2
+    return replace(log, propensities=np.where(log.propensities < 0.5, share, 1 - share))
 
 
 def covered(estimate: Callable[[Decisions], Estimate], truth: float, decisions: list[Decisions]) -> int:
@@ -46,43 +58,44 @@ def covered(estimate: Callable[[Decisions], Estimate], truth: float, decisions: 
 
 def test_the_intervals_hold_the_true_value_of_the_new_policy() -> None:
     old, new = planted().true_values()
-    assert covered(inverse_propensity, new, logs(False)) >= ENOUGH
-    assert covered(self_normalised, new, logs(False)) >= ENOUGH
-    assert covered(doubly_robust, new, logs(True)) >= ENOUGH
-    assert covered(doubly_robust_gain, new - old, logs(True)) >= ENOUGH
-    assert covered(logged_value, old, logs(True)) >= ENOUGH
+    assert covered(inverse_propensity, new, logs()) >= ENOUGH
+    assert covered(self_normalised, new, logs()) >= ENOUGH
+    assert covered(doubly_robust, new, logs()) >= ENOUGH
+    assert covered(doubly_robust_gain, new - old, logs()) >= ENOUGH
+    assert covered(logged_value, old, logs()) >= ENOUGH
 
 
 def test_the_intervals_miss_it_where_the_log_claims_another_share() -> None:
     _, new = planted().true_values()
-    assert covered(inverse_propensity, new, logs(False, 0.05)) < ENOUGH
-    assert covered(doubly_robust, new, logs(False, 0.05)) < ENOUGH
+    wrong = [claiming_half(log) for log in logs()]
+    assert covered(inverse_propensity, new, wrong) < ENOUGH
+    assert covered(doubly_robust, new, [without_model(log) for log in wrong]) < ENOUGH
 
 
 def test_a_right_reward_model_makes_up_for_a_wrong_propensity() -> None:
     _, new = planted().true_values()
-    assert covered(doubly_robust, new, logs(True, 0.05)) >= ENOUGH
+    assert covered(doubly_robust, new, [claiming_half(log) for log in logs()]) >= ENOUGH
 
 
 def test_a_good_reward_model_makes_the_interval_narrower() -> None:
-    for decisions in logs(True):
+    for decisions in logs():
         assert doubly_robust(decisions).error < inverse_propensity(decisions).error
 
 
 def test_without_a_reward_model_doubly_robust_is_inverse_propensity() -> None:
-    decisions = logs(False)[0]
+    decisions = without_model(logs()[0])
     assert doubly_robust(decisions) == pytest.approx(inverse_propensity(decisions))
 
 
 def test_clipping_pulls_the_value_down_by_the_weight_it_takes() -> None:
     _, new = planted().true_values()
-    decisions = logs(False)[0]
+    decisions = without_model(logs()[0])
     assert clipped_inverse_propensity(decisions, 10.0).value == pytest.approx(
         inverse_propensity(decisions).value
     )
     assert clipped_share(decisions.weights, 10.0) == pytest.approx(0)
     assert clipped_share(decisions.weights, 3.0) > 0.2
-    assert covered(lambda log: clipped_inverse_propensity(log, 3.0), new, logs(False)) < ENOUGH
+    assert covered(lambda log: clipped_inverse_propensity(log, 3.0), new, logs()) < ENOUGH
 
 
 def four() -> Decisions:
@@ -111,7 +124,7 @@ def test_the_estimates_are_their_formulas() -> None:
 
 
 def test_what_one_reader_repeats_makes_no_interval_narrower() -> None:
-    log = logs(True)[0]
+    log = logs()[0]
     columns = {name: np.repeat(getattr(log, name), 5) for name in Decisions.__dataclass_fields__}
     assert doubly_robust(Decisions(**columns)) == pytest.approx(doubly_robust(log))
 
@@ -133,7 +146,7 @@ def test_a_log_without_propensities_is_refused(propensities: list[float], senten
 def test_too_few_readers_or_explored_pages_are_refused() -> None:
     with pytest.raises(OffPolicyError, match=f"2 readers are too few for an interval: {LEAST_READERS}"):
         report(four())
-    log = logs(True)[0]
+    log = logs()[0]
     rare = (log.propensities < 0.5) & (log.chances > 0)
     kept = ~rare | (np.cumsum(rare) < LEAST_RARE)
     few = Decisions(**{name: getattr(log, name)[kept] for name in Decisions.__dataclass_fields__})
@@ -142,7 +155,7 @@ def test_too_few_readers_or_explored_pages_are_refused() -> None:
 
 
 def test_a_policy_that_changes_nothing_needs_no_explored_pages() -> None:
-    log = logs(False)[0]
+    log = without_model(logs()[0])
     usual = log.propensities > 0.5
     same = Decisions(**{name: getattr(log, name)[usual] for name in Decisions.__dataclass_fields__})
     same = replace(same, chances=np.ones(len(same)))
@@ -150,7 +163,7 @@ def test_a_policy_that_changes_nothing_needs_no_explored_pages() -> None:
 
 
 def test_the_report_has_every_estimate_beside_the_logged_policys_value() -> None:
-    log = logs(True)[0]
+    log = logs()[0]
     found = report(log, clip=5.0)
     assert list(found.estimates) == [
         "logged policy",
