@@ -24,8 +24,11 @@ from training.off_policy import (
 )
 
 LEAST_READERS = 30
-LEAST_RARE = 10
-"""Rare actions that the new policy would have taken, too: fewer cannot tell what they are worth."""
+LEAST_REWARDED = 15
+"""So many of the rare actions that the new policy would have taken, too, are to be expected to bring something.
+
+With fewer the intervals are too narrow: docs/off-policy.md has the figures.
+"""
 CLIP = 20.0
 GAIN = "gain over logged"
 
@@ -50,19 +53,12 @@ def report(decisions: Decisions, clip: float = CLIP) -> OffPolicyReport:
     """All estimates of the new policy.
 
     Raises:
-        OffPolicyError: there are too few readers, or the new policy took too few of the rare actions.
+        OffPolicyError: there are too few readers, or too few of the rare actions are the new policy's.
     """
     readers = len(np.unique(decisions.readers))
     if readers < LEAST_READERS:
         raise OffPolicyError(f"{readers:,} readers are too few for an interval: {LEAST_READERS} are needed.")
-    rare = decisions.propensities <= 0.5
-    taken = int((rare & (decisions.chances > 0)).sum())
-    unlike = bool((~rare & (decisions.chances < 1)).any()) or taken > 0
-    if unlike and taken < LEAST_RARE:
-        raise OffPolicyError(
-            f"Of {int(rare.sum()):,} explored pages {taken:,} are as the new policy would have them: "
-            f"{LEAST_RARE} are needed."
-        )
+    _check_explored(decisions)
     estimates = {
         "logged policy": logged_value(decisions),
         "inverse propensity": inverse_propensity(decisions),
@@ -81,6 +77,19 @@ def report(decisions: Decisions, clip: float = CLIP) -> OffPolicyReport:
         clip=clip,
         clipped_share=clipped_share(weights, clip),
     )
+
+
+def _check_explored(decisions: Decisions) -> None:
+    rare = decisions.propensities <= 0.5
+    taken = int((rare & (decisions.chances > 0)).sum())
+    # By the rate of all decisions: whether to believe the rewards must not depend on the few that matter.
+    rewarded = taken * float((decisions.rewards != 0).mean())
+    unlike = taken or (decisions.chances < 1).any()
+    if unlike and rewarded < LEAST_REWARDED:
+        raise OffPolicyError(
+            f"Of {int(rare.sum()):,} explored pages {taken:,} are as the new policy would have them, and "
+            f"{rewarded:.1f} of these may have brought something: {LEAST_REWARDED} are needed."
+        )
 
 
 def lines(result: OffPolicyReport) -> list[str]:

@@ -184,7 +184,7 @@ def test_pages_that_logged_no_features_are_left_out_and_counted(plant: Plant, bu
         ({"features": None}, "No page of that time can be used: 1,500 without logged features"),
         ({"request_id": "other"}, "can be used: 1,500 not among the examples"),
         ({"user_id": 1}, "1 readers are too few"),
-        ({"alternative_propensity": 0.2}, "Of 0 explored pages 0 are as the new policy"),
+        ({"alternative_propensity": 0.2}, "Of 0 explored pages 0 are as the new policy would have them"),
     ],
 )
 def test_a_log_that_cannot_tell_is_refused_in_one_sentence(

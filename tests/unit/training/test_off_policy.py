@@ -24,7 +24,7 @@ from training.off_policy import (
     logged_value,
     self_normalised,
 )
-from training.off_policy_report import LEAST_RARE, LEAST_READERS, lines, report, shape
+from training.off_policy_report import LEAST_READERS, LEAST_REWARDED, lines, report, shape
 
 SEEDS, READERS, ENOUGH = 100, 600, 90
 
@@ -147,11 +147,13 @@ def test_too_few_readers_or_explored_pages_are_refused() -> None:
     with pytest.raises(OffPolicyError, match=f"2 readers are too few for an interval: {LEAST_READERS}"):
         report(four())
     log = logs()[0]
+    assert report(log).decisions == len(log)
     rare = (log.propensities < 0.5) & (log.chances > 0)
-    kept = ~rare | (np.cumsum(rare) < LEAST_RARE)
+    rate = (log.rewards != 0).mean()
+    kept = ~rare | (np.cumsum(rare) < LEAST_REWARDED / rate)
     few = Decisions(**{name: getattr(log, name)[kept] for name in Decisions.__dataclass_fields__})
-    with pytest.raises(OffPolicyError, match=f"{LEAST_RARE - 1} are as the new policy would have them"):
-        report(few)
+    with pytest.raises(OffPolicyError, match=f"may have brought something: {LEAST_REWARDED} are needed"):
+        report(replace(few, rewards=np.where(np.arange(len(few)) % 10 < 2, few.rewards, 0.0)))
 
 
 def test_a_policy_that_changes_nothing_needs_no_explored_pages() -> None:
