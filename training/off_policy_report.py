@@ -25,7 +25,7 @@ from training.off_policy import (
 
 LEAST_READERS = 30
 LEAST_REWARDED = 15
-"""So many of the rare actions that the new policy would have taken, too, are to be expected to bring something.
+"""So many of the rare actions that are the new policy's, too, are to be expected to bring something.
 
 With fewer the intervals are too narrow: docs/off-policy.md has the figures.
 """
