@@ -28,6 +28,7 @@ NAMES = (
     "feed-overload",
     "freshness",
     "growth",
+    "score",
     "timeline-read",
     "timeline-rebuild",
     "trends",

@@ -22,6 +22,7 @@ KNOWN = frozenset(
         "stack.demo.probe.ProbeError",
         "training.bundle.BundleError",
         "training.dataset.DatasetError",
+        "training.promotion.NothingToRestoreError",
         "training.registry.RegistryError",
     }
 )

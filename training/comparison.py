@@ -1,0 +1,100 @@
+"""Two models side by side on the same held-out examples."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from training.bundle import Scores
+from training.dataset import LABELS, Examples
+from training.evaluation import LIST_HEAD
+from training.metrics import (
+    Array,
+    Codes,
+    average_precision,
+    ndcg,
+    places,
+    rankable,
+    reciprocal_ranks,
+    relative_cross_entropy,
+)
+from training.paired import Paired, paired_means, paired_rows
+from training.slices import slices
+
+TOP = 10
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The first model beside the second; every difference is the first one's lead.
+
+    ``metrics``: ``ndcg_10`` and ``mrr`` of the order by score, ``<head>.ap`` and ``<head>.rce`` of each head
+    that both have. ``worse``: the RCE of a head on a slice, by ``<head>, <slice>``, where the whole interval
+    of the difference is below zero. ``rank_correlation`` is Spearman's of all scores; ``top_10_overlap`` the
+    mean share of the first ten that both orders have, over lists of more than ten (NaN without such lists).
+    """
+
+    lists: int
+    readers: int
+    metrics: Mapping[str, Paired]
+    worse: Mapping[str, Paired]
+    rank_correlation: float
+    top_10_overlap: float
+
+
+def compare(first: Scores, second: Scores, examples: Examples, seed: int) -> Comparison:
+    """Both models' scores of ``examples``, metric by metric.
+
+    Raises:
+        ValueError: no list holds both engaged and other items, or a label is of one kind.
+    """
+    requests = examples.requests
+    readers = np.asarray(pd.factorize(examples.frame["user"])[0], dtype=np.int64)
+    labels = examples.labels(LIST_HEAD)
+    kept = rankable(requests, labels)
+    reader_of_list = readers[np.unique(requests, return_index=True)[1]][kept]
+    metrics = {}
+    for name, metric in (("ndcg_10", ndcg), ("mrr", reciprocal_ranks)):
+        values = [metric(requests, labels, scores.score)[kept] for scores in (first, second)]
+        metrics[name] = paired_means(values[0], values[1], reader_of_list, seed)
+    worse: dict[str, Paired] = {}
+    parts = slices(examples)
+    for head in (head for head in LABELS if head in first.probabilities and head in second.probabilities):
+        seen, ours, theirs = (
+            examples.labels(head),
+            first.probabilities[head],
+            second.probabilities[head],
+        )
+        metrics[f"{head}.ap"] = paired_rows(average_precision, seen, ours, theirs, readers, seed)
+        metrics[f"{head}.rce"] = paired_rows(relative_cross_entropy, seen, ours, theirs, readers, seed)
+        for name, rows in parts.items():
+            if seen[rows].min() < seen[rows].max():
+                part = paired_rows(
+                    relative_cross_entropy, seen[rows], ours[rows], theirs[rows], readers[rows], seed
+                )
+                if part.difference.high < 0:
+                    worse[f"{head}, {name}"] = part
+    return Comparison(
+        lists=int(kept.sum()),
+        readers=len(np.unique(reader_of_list)),
+        metrics=metrics,
+        worse=worse,
+        rank_correlation=_rank_correlation(first.score, second.score),
+        top_10_overlap=top_overlap(requests, first.score, second.score),
+    )
+
+
+def top_overlap(requests: Codes, first: Array, second: Array, at: int = TOP) -> float:
+    """The share of the first ``at`` places that two orders have in common, mean over longer lists."""
+    both = (places(requests, first) < at) & (places(requests, second) < at)
+    longer = np.bincount(requests) > at
+    if not longer.any():
+        return float("nan")
+    return float(np.bincount(requests, weights=both)[longer].mean() / at)
+
+
+def _rank_correlation(first: Array, second: Array) -> float:
+    return float(pd.DataFrame({"first": first, "second": second}).corr(method="spearman").iloc[0, 1])
