@@ -14,14 +14,18 @@ from training.evaluation import LIST_HEAD
 from training.metrics import (
     Array,
     Codes,
-    average_precision,
     ndcg,
     places,
     rankable,
     reciprocal_ranks,
-    relative_cross_entropy,
 )
-from training.paired import Paired, paired_means, paired_rows
+from training.paired import (
+    Paired,
+    average_precision_of,
+    paired_means,
+    paired_rows,
+    relative_cross_entropy_of,
+)
 from training.slices import slices
 
 TOP = 10
@@ -63,18 +67,15 @@ def compare(first: Scores, second: Scores, examples: Examples, seed: int) -> Com
     worse: dict[str, Paired] = {}
     parts = slices(examples)
     for head in (head for head in LABELS if head in first.probabilities and head in second.probabilities):
-        seen, ours, theirs = (
-            examples.labels(head),
-            first.probabilities[head],
-            second.probabilities[head],
-        )
-        metrics[f"{head}.ap"] = paired_rows(average_precision, seen, ours, theirs, readers, seed)
-        metrics[f"{head}.rce"] = paired_rows(relative_cross_entropy, seen, ours, theirs, readers, seed)
+        seen, ours, theirs = examples.labels(head), first.probabilities[head], second.probabilities[head]
+        for name, metric_of in (("ap", average_precision_of), ("rce", relative_cross_entropy_of)):
+            metrics[f"{head}.{name}"] = paired_rows(
+                metric_of(seen, ours), metric_of(seen, theirs), seen, readers, seed
+            )
         for name, rows in parts.items():
             if seen[rows].min() < seen[rows].max():
-                part = paired_rows(
-                    relative_cross_entropy, seen[rows], ours[rows], theirs[rows], readers[rows], seed
-                )
+                of_both = [relative_cross_entropy_of(seen[rows], scores[rows]) for scores in (ours, theirs)]
+                part = paired_rows(of_both[0], of_both[1], seen[rows], readers[rows], seed)
                 if part.difference.high < 0:
                     worse[f"{head}, {name}"] = part
     return Comparison(
@@ -97,4 +98,5 @@ def top_overlap(requests: Codes, first: Array, second: Array, at: int = TOP) -> 
 
 
 def _rank_correlation(first: Array, second: Array) -> float:
-    return float(pd.DataFrame({"first": first, "second": second}).corr(method="spearman").iloc[0, 1])
+    ranks = pd.DataFrame({"first": first, "second": second}).rank().to_numpy()
+    return float(np.corrcoef(ranks, rowvar=False)[0, 1])

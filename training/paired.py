@@ -11,9 +11,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from training.metrics import RESAMPLES, Array, Codes, Interval
+from training.metrics import RESAMPLES, Array, Codes, Interval, relative_cross_entropy
 
-RowMetric = Callable[[Array, Array, Array], float]
+Weighted = Callable[[Array], float]
+"""A metric of one model's rows, by their weights."""
 
 
 @dataclass(frozen=True)
@@ -42,15 +43,14 @@ def paired_means(
 
 
 def paired_rows(
-    metric: RowMetric,
+    first: Weighted,
+    second: Weighted,
     labels: Array,
-    first: Array,
-    second: Array,
     readers: Codes,
     seed: int,
     resamples: int = RESAMPLES,
 ) -> Paired:
-    """A weighted row metric ``metric(labels, scores, weights)`` of two models' scores, each float64 [n].
+    """A row metric of two models, each given as a function of the rows' weights float64 [n].
 
     Raises:
         ValueError: the labels are all of one kind.
@@ -58,13 +58,30 @@ def paired_rows(
     draws = []
     for drawn in _draws(np.bincount(readers), seed, resamples):
         weights = drawn[readers]
-        kept = weights > 0
-        if labels[kept].min() < labels[kept].max():
-            draws.append([metric(labels[kept], scores[kept], weights[kept]) for scores in (first, second)])
+        if 0 < labels @ weights < weights.sum():
+            draws.append([first(weights), second(weights)])
     if not draws:
         raise ValueError("A comparison needs labels of both kinds.")
     alone = np.ones(len(labels))
-    return _paired((metric(labels, first, alone), metric(labels, second, alone)), np.array(draws))
+    return _paired((first(alone), second(alone)), np.array(draws))
+
+
+def average_precision_of(labels: Array, scores: Array) -> Weighted:
+    """:func:`training.metrics.average_precision` by the weights, sorted once for hundreds of draws."""
+    places = np.unique(-scores, return_inverse=True)[1]
+
+    def weighted(weights: Array) -> float:
+        hits = np.cumsum(np.bincount(places, weights=weights * labels))
+        shown = np.cumsum(np.bincount(places, weights=weights))
+        precision = np.divide(hits, shown, out=np.zeros(len(hits)), where=shown > 0)
+        return float(np.diff(hits, prepend=0.0) @ precision / hits[-1])
+
+    return weighted
+
+
+def relative_cross_entropy_of(labels: Array, scores: Array) -> Weighted:
+    """:func:`training.metrics.relative_cross_entropy` by the weights."""
+    return lambda weights: relative_cross_entropy(labels, scores, weights)
 
 
 def _draws(rows: Array | Codes, seed: int, resamples: int) -> Iterator[Array]:

@@ -50,6 +50,7 @@ def test_the_notebook_shows_runs_versions_and_plots(store: MlflowSettings, tmp_p
     assert "champion, 2" in shown
     assert "other, 1" in shown
     assert "engaged.authors_1.ap" in shown
+    assert "difference.low" in shown
     assert any("image/png" in output.get("data", {}) for output in outputs)
 
 

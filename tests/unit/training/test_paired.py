@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from training.comparison import top_overlap
-from training.metrics import average_precision, log_loss, relative_cross_entropy
-from training.paired import paired_means, paired_rows
+from training.metrics import Array, average_precision
+from training.paired import (
+    Paired,
+    Weighted,
+    average_precision_of,
+    paired_means,
+    paired_rows,
+    relative_cross_entropy_of,
+)
 
 READERS = np.repeat(np.arange(40), 25)
 
@@ -19,19 +30,34 @@ def labelled(seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     return chances, (rng.random(len(READERS)) < chances).astype(np.float64)
 
 
+def beside(metric: Callable[[Array, Array], Weighted], labels: Array, first: Array, second: Array) -> Paired:
+    return paired_rows(metric(labels, first), metric(labels, second), labels, READERS, seed=0)
+
+
+@given(
+    rows=st.lists(
+        st.tuples(st.sampled_from([0.0, 1.0]), st.integers(0, 5), st.integers(0, 3)), min_size=1, max_size=30
+    ).filter(lambda rows: any(label and weight for label, _, weight in rows))
+)
+def test_average_precision_of_sorted_rows_is_average_precision(rows: list[tuple[float, int, int]]) -> None:
+    labels, scores, weights = np.array(rows, dtype=np.float64).T
+    expected = average_precision(labels, scores, weights)
+    assert average_precision_of(labels, scores)(weights) == pytest.approx(expected)
+
+
 def test_the_values_are_the_metrics_of_all_rows() -> None:
     chances, labels = labelled()
     other = np.random.default_rng(1).random(len(labels))
-    paired = paired_rows(average_precision, labels, chances, other, READERS, seed=0)
-    assert paired.first.value == average_precision(labels, chances)
-    assert paired.second.value == average_precision(labels, other)
+    paired = beside(average_precision_of, labels, chances, other)
+    assert paired.first.value == pytest.approx(average_precision(labels, chances))
+    assert paired.second.value == pytest.approx(average_precision(labels, other))
     assert paired.difference.value == pytest.approx(paired.first.value - paired.second.value)
     assert 0 < paired.difference.low < paired.difference.value < paired.difference.high
 
 
 def test_a_model_beside_itself_differs_by_nothing() -> None:
     chances, labels = labelled()
-    rows = paired_rows(relative_cross_entropy, labels, chances, chances, READERS, seed=0)
+    rows = beside(relative_cross_entropy_of, labels, chances, chances)
     lists = paired_means(chances, chances, READERS, seed=0)
     for paired in (rows, lists):
         assert (paired.difference.value, paired.difference.low, paired.difference.high) == (0, 0, 0)
@@ -41,8 +67,8 @@ def test_a_model_beside_itself_differs_by_nothing() -> None:
 def test_exchanging_the_models_turns_the_difference_round() -> None:
     chances, labels = labelled()
     worse = np.clip(chances + 0.1, 0, 1)
-    ahead = paired_rows(log_loss, labels, worse, chances, READERS, seed=0).difference
-    behind = paired_rows(log_loss, labels, chances, worse, READERS, seed=0).difference
+    ahead = beside(relative_cross_entropy_of, labels, worse, chances).difference
+    behind = beside(relative_cross_entropy_of, labels, chances, worse).difference
     assert (ahead.low, ahead.value, ahead.high) == pytest.approx((-behind.high, -behind.value, -behind.low))
 
 
@@ -71,7 +97,7 @@ def test_a_comparison_without_lists_or_of_one_kind_of_label_is_an_error() -> Non
         paired_means(nothing, nothing, np.empty(0, dtype=np.int64), seed=0)
     ones = np.ones(len(READERS))
     with pytest.raises(ValueError, match="both kinds"):
-        paired_rows(average_precision, ones, ones, ones, READERS, seed=0)
+        beside(average_precision_of, ones, ones, ones)
 
 
 def test_the_overlap_of_the_first_ten_is_over_longer_lists() -> None:
