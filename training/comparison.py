@@ -64,28 +64,44 @@ def compare(first: Scores, second: Scores, examples: Examples, seed: int) -> Com
     for name, metric in (("ndcg_10", ndcg), ("mrr", reciprocal_ranks)):
         values = [metric(requests, labels, scores.score)[kept] for scores in (first, second)]
         metrics[name] = paired_means(values[0], values[1], reader_of_list, seed)
-    worse: dict[str, Paired] = {}
-    parts = slices(examples)
-    for head in (head for head in LABELS if head in first.probabilities and head in second.probabilities):
+    for head in _common(first, second):
         seen, ours, theirs = examples.labels(head), first.probabilities[head], second.probabilities[head]
         for name, metric_of in (("ap", average_precision_of), ("rce", relative_cross_entropy_of)):
             metrics[f"{head}.{name}"] = paired_rows(
                 metric_of(seen, ours), metric_of(seen, theirs), seen, readers, seed
             )
-        for name, rows in parts.items():
-            if seen[rows].min() < seen[rows].max():
-                of_both = [relative_cross_entropy_of(seen[rows], scores[rows]) for scores in (ours, theirs)]
-                part = paired_rows(of_both[0], of_both[1], seen[rows], readers[rows], seed)
-                if part.difference.high < 0:
-                    worse[f"{head}, {name}"] = part
     return Comparison(
         lists=int(kept.sum()),
         readers=len(np.unique(reader_of_list)),
         metrics=metrics,
-        worse=worse,
+        worse=_worse_slices(first, second, examples, readers, seed),
         rank_correlation=_rank_correlation(first.score, second.score),
         top_10_overlap=top_overlap(requests, first.score, second.score),
     )
+
+
+def _common(first: Scores, second: Scores) -> list[str]:
+    return [head for head in LABELS if head in first.probabilities and head in second.probabilities]
+
+
+def _worse_slices(
+    first: Scores, second: Scores, examples: Examples, readers: Codes, seed: int
+) -> dict[str, Paired]:
+    found = {}
+    parts = slices(examples)
+    for head in _common(first, second):
+        labels = examples.labels(head)
+        for name, rows in parts.items():
+            seen = labels[rows]
+            if seen.min() < seen.max():
+                of_both = [
+                    relative_cross_entropy_of(seen, scores.probabilities[head][rows])
+                    for scores in (first, second)
+                ]
+                part = paired_rows(of_both[0], of_both[1], seen, readers[rows], seed)
+                if part.difference.high < 0:
+                    found[f"{head}, {name}"] = part
+    return found
 
 
 def top_overlap(requests: Codes, first: Array, second: Array, at: int = TOP) -> float:

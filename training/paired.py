@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from training.metrics import RESAMPLES, Array, Codes, Interval, relative_cross_entropy
+from training.metrics import CLIP, RESAMPLES, Array, Codes, Interval
 
 Weighted = Callable[[Array], float]
 """A metric of one model's rows, by their weights."""
@@ -80,8 +80,16 @@ def average_precision_of(labels: Array, scores: Array) -> Weighted:
 
 
 def relative_cross_entropy_of(labels: Array, scores: Array) -> Weighted:
-    """:func:`training.metrics.relative_cross_entropy` by the weights."""
-    return lambda weights: relative_cross_entropy(labels, scores, weights)
+    """:func:`training.metrics.relative_cross_entropy` by the weights, the rows' losses taken once."""
+    chances = np.clip(scores, CLIP, 1 - CLIP)
+    losses = -(labels * np.log(chances) + (1 - labels) * np.log1p(-chances))
+
+    def weighted(weights: Array) -> float:
+        rate, loss = labels @ weights / weights.sum(), losses @ weights / weights.sum()
+        reference = -(rate * np.log(rate) + (1 - rate) * np.log1p(-rate))
+        return float(100.0 * (reference - loss) / reference)
+
+    return weighted
 
 
 def _draws(rows: Array | Codes, seed: int, resamples: int) -> Iterator[Array]:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from training.comparison import top_overlap
-from training.metrics import Array, average_precision
+from training.metrics import Array, average_precision, relative_cross_entropy
 from training.paired import (
     Paired,
     Weighted,
@@ -34,15 +34,26 @@ def beside(metric: Callable[[Array, Array], Weighted], labels: Array, first: Arr
     return paired_rows(metric(labels, first), metric(labels, second), labels, READERS, seed=0)
 
 
+def both_kinds(rows: list[tuple[float, float, int]]) -> bool:
+    return {label for label, _, weight in rows if weight} == {0.0, 1.0}
+
+
 @given(
     rows=st.lists(
-        st.tuples(st.sampled_from([0.0, 1.0]), st.integers(0, 5), st.integers(0, 3)), min_size=1, max_size=30
-    ).filter(lambda rows: any(label and weight for label, _, weight in rows))
+        st.tuples(
+            st.sampled_from([0.0, 1.0]), st.sampled_from([0.0, 0.01, 0.3, 0.6, 1.0]), st.integers(0, 3)
+        ),
+        min_size=2,
+        max_size=30,
+    ).filter(both_kinds)
 )
-def test_average_precision_of_sorted_rows_is_average_precision(rows: list[tuple[float, int, int]]) -> None:
+def test_the_prepared_metrics_are_the_metrics(rows: list[tuple[float, float, int]]) -> None:
+    """With tied scores, certain ones, and rows that were not drawn."""
     labels, scores, weights = np.array(rows, dtype=np.float64).T
     expected = average_precision(labels, scores, weights)
     assert average_precision_of(labels, scores)(weights) == pytest.approx(expected)
+    expected = relative_cross_entropy(labels, scores, weights)
+    assert relative_cross_entropy_of(labels, scores)(weights) == pytest.approx(expected)
 
 
 def test_the_values_are_the_metrics_of_all_rows() -> None:
