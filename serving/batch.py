@@ -58,7 +58,7 @@ class Values:
 
 
 def readable(decode: Callable[[bytes | None], V | None], stored: bytes | None) -> V | None:
-    """The decoded value; None, and a line in the log, for what cannot be decoded: it is not the whole page."""
+    """The decoded value; None, and a line in the log, for what cannot be decoded: the page has others."""
     try:
         return decode(stored)
     except msgspec.DecodeError as error:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -24,9 +23,9 @@ from timelines.lately import SERVED, note
 
 
 class Publisher(Protocol):
-    """Takes an event for the log without waiting; the future tells whether it was acknowledged."""
+    """Takes an event for the log without waiting, and tells later whether it was acknowledged."""
 
-    def publish(self, event: Event) -> Future[Any]: ...
+    def hand_over(self, event: Event, delivered: Callable[[Exception | None], None]) -> None: ...
 
 
 class Impressions:
@@ -59,14 +58,11 @@ class Impressions:
     def publish(self, impressions: Sequence[Impression]) -> None:
         for impression in impressions:
             try:
-                acknowledged = self._publisher.publish(impression)
+                self._publisher.hand_over(impression, self._settle)
             except self._refusals as error:
                 self._refuse(error)
-                continue
-            acknowledged.add_done_callback(self._settle)
 
-    def _settle(self, acknowledged: Future[Any]) -> None:
-        error = acknowledged.exception()
+    def _settle(self, error: Exception | None) -> None:
         if error is None:
             self.problem = None
             self._taken()
