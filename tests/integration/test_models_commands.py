@@ -10,17 +10,22 @@ import msgspec
 import pandas as pd
 import pytest
 from click.testing import Result
-from model_shelf import LIMITS, PLAN, STUMPS, Models, Shelf
+from model_shelf import LIMITS, PLAN, Models, Shelf
 from typer.testing import CliRunner
 
 from stack.cli import app
 from training.checks import RecordedCheck
-from training.settings import MlflowSettings
-from training.train import train
+from training.heads import HeadParameters
+from training.settings import GateSettings, MlflowSettings
+from training.train import TrainingPlan, train
 from training.versions import CHALLENGER, opened
 
 # The server imports for long on a busy machine.
 pytestmark = pytest.mark.timeout(600)
+
+SMALLER = TrainingPlan(head=HeadParameters(trees=15, leaves=7), light=HeadParameters(trees=3, leaves=4))
+# Nothing that differs from the champion passes by chance.
+STRICT = GateSettings(ndcg_10_margin=0, mrr_margin=0, ap_margin=0, rce_margin=0)
 
 Make = Callable[..., pd.DataFrame]
 _names = (f"commanded-{number}" for number in itertools.count())
@@ -49,7 +54,7 @@ def test_training_makes_what_is_not_promoted_the_challenger(
     assert (first.challenger, first.refusal) == (False, None)
     kept_back = train(settings, examples_frame(seed=1), PLAN, promote=False)
     assert kept_back.challenger
-    worse = train(settings, examples_frame(), STUMPS, limits=LIMITS)
+    worse = train(settings, examples_frame(), SMALLER, limits=STRICT)
     assert worse.challenger
     assert worse.refusal is not None
     assert worse.summary()["model"] is None
@@ -78,6 +83,8 @@ def commands(
     monkeypatch.setenv("TIDELINE_MLFLOW__MODEL_NAME", shelf.settings.model_name)
     # Timing is the machine's; the figure has a test of its own.
     monkeypatch.setenv("TIDELINE_GATE__SCORING_RATIO", "1000")
+    monkeypatch.setenv("TIDELINE_GATE__AP_MARGIN", str(LIMITS.ap_margin))
+    monkeypatch.setenv("TIDELINE_GATE__RCE_MARGIN", str(LIMITS.rce_margin))
     return lambda *words: CliRunner().invoke(app, ["models", *words])
 
 
