@@ -9,7 +9,7 @@ import lightgbm
 import numpy as np
 
 from features.names import MODEL_INPUT
-from training.bundle import Bundle
+from training.bundle import Bundle, Matrix
 from training.calibration import Calibrator
 from training.export import TrainedHead, assemble, write
 from training.formula import DEFAULT_WEIGHTS
@@ -21,20 +21,27 @@ SIX_HEADS = {"engaged": 0.5, "retweeted": 1.0, "replied": 1.0, "opened": 0.2, "d
 """As many heads as the issue of the benches names, with some weights."""
 
 
+def model_input(rng: np.random.Generator) -> Matrix:
+    """Random rows, one value in twenty missing."""
+    matrix = rng.gamma(1.0, 2.0, (ROWS, len(MODEL_INPUT))).astype(np.float32)
+    matrix[rng.random(matrix.shape) < 0.05] = np.nan
+    return matrix
+
+
 def write_model(
     path: Path,
     trees: int = 200,
     leaves: int = 31,
     weights: Mapping[str, float] = DEFAULT_WEIGHTS,
     light_trees: int = 0,
+    light_leaves: int | None = None,
     random_seed: int = 7,
 ) -> Bundle:
     """Writes a bundle with a head per weight, and a light ranker where it is to have trees, into ``path``."""
     rng = np.random.default_rng(random_seed)
-    matrix = rng.gamma(1.0, 2.0, (ROWS, len(MODEL_INPUT))).astype(np.float32)
-    matrix[rng.random(matrix.shape) < 0.05] = np.nan
+    matrix = model_input(rng)
 
-    def booster(number: int, rounds: int) -> lightgbm.Booster:
+    def booster(number: int, rounds: int, leaves: int = leaves) -> lightgbm.Booster:
         signal = np.nan_to_num(matrix[:, number + 6]) + np.nan_to_num(matrix[:, number + 1])
         labels = (signal + rng.normal(0, 3, ROWS) > np.median(signal)).astype(np.float64)
         return lightgbm.train(
@@ -54,6 +61,6 @@ def write_model(
         head: TrainedHead(booster(number, trees), Calibrator((0.0, 1.0), (0.001, 0.6)), weight)
         for number, (head, weight) in enumerate(weights.items())
     }
-    light = booster(0, light_trees) if light_trees else None
+    light = booster(0, light_trees, light_leaves or leaves) if light_trees else None
     bundle, texts = assemble("feed-benchmark", heads, light, "random", matrix[:5])
     return write(path, bundle, texts, {})

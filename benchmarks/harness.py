@@ -29,6 +29,7 @@ NAMES = (
     "feed-textbook",
     "freshness",
     "growth",
+    "score",
     "timeline-read",
     "timeline-rebuild",
     "trends",

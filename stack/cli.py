@@ -20,6 +20,7 @@ from stack.commands import (
     jobs,
     logs,
     marks,
+    models,
     off_policy,
     ranking,
     rebuild,
@@ -66,6 +67,7 @@ app.add_typer(fan_out.app, name="fan-out")
 app.add_typer(dead_letters.app, name="dead-letters")
 app.add_typer(features.app, name="features")
 app.add_typer(marks.app, name="marks")
+app.add_typer(models.app, name="models")
 app.add_typer(ranking.app, name="ranking")
 app.add_typer(records.app, name="records")
 app.add_typer(trends.app, name="trends")

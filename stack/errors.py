@@ -23,6 +23,7 @@ KNOWN = frozenset(
         "training.bundle.BundleError",
         "training.dataset.DatasetError",
         "training.off_policy.OffPolicyError",
+        "training.promotion.NothingToRestoreError",
         "training.registry.RegistryError",
     }
 )

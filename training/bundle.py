@@ -55,10 +55,23 @@ class Smoke(msgspec.Struct, frozen=True):
     scores: list[float]
 
 
+class ScoringCost(msgspec.Struct, frozen=True):
+    """Milliseconds of one core for a page of candidates, and of one plain head for 500 rows."""
+
+    page_ms: float
+    plain_ms: float
+
+    @property
+    def ratio(self) -> float:
+        return self.page_ms / self.plain_ms
+
+
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     """``bundle.json``. ``features`` is the model input in order; ``defaults`` fill what is missing.
 
-    A default of None leaves a value missing, for the trees to handle: missing is not zero.
+    A default of None leaves a value missing, for the trees to handle: missing is not zero. ``learned_until``
+    is when the last list began that the model learned from, ``scoring`` what a page costs: None in bundles of
+    before these were recorded.
     """
 
     bundle_version: int
@@ -73,6 +86,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     code_fingerprint: str
     metrics: dict[str, float | None]
     smoke: Smoke
+    learned_until: str | None = None
+    scoring: ScoringCost | None = None
 
 
 class _Version(msgspec.Struct):

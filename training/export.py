@@ -21,6 +21,7 @@ from training.bundle import (
     LightSpec,
     Manifest,
     Matrix,
+    ScoringCost,
     Smoke,
     sha256,
 )
@@ -85,8 +86,15 @@ def assemble(
     return Bundle(manifest, boosters, bundle.light), texts
 
 
-def write(path: Path, bundle: Bundle, texts: Mapping[str, str], metrics: Mapping[str, float]) -> Bundle:
-    """Writes the bundle with its metrics into the new folder ``path`` and loads it back from there.
+def write(
+    path: Path,
+    bundle: Bundle,
+    texts: Mapping[str, str],
+    metrics: Mapping[str, float],
+    learned_until: str | None = None,
+    scoring: ScoringCost | None = None,
+) -> Bundle:
+    """Writes the bundle with what was found of it into the new folder ``path`` and loads it back from there.
 
     Raises:
         FileExistsError: ``path`` is there already.
@@ -96,7 +104,9 @@ def write(path: Path, bundle: Bundle, texts: Mapping[str, str], metrics: Mapping
     known = {key: value if math.isfinite(value) else None for key, value in metrics.items()}
     for file, text in texts.items():
         (path / file).write_bytes(text.encode())
-    manifest = msgspec.structs.replace(bundle.manifest, metrics=known)
+    manifest = msgspec.structs.replace(
+        bundle.manifest, metrics=known, learned_until=learned_until, scoring=scoring
+    )
     (path / MANIFEST_FILE).write_bytes(msgspec.json.format(msgspec.json.encode(manifest), indent=1))
     return Bundle.load(path)
 

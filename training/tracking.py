@@ -1,4 +1,4 @@
-"""Writing to MLflow: a training run's figures, its bundle as a model version, and the champion's alias.
+"""Writing to MLflow: a training run's figures, and its bundle as a model version.
 
 A model version's source is the run's plain ``bundle`` artifact folder: no MLmodel file, no pyfunc, no pickle.
 """
@@ -76,16 +76,6 @@ def register(settings: MlflowSettings, run_id: str, tags: Mapping[str, str]) -> 
             settings.model_name, source, run_id, tags=dict(tags), await_creation_for=0
         )
         return str(version.version)
-
-
-def set_champion(settings: MlflowSettings, version: str) -> None:
-    """Points the alias at ``version``.
-
-    Raises:
-        RegistryError: the registry does not answer, or has no such version.
-    """
-    with mlflow_client(settings) as client:
-        client.set_registered_model_alias(settings.model_name, settings.alias, version)
 
 
 def _start(client: MlflowClient, experiment: str, record: RunRecord) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -13,17 +13,22 @@ import numpy as np
 import pandas as pd
 
 from features.names import MODEL_INPUT
-from training.bundle import Bundle
+from training.bundle import Bundle, ScoringCost
 from training.calibration import fit_isotonic
+from training.checks import RecordedCheck, examples_check
 from training.dataset import LABELS, Examples, Split, prepare, time_split
 from training.evaluation import ModelReport, evaluate
 from training.export import TrainedHead, assemble, write
 from training.formula import DEFAULT_WEIGHTS
-from training.gate import refusal
+from training.gate import LIMITS, floors, sentence
 from training.heads import HeadParameters, train_head
+from training.held_out import learned_until
+from training.latency import scoring_cost
 from training.plots import write_plots
-from training.settings import MlflowSettings
-from training.tracking import RunRecord, log_run, register, set_champion
+from training.promotion import carry_out, judge
+from training.settings import GateSettings, MlflowSettings
+from training.tracking import RunRecord, log_run, register
+from training.versions import CHALLENGER, check_tags, opened
 
 SMOKE_ROWS = 4
 FULL = HeadParameters()
@@ -47,22 +52,33 @@ class TrainingPlan:
 
 @dataclass(frozen=True)
 class TrainingResult:
-    """What came out; ``version`` (``name@version``) is None where the gate refused, saying why."""
+    """What came out. ``version`` (``name@version``) is None for a model below the floors, which is not kept.
+
+    ``reasons`` are those of the gate, one clause each; without any the version is champion, unless it was
+    only to be ``challenger``.
+    """
 
     run_id: str
     version: str | None
-    refusal: str | None
+    challenger: bool
+    reasons: Sequence[str]
     rows: Mapping[str, int]
     trees: Mapping[str, int]
     data_fingerprint: str
     report: ModelReport
 
+    @property
+    def refusal(self) -> str | None:
+        return sentence(self.reasons) if self.reasons else None
+
     def summary(self) -> dict[str, object]:
         """Plain values for a report; ``metrics`` are flat, as MLflow has them."""
         return {
-            "model": self.version,
+            "model": None if self.challenger else self.version,
+            "challenger": self.version if self.challenger else None,
             "run_id": self.run_id,
             "refusal": self.refusal,
+            "reasons": list(self.reasons),
             "rows": dict(self.rows),
             "trees": dict(self.trees),
             "data_fingerprint": self.data_fingerprint,
@@ -75,10 +91,14 @@ def train(
     frame: pd.DataFrame,
     plan: TrainingPlan,
     announce: Callable[[str], None] = lambda step: None,
+    checks: Sequence[RecordedCheck] = (),
+    limits: GateSettings = LIMITS,
+    promote: bool = True,
 ) -> TrainingResult:
-    """Trains on ``frame`` (see :mod:`training.dataset`), judges on its latest part, registers what passes.
+    """Trains on ``frame`` (see :mod:`training.dataset`), judges on its latest part, registers what is of use.
 
-    A model that the gate refuses is logged as a run, but not registered: the champion stays as it is.
+    A model below the floors is logged as a run, but not registered. One that the gate refuses beside the
+    champion, or that is not to be promoted, becomes ``challenger``. ``checks`` are recorded with the version.
 
     Raises:
         DatasetError: the frame is not one of examples; NoExamplesError where it has too few.
@@ -91,31 +111,45 @@ def train(
     announce("evaluating beside the baselines")
     scores = bundle.score(split.test.matrix)
     report = evaluate(scores, split.test, plan.seed)
-    refused = refusal(report)
+    announce("timing a page")
+    cost = scoring_cost(bundle, split.test.matrix)
+    reasons = floors(report, limits)
     with tempfile.TemporaryDirectory() as folder:
         announce("logging to the registry")
-        written = write(Path(folder) / "bundle", bundle, texts, report.metrics())
+        written = write(Path(folder) / "bundle", bundle, texts, report.metrics(), learned_until(split), cost)
         run_id = log_run(
             settings,
             Path(folder) / "bundle",
             RunRecord(
                 name=examples.fingerprint[:12],
                 parameters=_parameters(plan, split, examples),
-                metrics={key: value for key, value in report.metrics().items() if np.isfinite(value)},
-                tags={"gate": refused or "passed", "feature_service": written.manifest.feature_service},
+                metrics=_metrics(report, cost),
+                tags={
+                    "gate": sentence(reasons) if reasons else "not asked yet",
+                    "feature_service": written.manifest.feature_service,
+                },
                 plots=write_plots(Path(folder), written, scores, split.test, report),
                 texts={"features.json": msgspec.json.format(msgspec.json.encode(MODEL_INPUT)).decode()},
             ),
         )
-    version = None
-    if refused is None:
-        announce("registering the champion")
-        version = register(settings, run_id, {"data_fingerprint": examples.fingerprint})
-        set_champion(settings, version)
+    version, champion = None, False
+    if not reasons:
+        announce("registering the version")
+        tags = {"data_fingerprint": examples.fingerprint}
+        tags |= check_tags([examples_check(examples), *checks])
+        version = register(settings, run_id, tags)
+        with opened(settings) as versions:
+            if promote:
+                decision = judge(versions, version, examples, limits, announce)
+                carry_out(versions, decision)
+                reasons, champion = [*decision.reasons], decision.promoted
+            else:
+                versions.point(CHALLENGER, version)
     return TrainingResult(
         run_id=run_id,
         version=f"{settings.model_name}@{version}" if version else None,
-        refusal=refused,
+        challenger=version is not None and not champion,
+        reasons=reasons,
         rows={name: len(part) for name, part in split.parts.items()},
         trees={head: booster.num_trees() for head, booster in bundle.boosters.items()},
         data_fingerprint=examples.fingerprint,
@@ -147,6 +181,12 @@ def _booster(head: str, split: Split, parameters: HeadParameters, plan: Training
     return train_head(
         split.train.matrix, split.train.labels(head), held_out, parameters, plan.seed, plan.threads
     )
+
+
+def _metrics(report: ModelReport, cost: ScoringCost) -> dict[str, float]:
+    scoring = {"page_ms": cost.page_ms, "plain_ms": cost.plain_ms, "ratio": cost.ratio}
+    found = report.metrics() | {f"scoring.{name}": value for name, value in scoring.items()}
+    return {name: value for name, value in found.items() if np.isfinite(value)}
 
 
 def _parameters(plan: TrainingPlan, split: Split, examples: Examples) -> dict[str, str | int | float]:

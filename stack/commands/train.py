@@ -12,17 +12,22 @@ def train(
     namespace: Annotated[
         str | None, typer.Option(help="Namespace of the examples; the settings' without it.")
     ] = None,
+    promote: Annotated[
+        bool, typer.Option(help="Ask the gate at once; without it the version becomes the challenger.")
+    ] = True,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of tables.")] = False,
 ) -> None:
-    """Train the ranker on the offline examples, compare it with the baselines, register what is better.
+    """Train the ranker on the offline examples, judge it beside baselines and champion, promote what passes.
 
     Exits 1 with one sentence when there is nothing to learn from or the model is not good enough to serve.
     """
     from rich.console import Console
     from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-    from features.historical import training_frame
+    from features.historical import TRAINING_EXAMPLES, training_frame
+    from features.names import VIEWS
     from stack.errors import UserError
+    from training.checks import tables_check
     from training.settings import TrainingSettings
     from training.tables import comparison
     from training.train import TrainingPlan
@@ -33,8 +38,15 @@ def train(
     with Progress(*columns, console=Console(stderr=True), disable=as_json) as progress:
         task = progress.add_task("joining examples with features", total=None)
         frame = training_frame(settings)
+        tables = [*(view.name for view in VIEWS), TRAINING_EXAMPLES]
         result = run(
-            settings.mlflow, frame, TrainingPlan(), lambda step: progress.update(task, description=step)
+            settings.mlflow,
+            frame,
+            TrainingPlan(),
+            lambda step: progress.update(task, description=step),
+            checks=[tables_check(settings.features.quality / settings.namespace, tables)],
+            limits=settings.gate,
+            promote=promote,
         )
     if as_json:
         typer.echo(json.dumps(result.summary()))
@@ -43,4 +55,4 @@ def train(
     if result.refusal:
         raise UserError(result.refusal)
     if not as_json:
-        typer.echo(f"{result.version} is champion.")
+        typer.echo(f"{result.version} is {'the challenger' if result.challenger else 'champion'}.")

@@ -12,13 +12,16 @@ import pytest
 from nbclient import NotebookClient
 
 from training.heads import HeadParameters
-from training.settings import MlflowSettings
+from training.settings import GateSettings, MlflowSettings
 from training.train import TrainingPlan, train
 
 pytestmark = pytest.mark.timeout(600)
 
 NOTEBOOK = Path(__file__).parents[2] / "notebooks" / "compare_models.ipynb"
 PLAN = TrainingPlan(head=HeadParameters(trees=15, leaves=7), light=HeadParameters(trees=3, leaves=4))
+
+# Models of other examples differ by chance.
+LENIENT = GateSettings(ndcg_10_margin=0.2, mrr_margin=0.2, ap_margin=0.2, rce_margin=20)
 
 
 @pytest.fixture
@@ -30,7 +33,7 @@ def store(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("TIDELINE_MLFLOW__TRACKING_URI", settings.tracking_uri)
     for seed in (0, 1):
-        assert train(settings, examples_frame(seed=seed), PLAN).refusal is None
+        assert train(settings, examples_frame(seed=seed), PLAN, limits=LENIENT).refusal is None
     noise = examples_frame(seed=2)
     for label, rate in (("label_engaged", 0.2), ("label_retweeted", 0.1)):
         noise[label] = (np.random.default_rng(3).random(len(noise)) < rate).astype(np.float32)
@@ -47,6 +50,7 @@ def test_the_notebook_shows_runs_versions_and_plots(store: MlflowSettings, tmp_p
     assert "champion, 2" in shown
     assert "other, 1" in shown
     assert "engaged.authors_1.ap" in shown
+    assert "difference.low" in shown
     assert any("image/png" in output.get("data", {}) for output in outputs)
 
 

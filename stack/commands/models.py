@@ -1,0 +1,148 @@
+"""``tideline models``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from stack.errors import UserError
+
+if TYPE_CHECKING:
+    from training.dataset import Examples
+    from training.settings import TrainingSettings
+
+app = typer.Typer(help="The versions of the ranker: compared, promoted, rolled back.", no_args_is_help=True)
+Namespace = Annotated[str | None, typer.Option(help="Namespace of the examples; the settings' without it.")]
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON object instead of text.")]
+Version = Annotated[str, typer.Argument(help="A version's number, or an alias such as champion.")]
+
+
+@app.command("list")
+def show() -> None:
+    """Every version, newest first: its aliases, and what the gate said of it last."""
+    from rich.console import Console
+
+    from training.tables import versions_table
+    from training.versions import opened
+
+    with opened(_settings(None).mlflow) as versions:
+        Console().print(versions_table(versions.name, versions.aliases(), versions.all()))
+
+
+@app.command()
+def compare(first: Version, second: Version, namespace: Namespace = None, as_json: AsJson = False) -> None:
+    """Two versions side by side on examples that neither learned from; differences favour the first."""
+    import tempfile
+    from pathlib import Path
+
+    import msgspec
+    from rich.console import Console
+
+    from training.bundle import Bundle
+    from training.comparison import compare as beside
+    from training.held_out import held_out
+    from training.latency import scoring_cost
+    from training.promotion import SEED
+    from training.tables import side_by_side
+    from training.versions import opened
+
+    settings = _settings(namespace)
+    with opened(settings.mlflow) as versions, tempfile.TemporaryDirectory() as folder:
+        names = [versions.resolve(word) for word in (first, second)]
+        if names[0] == names[1]:
+            raise UserError(f"{first} and {second} are the same version, {names[0]}.")
+        bundles = [Bundle.load(versions.fetch(name, Path(folder))) for name in names]
+    lists = held_out(_examples(settings), [bundle.manifest for bundle in bundles], settings.gate)
+    matrix = lists.matrix
+    comparison = beside(bundles[0].score(matrix), bundles[1].score(matrix), lists, SEED)
+    costs = [scoring_cost(bundle, matrix) for bundle in bundles]
+    if as_json:
+        found = {
+            "versions": names,
+            "comparison": comparison,
+            "scoring": [{"page_ms": cost.page_ms, "ratio": cost.ratio} for cost in costs],
+        }
+        typer.echo(msgspec.json.encode(found).decode())
+    else:
+        Console().print(side_by_side(names, comparison, costs))
+
+
+@app.command()
+def promote(
+    version: Annotated[
+        str | None, typer.Argument(help="A number or an alias; the challenger without it.")
+    ] = None,
+    namespace: Namespace = None,
+    as_json: AsJson = False,
+) -> None:
+    """Ask the gate, and make the version champion if it agrees; the former one is kept as last-good.
+
+    Exits 1 with a line for each guard that does not hold; the version is then the challenger.
+    """
+    from rich.console import Console
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    from training.promotion import carry_out, judge
+    from training.versions import CHALLENGER, opened
+
+    settings = _settings(namespace)
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    with opened(settings.mlflow) as versions:
+        chosen = versions.resolve(version or CHALLENGER)
+        if versions.aliases().get(settings.mlflow.alias) == chosen:
+            raise UserError(f"{versions.name}@{chosen} is {settings.mlflow.alias} already.")
+        with Progress(*columns, console=Console(stderr=True), disable=as_json) as progress:
+            task = progress.add_task("joining examples with features", total=None)
+            examples = _examples(settings)
+            decision = judge(
+                versions,
+                chosen,
+                examples,
+                settings.gate,
+                lambda step: progress.update(task, description=step),
+            )
+            carry_out(versions, decision)
+    name = f"{settings.mlflow.model_name}@{chosen}"
+    if as_json:
+        import json
+
+        typer.echo(json.dumps(decision.plain()))
+    elif decision.promoted:
+        before = f"; {decision.champion} is last-good" if decision.champion else ""
+        typer.echo(f"{name} is {settings.mlflow.alias}{before}.")
+    if decision.uncompared:
+        typer.echo(f"It was not compared with the champion: {decision.uncompared}", err=True)
+    if not decision.promoted:
+        typer.secho(f"{name} may not become {settings.mlflow.alias}:", fg=typer.colors.RED, err=True)
+        for reason in decision.reasons:
+            typer.echo(f"  {reason}", err=True)
+        raise typer.Exit(1)
+
+
+@app.command()
+def rollback() -> None:
+    """Make last-good the champion again."""
+    from training.promotion import rollback as restore
+    from training.versions import opened
+
+    settings = _settings(None)
+    with opened(settings.mlflow) as versions:
+        done = restore(versions)
+    if done is None:
+        raise UserError("The champion is last-good already: there is nothing to roll back.")
+    name = settings.mlflow.model_name
+    typer.echo(f"{name}@{done.restored} is {settings.mlflow.alias} again; {done.withdrawn} is withdrawn.")
+
+
+def _settings(namespace: str | None) -> TrainingSettings:
+    from training.settings import TrainingSettings
+
+    return TrainingSettings() if namespace is None else TrainingSettings(namespace=namespace)
+
+
+def _examples(settings: TrainingSettings) -> Examples:
+    from features.historical import training_frame
+    from training.dataset import prepare
+
+    return prepare(training_frame(settings))
