@@ -13,7 +13,9 @@ from numpy.typing import NDArray
 
 from features.running import Floats, Ints
 
-VERBS = ("retweet", "reply", "mention", "read")
+VERBS = ("retweet", "reply", "mention", "read", "like", "quote")
+TRUTH = "planted_truth"
+"""The attribute of a synthetic row that no feature reads: the chance its label was drawn with."""
 
 
 @dataclass(frozen=True)
@@ -58,8 +60,8 @@ class Candidates:
     def __len__(self) -> int:
         return len(self.time)
 
-    def where(self, kept: NDArray[np.bool_]) -> Candidates:
-        """The rows for which ``kept``, bool [n], holds."""
+    def where(self, kept: NDArray[np.bool_] | Ints) -> Candidates:
+        """The rows at the places ``kept``, int64 [m], or those for which it, bool [n], holds."""
         columns = {
             column.name: getattr(self, column.name)[kept]
             for column in fields(self)

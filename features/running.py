@@ -50,6 +50,14 @@ class Running:
         sums[some] = self._scan(lifetime_ms)[last] * np.exp((self._times[last] - times[some]) / lifetime_ms)
         return sums
 
+    def latest(self, keys: Ints, times: Ints) -> Floats:
+        """The value of the newest event of the key; NaN without one."""
+        start, end = self._range(keys, times, None)
+        values = np.full(len(keys), np.nan)
+        some = np.flatnonzero(end > start)
+        values[some] = self._values[end[some] - 1]
+        return values
+
     def since_last(self, keys: Ints, times: Ints) -> Floats:
         """Hours since the newest event of the key; NaN without one."""
         start, end = self._range(keys, times, None)

@@ -10,20 +10,45 @@ from features.running import Floats, Ints, Running, pair_keys
 
 
 def followee_acts(acts: Acts, follows: Follows, users: Ints, authors: Ints) -> Running:
-    """Acts by followees of a reader on an author, by the key (reader, author), for the pairs given."""
+    """Acts on an author by followees of a reader, by the key (reader, author), for the pairs given."""
     pairs = np.unique(pair_keys(users, authors))
     edges = np.isin(follows.follower, users)
     order = np.argsort(follows.followee[edges], kind="stable")
     followee, reader = follows.followee[edges][order], follows.follower[edges][order]
     kept = np.isin(acts.author, authors)
     actor, author, time = acts.user[kept], acts.author[kept], acts.time[kept]
-    start, end = (np.searchsorted(followee, actor, side) for side in ("left", "right"))
-    count = end - start
-    act = np.repeat(np.arange(len(actor)), count)
-    edge = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count) + np.repeat(start, count)
+    edge, act = _joined(followee, actor)
     keys = pair_keys(reader[edge], author[act])
     wanted = np.isin(keys, pairs)
     return Running(keys[wanted], time[act[wanted]])
+
+
+def tied_acts(acts: Acts, users: Ints, authors: Ints) -> Running:
+    """Acts on an author by those a reader had acted on, by the key (reader, author), for the pairs given.
+
+    Such an act counts from the moment of the later of the two: of the reader's first act on that account, and
+    of that account's on the author.
+    """
+    pairs = np.unique(pair_keys(users, authors))
+    own = np.flatnonzero(np.isin(acts.user, users))
+    own = own[np.argsort(acts.time[own], kind="stable")]
+    _, first = np.unique(pair_keys(acts.user[own], acts.author[own]), return_index=True)
+    ties = own[first][np.argsort(acts.author[own[first]], kind="stable")]
+    seconds = np.flatnonzero(np.isin(acts.author, authors))
+    tie, act = _joined(acts.author[ties], acts.user[seconds])
+    tie, act = ties[tie], seconds[act]
+    keys = pair_keys(acts.user[tie], acts.author[act])
+    wanted = np.isin(keys, pairs)
+    return Running(keys[wanted], np.maximum(acts.time[tie], acts.time[act])[wanted])
+
+
+def _joined(sorted_keys: Ints, keys: Ints) -> tuple[Ints, Ints]:
+    """Places (in ``sorted_keys``, in ``keys``) of all pairs of equal keys."""
+    start, end = (np.searchsorted(sorted_keys, keys, side) for side in ("left", "right"))
+    count = end - start
+    right = np.repeat(np.arange(len(keys)), count)
+    left = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count) + np.repeat(start, count)
+    return left, right
 
 
 def shared_followees(follows: Follows, users: Ints, authors: Ints) -> Floats:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features.list_table import ListTable
+from features.ranking_log import TRUTH
 
 Array = NDArray[np.float64]
 
@@ -55,7 +56,19 @@ class NewestPost:
         return table.rows.time.astype(np.float64)
 
 
+@dataclass(frozen=True)
+class PlantedTruth:
+    """The best order there is: by the chance that a synthetic row's label was drawn with."""
+
+    name: str = "planted_truth"
+    probability: bool = True
+
+    def score(self, table: ListTable) -> Array:
+        return table.rows.attributes[TRUTH]
+
+
 ORDERS = (
+    ByFeature("chronological", "age_hours", -1.0),
     ByFeature("chronological", "seen_hours", -1.0),
     ByFeature("chronological", "item_since_first_shown", -1.0),
     NewestPost(),
@@ -75,6 +88,8 @@ def baselines(table: ListTable) -> Iterator[ListOrder]:
         if order.name not in taken and (feature is None or feature in table.names):
             taken.add(order.name)
             yield order
+    if TRUTH in table.rows.attributes:
+        yield PlantedTruth()
 
 
 class Logistic:
@@ -100,8 +115,9 @@ class Logistic:
         return np.asarray(self._model.predict_proba(self._scaled(table))[:, 1], dtype=np.float64)
 
     def _scaled(self, table: ListTable) -> NDArray[np.float32]:
-        return np.nan_to_num((_logarithms(table.matrix) - self._mean) / self._scale).astype(np.float32)
+        scaled = (_logarithms(table.matrix) - self._mean) / self._scale
+        return np.asarray(np.nan_to_num(scaled), dtype=np.float32)
 
 
 def _logarithms(matrix: NDArray[np.float32]) -> NDArray[np.float32]:
-    return np.sign(matrix) * np.log1p(np.abs(matrix))
+    return np.asarray(np.sign(matrix) * np.log1p(np.abs(matrix)))

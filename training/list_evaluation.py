@@ -27,9 +27,19 @@ class ListEvaluation:
     champion: OrderFigures
     baselines: Mapping[str, OrderFigures]
 
+    @property
+    def share_of_gain(self) -> float | None:
+        """(model - chronological) / (planted truth - chronological) in nDCG@10; None without that truth."""
+        if "planted_truth" not in self.baselines:
+            return None
+        first, best = (self.baselines[name].ndcg_at_10.value for name in ("chronological", "planted_truth"))
+        return (self.champion.ndcg_at_10.value - first) / (best - first)
+
     def summary(self) -> dict[str, object]:
         """Plain values for a report."""
+        share = self.share_of_gain
         return {
+            **({} if share is None else {"share_of_gain": share}),
             "dataset": self.dataset,
             "train_rows": self.train_rows,
             "rows": self.rows,

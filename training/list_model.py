@@ -6,7 +6,7 @@ cost to score together is that of the model bundle (see ``docs/ranking-quality.m
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import lightgbm
@@ -14,16 +14,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features.list_table import ListTable
+from features.running import Ints
 from training.calibration import Calibrator, fit_isotonic
 from training.dataset import NoExamplesError
+from training.metrics import rankable
 
 Array = NDArray[np.float64]
 LEAST_POSITIVES = 20
+TRUNCATION = 50
 
 
 @dataclass(frozen=True)
 class ListParameters:
-    """Size and rate of learning of one kind of boosters; their trees are the mean of ``members`` seeds."""
+    """Size and rate of learning of one kind of boosters; the mean of ``members`` seeds is taken."""
 
     trees: int
     leaves: int
@@ -45,6 +48,7 @@ class ListPlan:
     order: ListParameters = ListParameters(trees=150, leaves=15, learning_rate=0.03, smallest_leaf=100)
     order_weight: float = 0.5
     calibration_share: float = 0.15
+    monotone: bool = True
 
 
 @dataclass(frozen=True)
@@ -62,11 +66,8 @@ class ListModel:
         return self.calibrator.apply(_sigmoid(_mean_raw(self.heads, table)))
 
     def score(self, table: ListTable) -> Array:
-        """What orders lists, float64 [n]: the log-odds, and the order's score beside where there is one."""
-        odds = _mean_raw(self.heads, table)
-        if not self.orders:
-            return odds
-        return (1 - self.order_weight) * odds + self.order_weight * _mean_raw(self.orders, table)
+        """What orders lists, float64 [n]: the log-odds of the heads and the weighed score of the orders."""
+        return _mean_raw(self.heads, table) + self.order_weight * _mean_raw(self.orders, table)
 
     @property
     def size(self) -> dict[str, int]:
@@ -79,27 +80,23 @@ class ListModel:
 
 
 def fit(table: ListTable, plan: ListPlan, announce: Callable[[str], None]) -> ListModel:
-    """The model of the rows of ``table``, calibrated on what a first fit said of their latest part.
+    """The model of the judged rows of ``table``, calibrated on what a first fit said of their latest part.
 
     Raises:
         NoExamplesError: there are too few rows of one kind, in all or in a part.
     """
-    table = _by_request(table)
-    starts = np.flatnonzero(np.r_[True, np.diff(table.rows.request) != 0])
-    held_from = starts[round(len(starts) * (1 - plan.calibration_share))] if len(starts) > 1 else 0
-    early = np.arange(len(table.rows)) < held_from
+    table = table.where(table.rows.judged)
+    moments = np.sort(table.rows.time)
+    early = table.rows.time < moments[int(len(moments) * (1 - plan.calibration_share))]
     for part, rows in (("earlier", early), ("latest", ~early)):
         check_labels(table.rows.label[rows], f"the {part} part of the train folder")
     announce("fitting on the earlier part, to calibrate on the latest")
-    raw = _mean_raw(_boosters(table.where(early), plan.head, "binary", plan), table.where(~early))
+    raw = _mean_raw(_heads(table.where(early), plan), table.where(~early))
     calibrator = fit_isotonic(_sigmoid(raw), table.rows.label[~early])
     announce("fitting the heads")
-    heads = _boosters(table, plan.head, "binary", plan)
-    together = len(starts) < len(table.rows)
-    if together:
-        announce("fitting the order")
-    orders = _boosters(table, plan.order, "lambdarank", plan) if together else ()
-    return ListModel(table.names, heads, orders, plan.order_weight, calibrator)
+    heads = _heads(table, plan)
+    announce("fitting the order")
+    return ListModel(table.names, heads, _orders(table, plan), plan.order_weight, calibrator)
 
 
 def check_labels(labels: Array, where: str) -> None:
@@ -116,15 +113,31 @@ def check_labels(labels: Array, where: str) -> None:
         )
 
 
+def _heads(table: ListTable, plan: ListPlan) -> tuple[lightgbm.Booster, ...]:
+    return _boosters(table, plan.head, {"objective": "binary"}, plan)
+
+
+def _orders(table: ListTable, plan: ListPlan) -> tuple[lightgbm.Booster, ...]:
+    """Boosters of the order within lists: of those that hold both kinds, as others have no better order."""
+    lists = np.unique(table.rows.list, return_inverse=True)[1].astype(np.int64)
+    order = np.argsort(lists, kind="stable")
+    order = order[rankable(lists, table.rows.label)[lists[order]]]
+    sizes = np.bincount(lists[order])
+    objective: dict[str, str | int] = {"objective": "lambdarank", "lambdarank_truncation_level": TRUNCATION}
+    return _boosters(table.where(order), plan.order, objective, plan, sizes[sizes > 0])
+
+
 def _boosters(
-    table: ListTable, parameters: ListParameters, objective: str, plan: ListPlan
+    table: ListTable,
+    parameters: ListParameters,
+    objective: Mapping[str, str | int],
+    plan: ListPlan,
+    groups: Ints | None = None,
 ) -> tuple[lightgbm.Booster, ...]:
-    starts = np.flatnonzero(np.r_[True, np.diff(table.rows.request) != 0])
-    groups = np.diff(np.r_[starts, len(table.rows)]) if objective == "lambdarank" else None
     boosters = []
     for member in range(parameters.members):
         settings = {
-            "objective": objective,
+            **objective,
             "num_leaves": parameters.leaves,
             "learning_rate": parameters.learning_rate,
             "min_data_in_leaf": min(parameters.smallest_leaf, max(1, len(table.rows) // 20)),
@@ -132,7 +145,7 @@ def _boosters(
             "feature_fraction": parameters.feature_share,
             "bagging_fraction": parameters.row_share,
             "bagging_freq": 1,
-            "lambdarank_truncation_level": 50,
+            "monotone_constraints": [_rises(name) for name in table.names] if plan.monotone else None,
             "seed": plan.seed + member,
             "deterministic": True,
             "force_row_wise": True,
@@ -144,10 +157,9 @@ def _boosters(
     return tuple(boosters)
 
 
-def _by_request(table: ListTable) -> ListTable:
-    """The rows of one request next to each other, requests in order of time."""
-    order = np.lexsort((table.rows.request, table.rows.time))
-    return table.where(order)
+def _rises(name: str) -> int:
+    """1 where more of a feature can only speak for a row: rates of what came of it before."""
+    return int("_rate" in name or "_lift" in name)
 
 
 def _mean_raw(boosters: tuple[lightgbm.Booster, ...], table: ListTable) -> Array:

@@ -56,7 +56,10 @@ class OrderFigures:
 
 
 def figures_of(rows: Candidates, scores: Array, probabilities: Array | None, seed: int) -> OrderFigures:
-    """The figures of ``rows`` [n] ordered by ``scores``; ``probabilities`` of the label where there are such."""
+    """The figures of ``rows`` [n]: of lists in the order of ``scores``, of rows by their ``probabilities``.
+
+    Where there are no probabilities of the label, rows are judged by the scores too.
+    """
     kept = rows.judged
     judged = rows.where(kept)
     lists = np.unique(judged.list, return_inverse=True)[1].astype(np.int64)
@@ -115,9 +118,10 @@ def _shown(interval: Interval) -> str:
 def _of_rows(
     lists: Codes, labels: Array, scores: Array, probabilities: Array | None, seed: int
 ) -> dict[str, Interval]:
+    likely = scores if probabilities is None else probabilities
     return {
-        "auc": row_interval(area_under_roc, lists, labels, scores, seed),
-        "ap": row_interval(average_precision, lists, labels, scores, seed),
+        "auc": row_interval(area_under_roc, lists, labels, likely, seed),
+        "ap": row_interval(average_precision, lists, labels, likely, seed),
         "rce": NO_FIGURE
         if probabilities is None
         else row_interval(relative_cross_entropy, lists, labels, probabilities, seed),

@@ -10,7 +10,9 @@ import typer
 
 
 def evaluate(
-    dataset: Annotated[str, typer.Option(help="news_impressions, retweet_cascade or tweet_engagement.")],
+    dataset: Annotated[
+        str, typer.Option(help="news_impressions, retweet_cascade, tweet_engagement or synthetic.")
+    ],
     train: Annotated[Path, typer.Option(help="The folder to learn from.")],
     test: Annotated[Path, typer.Option(help="A later folder of the same files, to judge on.")],
     as_json: Annotated[
@@ -35,5 +37,7 @@ def evaluate(
         f"{dataset}: {result.lists:,} lists, {result.rows:,} rows, after {result.train_rows:,} to learn from"
     )
     Console().print(comparison(title, {"champion": result.champion, **result.baselines}))
+    if result.share_of_gain is not None:
+        typer.echo(f"Share of the possible gain over chronological in nDCG@10: {result.share_of_gain:.3f}")
     if as_json:
         typer.echo(json.dumps(result.summary()))

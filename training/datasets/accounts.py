@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from features.running import Ints
 
-COUNTERS = ("followers", "friends", "statuses", "favourites", "listed")
 SAME = (
     ("mentions_code",),
     ("friends", "followers", "favourites"),
@@ -17,6 +17,8 @@ SAME = (
     ("friends", "listed"),
 )
 DAY_MS = 86_400_000
+SHARED_BELOW = 50.0
+"""What the product of an account's counters must exceed to tell it apart."""
 
 
 def account_codes(posts: pd.DataFrame) -> Ints:
@@ -37,11 +39,11 @@ def account_codes(posts: pd.DataFrame) -> Ints:
     return _resolved(pd.factorize(posts["user_id"])[0], earlier)
 
 
-def _close(posts: pd.DataFrame, before: Ints, after: Ints) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+def _close(posts: pd.DataFrame, before: Ints, after: Ints) -> NDArray[np.bool_]:
     days = (posts["time"].to_numpy()[after] - posts["time"].to_numpy()[before]) / DAY_MS
     statuses = posts["statuses"].to_numpy()
     new = statuses[after] - statuses[before]
-    close = (new >= 0) & (new <= 30 + 150 * days) & (new <= 20 + 0.5 * statuses[before])
+    close: NDArray[np.bool_] = (new >= 0) & (new <= 30 + 150 * days) & (new <= 20 + 0.5 * statuses[before])
     for name, share in (("followers", 0.1), ("friends", 0.1), ("favourites", 0.3), ("listed", 0.3)):
         values = posts[name].to_numpy(dtype=np.float64)
         gap = np.abs(values[after] - values[before])
@@ -49,9 +51,10 @@ def _close(posts: pd.DataFrame, before: Ints, after: Ints) -> np.ndarray[tuple[i
     return close
 
 
-def _telling(posts: pd.DataFrame, same: tuple[str, ...]) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+def _telling(posts: pd.DataFrame, same: tuple[str, ...]) -> NDArray[np.bool_]:
     """Small counters are shared by many accounts."""
-    return np.prod([np.maximum(posts[name].to_numpy(dtype=np.float64), 1.0) for name in same], axis=0) > 50
+    counters = [np.maximum(posts[name].to_numpy(dtype=np.float64), 1.0) for name in same]
+    return np.asarray(np.prod(counters, axis=0) > SHARED_BELOW)
 
 
 def _resolved(known: Ints, earlier: Ints) -> Ints:

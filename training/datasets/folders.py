@@ -43,7 +43,8 @@ class Folders:
             read_table(self._file(folder, stem), schema).to_pandas().assign(later=later)
             for folder, later in ((self.train, False), (self.test, True))
         ]
-        return pd.concat(parts, ignore_index=True)
+        both: pd.DataFrame = pd.concat(parts, ignore_index=True)
+        return both
 
     def _file(self, folder: Path, stem: str) -> Path:
         inner = folder / self.dataset

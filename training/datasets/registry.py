@@ -7,11 +7,11 @@ from pathlib import Path
 
 from features.ranking_log import RankingLog
 from ingestion.datasets.dataset import DatasetError
-from training.datasets import news_impressions, retweet_cascade, tweet_engagement
+from training.datasets import news_impressions, retweet_cascade, synthetic, tweet_engagement
 from training.datasets.folders import Folders
 
 READERS: dict[str, Callable[[Folders], RankingLog]] = {
-    module.NAME: module.read for module in (news_impressions, retweet_cascade, tweet_engagement)
+    module.NAME: module.read for module in (news_impressions, retweet_cascade, synthetic, tweet_engagement)
 }
 
 

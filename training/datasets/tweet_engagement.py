@@ -59,13 +59,13 @@ def read(folders: Folders) -> RankingLog:
         author=author,
         item=codes(posts["imdb_item_id"]),
         topic=unknown,
-        label=(posts["engagement"] > 0).to_numpy(dtype=np.float64),
+        label=np.asarray(posts["engagement"] > 0, dtype=np.float64),
         value=posts["engagement"].to_numpy(dtype=np.float64),
         judged=(posts["is_retweet"] == 0).to_numpy(),
         attributes={
             **{name: posts[name].to_numpy(dtype=np.float64) for name in (*COUNTERS, "is_retweet")},
             "rating": posts["rating"].where(posts["rating"].between(0, 10)).to_numpy(dtype=np.float64),
-            "mentions_account": (posts["mentions_code"] > 0).to_numpy(dtype=np.float64),
+            "mentions_account": np.asarray(posts["mentions_code"] > 0, dtype=np.float64),
         },
     )
     return RankingLog(rows, test_from)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from features.leak_check import leaking
-from features.list_features import CATALOGUE, ListFeature, rank_within
-from features.list_table import compute
+from features.list_catalogue import render
+from features.list_features import CATALOGUE, ListFeature
+from features.list_table import compute, rank_within
 from features.past import HOUR_MS, PRIOR_WEIGHT, Past
 from features.ranking_log import VERBS, Acts, Candidates, Follows, RankingLog
 
@@ -129,3 +131,8 @@ def test_every_feature_has_one_name_and_a_meaning():
     names = [feature.name for feature in CATALOGUE]
     assert len(set(names)) == len(names)
     assert all(feature.meaning for feature in CATALOGUE)
+
+
+def test_the_page_of_list_features_is_what_the_catalogue_says():
+    page = Path(__file__).parents[3] / "docs" / "list-features.md"
+    assert page.read_text(encoding="utf-8") == render()

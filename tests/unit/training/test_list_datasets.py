@@ -105,7 +105,10 @@ def test_posts_without_an_id_are_told_apart_by_their_counters():
 def test_what_cannot_be_judged_on_is_refused_in_one_sentence(tmp_path):
     train, test = write_news(tmp_path / "train"), write_news(tmp_path / "test", first_list=1000)
     (tmp_path / "empty").mkdir()
-    with pytest.raises(DatasetError, match=r"There is no dataset nothing; there are news_impressions"):
+    with pytest.raises(
+        DatasetError,
+        match=r"There is no dataset nothing; there are news_impressions, retweet_cascade, synthetic",
+    ):
         read_log("nothing", train, test)
     with pytest.raises(DatasetError, match=r"There is no folder .*absent"):
         read_log("news_impressions", train, tmp_path / "absent")

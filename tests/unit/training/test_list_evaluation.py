@@ -1,8 +1,10 @@
-"""The evaluation of lists: figures that are right, models that learn what is there, refusals in one sentence."""
+"""The evaluation of lists: right figures, models that learn what is there, refusals in a sentence."""
 
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -12,6 +14,9 @@ from sklearn.metrics import roc_auc_score
 from typer.testing import CliRunner
 
 from features.list_table import compute
+from features.ranking_log import TRUTH
+from ingestion.world.generate import generate, write
+from ingestion.world.plan import WorldPlan
 from training.dataset import NoExamplesError
 from training.datasets.registry import read_log
 from training.list_baselines import ByFeature, Logistic, baselines
@@ -72,6 +77,30 @@ def test_originals_are_judged_with_all_rows_beside(tmp_path):
     assert set(result.champion.all_rows) == {"auc", "ap", "rce"}
     assert result.champion.flat()["all_rows_auc"] != result.champion.flat()["auc"]
     assert "rating" in result.baselines
+
+
+def world(folder: Path, seed: int) -> Path:
+    write(generate(WorldPlan(seed=seed, users=150, days=3, sessions_per_day=1.0)), folder)
+    return folder
+
+
+def test_a_synthetic_world_is_judged_beside_its_planted_truth(tmp_path):
+    result = evaluate("synthetic", world(tmp_path / "a", 1), world(tmp_path / "b", 2), plan=PLAN)
+    truth, newest = (result.baselines[name].ndcg_at_10.value for name in ("planted_truth", "chronological"))
+    assert truth == max(order.ndcg_at_10.value for order in result.baselines.values())
+    assert result.share_of_gain == pytest.approx(
+        (result.champion.ndcg_at_10.value - newest) / (truth - newest)
+    )
+    assert 0 < result.share_of_gain < 1
+    assert result.summary()["share_of_gain"] == result.share_of_gain
+
+
+def test_the_planted_truth_is_no_feature(tmp_path):
+    log = read_log("synthetic", world(tmp_path / "a", 1), world(tmp_path / "b", 2))
+    truth = log.candidates.attributes[TRUTH]
+    told = replace(log.candidates, attributes={**log.candidates.attributes, TRUTH: 1 - truth})
+    table, other = compute(log), compute(replace(log, candidates=told))
+    np.testing.assert_array_equal(table.matrix, other.matrix)
 
 
 def test_list_auc_is_the_mean_over_lists_of_the_usual_one():
