@@ -195,7 +195,9 @@ class Past:
 
     def _smoothed(self, what: str, key: str, hours: float | None, weight: float) -> Floats:
         prior: Floats = self._sum(what, "all", hours) / np.maximum(self._sum("one", "all", hours), 1e-9)
-        return (self._sum(what, key, hours) + weight * prior) / (self._sum("one", key, hours) + weight)
+        sums, shown = self._sum(what, key, hours), self._sum("one", key, hours)
+        smoothed: Floats = (sums + weight * prior) / (shown + weight)
+        return smoothed
 
     def _sum(self, what: str, key: str, hours: float | None) -> Floats:
         """A sum over the key's known labels as of ``counted``, fading over ``hours`` where given."""

@@ -44,9 +44,9 @@ class ListPlan:
 
     seed: int = 20260101
     threads: int = 1
-    head: ListParameters = ListParameters(trees=250, leaves=15, learning_rate=0.03, smallest_leaf=100)
-    order: ListParameters = ListParameters(trees=150, leaves=15, learning_rate=0.03, smallest_leaf=100)
-    order_weight: float = 0.5
+    head: ListParameters = ListParameters(trees=400, leaves=7, learning_rate=0.04, smallest_leaf=200)
+    order: ListParameters = ListParameters(trees=200, leaves=7, learning_rate=0.03, smallest_leaf=200)
+    order_weight: float = 0.7
     calibration_share: float = 0.15
     monotone: bool = True
 

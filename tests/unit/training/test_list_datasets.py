@@ -12,7 +12,7 @@ from features.ranking_log import VERBS
 from ingestion.datasets.dataset import DatasetError
 from training.datasets.accounts import account_codes
 from training.datasets.registry import read_log
-from training.datasets.tweet_engagement import DAY_MS
+from training.datasets.tweet_engagement import DAY_MS, RENAMED
 
 WRITERS = {"news_impressions": write_news, "retweet_cascade": write_cascade, "tweet_engagement": write_tweets}
 
@@ -138,3 +138,12 @@ def test_a_column_that_holds_something_else_is_refused(tmp_path, column, values,
     frame.to_parquet(path, index=False)
     with pytest.raises(DatasetError, match=sentence):
         read_log("news_impressions", train, test)
+
+
+def test_later_posts_change_nothing_about_whose_the_earlier_ones_are(tmp_path):
+    posts = pd.read_parquet(write_tweets(tmp_path / "a") / "tweets.parquet")
+    posts = posts.rename(columns=RENAMED).assign(time=np.arange(len(posts)) * DAY_MS // 24)
+    posts.loc[500:, "user_id"] = pd.NA
+    whole, first = account_codes(posts)[:1000], account_codes(posts[:1000])
+    assert len(set(zip(whole, first, strict=True))) == len(set(whole)) == len(set(first))
+    assert len(set(whole)) == 20
