@@ -76,7 +76,7 @@ def _points(posts: pd.DataFrame) -> Floats:
 
 
 def _continues(posts: pd.DataFrame, before: Ints, after: Ints) -> NDArray[np.bool_]:
-    """Whether the counters may be those of one account: close, and no more new statuses than one can write."""
+    """Whether the counters may be one account's: close, and no more new statuses than one can write."""
     days = (posts["time"].to_numpy()[after] - posts["time"].to_numpy()[before]) / DAY_MS
     statuses = posts["statuses"].to_numpy()
     new = statuses[after] - statuses[before]
@@ -94,7 +94,7 @@ def _telling(posts: pd.DataFrame, same: tuple[str, ...]) -> NDArray[np.bool_]:
 
 
 def _resolved(known: Ints, earlier: Ints) -> Ints:
-    """Codes of known accounts handed on from earlier posts; a post that continues none begins a new account."""
+    """Codes handed on from earlier posts; a post that continues none begins a new account."""
     codes = known.astype(np.int64)
     new = int(codes.max()) + 1
     for row in np.flatnonzero(codes < 0):

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from features.running import Ints
 from ingestion.datasets.dataset import DatasetError
-from ingestion.datasets.parquet import read_table
+from ingestion.datasets.parquet import open_file, read_table
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Folders:
             DatasetError: as :func:`ingestion.datasets.parquet.read_table`.
         """
         parts = [
-            read_table(self._file(folder, stem), schema).to_pandas().assign(later=later)
+            _table(self._file(folder, stem), schema).to_pandas().assign(later=later)
             for folder, later in ((self.train, False), (self.test, True))
         ]
         both: pd.DataFrame = pd.concat(parts, ignore_index=True)
@@ -49,6 +49,17 @@ class Folders:
     def _file(self, folder: Path, stem: str) -> Path:
         inner = folder / self.dataset
         return (inner if inner.is_dir() else folder) / f"{stem}.parquet"
+
+
+def _table(path: Path, schema: pa.Schema) -> pa.Table:
+    """As :func:`read_table`; whole numbers with gaps may be stored as doubles, as pandas writes them."""
+    if path.is_file():
+        stored = open_file(path, pa.schema([])).schema_arrow
+        for place, field in enumerate(schema):
+            gaps = field.nullable and pa.types.is_integer(field.type) and field.name in stored.names
+            if gaps and pa.types.is_floating(stored.field(field.name).type):
+                schema = schema.set(place, pa.field(field.name, pa.float64()))
+    return read_table(path, schema)
 
 
 def milliseconds(moments: pd.Series) -> Ints:
