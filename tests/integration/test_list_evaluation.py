@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
 from training.list_evaluation import evaluate
+from training.list_model import ListPlan
 
+PLAN = ListPlan()
+ONE_MEMBER = ListPlan(head=replace(PLAN.head, members=1), order=replace(PLAN.order, members=1))
 DATA = Path(os.environ.get("TIDELINE_DATA", Path(__file__).parents[3] / "shared" / "data"))
 MOMENTS = {
     "news_impressions": {"candidates": "ts", "impressions": "ts", "news": None},
@@ -47,7 +51,7 @@ def split(dataset: str, folder: Path, share: float = 0.7) -> tuple[Path, Path]:
 def test_the_champion_beats_the_baseline_by_more_than_chance(dataset, baseline, figure, tmp_path):
     if not (DATA / dataset).is_dir():
         pytest.skip(f"There is no {dataset} in {DATA}.")
-    result = evaluate(dataset, *split(dataset, tmp_path))
+    result = evaluate(dataset, *split(dataset, tmp_path), plan=ONE_MEMBER)
     champion, beaten = (getattr(order, figure) for order in (result.champion, result.baselines[baseline]))
     assert champion.low > beaten.high
     assert result.champion.rce.low > 0
