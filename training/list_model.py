@@ -7,7 +7,7 @@ cost to score together is that of the model bundle (see ``docs/ranking-quality.m
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import lightgbm
 import numpy as np
@@ -91,7 +91,9 @@ def fit(table: ListTable, plan: ListPlan, announce: Callable[[str], None]) -> Li
     for part, rows in (("earlier", early), ("latest", ~early)):
         check_labels(table.rows.label[rows], f"the {part} part of the train folder")
     announce("fitting on the earlier part, to calibrate on the latest")
-    raw = _mean_raw(_heads(table.where(early), plan), table.where(~early))
+    # One seed is enough to learn how far to trust the probabilities.
+    first = replace(plan, head=replace(plan.head, members=1))
+    raw = _mean_raw(_heads(table.where(early), first), table.where(~early))
     calibrator = fit_isotonic(_sigmoid(raw), table.rows.label[~early])
     announce("fitting the heads")
     heads = _heads(table, plan)

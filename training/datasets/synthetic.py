@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from features.ranking_log import TRUTH, VERBS, Acts, Candidates, Follows, RankingLog
 from features.running import Ints
+from ingestion.datasets.dataset import DatasetError
 from ingestion.topics import DAY_MS
 from ingestion.world.schema import FOLLOWS, LIKES, RETWEETS, TRUTH_IMPRESSIONS, TWEETS
 from training.datasets.folders import Folders, codes, start_of_test
@@ -30,6 +31,8 @@ def read(folders: Folders) -> RankingLog:
         DatasetError: a file is not what it should be, or the test folder not the later one.
     """
     shown = folders.read("truth_impressions", SHOWN)
+    if not shown["p_engaged"].between(0.0, 1.0).all():
+        raise DatasetError("The column p_engaged must be a chance, from 0 to 1, in every row.")
     first, last = (shown.loc[shown["later"] == later, "ts"] for later in (False, True))
     other_world = abs(int(last.min()) - int(first.min())) < DAY_MS // 2
     move = int(first.max()) - int(last.min()) + DAY_MS if other_world else 0

@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 
 from features.list_table import compute
 from features.ranking_log import TRUTH
+from ingestion.datasets.dataset import DatasetError
 from ingestion.world.generate import generate, write
 from ingestion.world.plan import WorldPlan
 from training.dataset import NoExamplesError
@@ -93,6 +94,17 @@ def test_a_synthetic_world_is_judged_beside_its_planted_truth(tmp_path):
     )
     assert 0 < result.share_of_gain < 1
     assert result.summary()["share_of_gain"] == result.share_of_gain
+
+
+@pytest.mark.parametrize("chance", [float("nan"), float("inf"), -0.1])
+def test_a_planted_chance_that_is_none_is_refused(tmp_path, chance):
+    first, second = world(tmp_path / "a", 1), world(tmp_path / "b", 2)
+    path = second / "truth_impressions.parquet"
+    frame = pd.read_parquet(path)
+    frame.loc[3, "p_engaged"] = chance
+    frame.to_parquet(path, index=False)
+    with pytest.raises(DatasetError, match="The column p_engaged must be a chance"):
+        read_log("synthetic", first, second)
 
 
 def test_the_planted_truth_is_no_feature(tmp_path):
