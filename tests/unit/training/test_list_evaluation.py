@@ -103,7 +103,7 @@ def test_a_planted_chance_that_is_none_is_refused(tmp_path, chance):
     frame = pd.read_parquet(path)
     frame.loc[3, "p_engaged"] = chance
     frame.to_parquet(path, index=False)
-    with pytest.raises(DatasetError, match="The column p_engaged must be a chance"):
+    with pytest.raises(DatasetError, match="The column p_engaged"):
         read_log("synthetic", first, second)
 
 
