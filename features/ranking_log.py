@@ -39,8 +39,9 @@ class Candidates:
 
     ``request``: the rows seen together at one moment. ``list``: the rows whose order is judged together.
     ``label``: 0 or 1; ``value``: how much of it, 0 or more. ``known``: when the label can be known.
-    ``counted``: the moment as of which label counters are taken, never after ``time``. ``judged``: whether
-    the row counts in the figures. ``attributes``: what was known of the row itself, float64, NaN if missing.
+    ``counted``: the moment as of which label counters are taken, never after ``time``. ``later``: whether the
+    row is one to judge a model by, not to fit it on. ``judged``: whether it counts in figures and outcomes.
+    ``attributes``: what was known of the row itself, float64, NaN if missing.
     """
 
     request: Ints
@@ -54,6 +55,7 @@ class Candidates:
     topic: Ints
     label: Floats
     value: Floats
+    later: NDArray[np.bool_]
     judged: NDArray[np.bool_]
     attributes: Mapping[str, Floats]
 
@@ -86,9 +88,8 @@ class Follows:
 
 @dataclass(frozen=True)
 class RankingLog:
-    """All of it; ``test_from`` is the time at which the rows to be judged begin, ms UTC."""
+    """All of it: what was decided on, what was done, and who follows whom."""
 
     candidates: Candidates
-    test_from: int
     acts: Acts = field(default_factory=Acts.none)
     follows: Follows = field(default_factory=Follows.none)

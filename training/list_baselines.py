@@ -74,6 +74,7 @@ ORDERS = (
     NewestPost(),
     ByFeature("popularity", "item_rate", probability=True),
     ByFeature("popularity", "author_rate", probability=True),
+    ByFeature("author_popularity", "author_rate", probability=True),
     ByFeature("recency", "item_since_hit", -1.0),
     ByFeature("recency", "author_since_hit", -1.0),
     ByFeature("rating", "rating"),
@@ -82,11 +83,11 @@ ORDERS = (
 
 def baselines(table: ListTable) -> Iterator[ListOrder]:
     """The first order of each name that the data have the feature for."""
-    taken = set()
+    taken: set[str] = set()
     for order in ORDERS:
         feature = getattr(order, "feature", None)
-        if order.name not in taken and (feature is None or feature in table.names):
-            taken.add(order.name)
+        if not taken & {order.name, feature} and (feature is None or feature in table.names):
+            taken |= {order.name, feature or order.name}
             yield order
     if TRUTH in table.rows.attributes:
         yield PlantedTruth()

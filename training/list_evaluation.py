@@ -70,7 +70,7 @@ def evaluate(
     plan = plan or ListPlan()
     announce("reading both folders")
     log = read_log(dataset, train, test)
-    later = log.candidates.time >= log.test_from
+    later = log.candidates.later
     check_labels(log.candidates.label[~later], "the train folder")
     check_labels(log.candidates.label[later], "the test folder")
     announce("computing the features")

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from features.list_table import ListTable
 from features.running import Ints
-from training.calibration import Calibrator, fit_isotonic
+from training.calibration import Platt, fit_platt
 from training.dataset import NoExamplesError
 from training.metrics import rankable
 
@@ -59,11 +59,11 @@ class ListModel:
     heads: tuple[lightgbm.Booster, ...]
     orders: tuple[lightgbm.Booster, ...]
     order_weight: float
-    calibrator: Calibrator
+    calibrator: Platt
 
     def probability(self, table: ListTable) -> Array:
         """Calibrated P(label), float64 [n]."""
-        return self.calibrator.apply(_sigmoid(_mean_raw(self.heads, table)))
+        return self.calibrator.apply(_mean_raw(self.heads, table))
 
     def score(self, table: ListTable) -> Array:
         """What orders lists, float64 [n]: the log-odds of the heads and the weighed score of the orders."""
@@ -94,7 +94,7 @@ def fit(table: ListTable, plan: ListPlan, announce: Callable[[str], None]) -> Li
     # One seed is enough to learn how far to trust the probabilities.
     first = replace(plan, head=replace(plan.head, members=1))
     raw = _mean_raw(_heads(table.where(early), first), table.where(~early))
-    calibrator = fit_isotonic(_sigmoid(raw), table.rows.label[~early])
+    calibrator = fit_platt(raw, table.rows.label[~early])
     announce("fitting the heads")
     heads = _heads(table, plan)
     announce("fitting the order")
@@ -167,7 +167,3 @@ def _rises(name: str) -> int:
 def _mean_raw(boosters: tuple[lightgbm.Booster, ...], table: ListTable) -> Array:
     raw = [booster.predict(table.matrix, raw_score=True, num_threads=1) for booster in boosters]
     return np.asarray(np.mean(raw, axis=0), dtype=np.float64)
-
-
-def _sigmoid(raw: Array) -> Array:
-    return 1.0 / (1.0 + np.exp(-raw))

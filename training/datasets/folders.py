@@ -67,19 +67,18 @@ def milliseconds(moments: pd.Series) -> Ints:
     return moments.to_numpy().astype("datetime64[ms]").astype(np.int64)
 
 
-def start_of_test(frame: pd.DataFrame) -> int:
-    """The ``time`` (ms UTC) of the first of the ``later`` rows.
+def check_later(frame: pd.DataFrame) -> None:
+    """No row is older than the ``time`` (ms UTC) of one to train on, if it is one of the ``later``.
 
     Raises:
-        DatasetError: rows to train on are later than that.
+        DatasetError: one is.
     """
     ends, begins = frame.loc[~frame["later"], "time"].max(), frame.loc[frame["later"], "time"].min()
-    if begins <= ends:
+    if begins < ends:
         raise DatasetError(
             f"The test folder begins at {_shown(begins)}, before the train folder ends at {_shown(ends)}: "
             "only later rows can judge a model."
         )
-    return int(begins)
 
 
 def check_labels(frame: pd.DataFrame, column: str, most: int | None = 1) -> None:

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from features.ranking_log import VERBS, Acts, Candidates, RankingLog
 from features.running import Ints
-from training.datasets.folders import Folders, check_labels, codes, milliseconds, start_of_test
+from training.datasets.folders import Folders, check_labels, check_later, codes, milliseconds
 
 NAME = "news_impressions"
 CANDIDATES = pa.schema(
@@ -44,7 +44,7 @@ def read(folders: Folders) -> RankingLog:
     shown = folders.read("candidates", CANDIDATES)
     check_labels(shown, "clicked")
     shown["time"] = milliseconds(shown["ts"])
-    test_from = start_of_test(shown)
+    check_later(shown)
     shown = shown.sort_values(["time", "impression_id", "news_id"], kind="stable", ignore_index=True)
     read_before = _histories(folders.read("impressions", IMPRESSIONS))
     news = folders.read("news", NEWS).drop_duplicates("news_id").set_index("news_id")["subcategory"]
@@ -67,6 +67,7 @@ def read(folders: Folders) -> RankingLog:
         topic=codes(shown["news_id"].map(news)),
         label=label,
         value=label,
+        later=shown["later"].to_numpy(),
         judged=np.ones(count, dtype=np.bool_),
         attributes={},
     )
@@ -77,7 +78,7 @@ def read(folders: Folders) -> RankingLog:
         item=items[count:],
         verb=np.full(len(read_before), VERBS.index("read")),
     )
-    return RankingLog(rows, test_from, acts)
+    return RankingLog(rows, acts)
 
 
 def _histories(impressions: pd.DataFrame) -> pd.DataFrame:

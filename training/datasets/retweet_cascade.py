@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from features.ranking_log import VERBS, Acts, Candidates, Follows, RankingLog
 from ingestion.datasets.dataset import DatasetError
-from training.datasets.folders import Folders, check_labels, codes, start_of_test
+from training.datasets.folders import Folders, check_labels, check_later, codes
 
 NAME = "retweet_cascade"
 KINDS = {"RT": VERBS.index("retweet"), "RE": VERBS.index("reply"), "MT": VERBS.index("mention")}
@@ -35,7 +35,7 @@ def read(folders: Folders) -> RankingLog:
     shown = folders.read("candidate_lists", LISTS)
     check_labels(shown, "engaged")
     shown["time"] = shown["ts"] * 1000
-    test_from = start_of_test(shown)
+    check_later(shown)
     shown = shown.sort_values(["time", "impression_id", "author"], kind="stable", ignore_index=True)
     request = codes(shown["later"], shown["impression_id"])
     time, label = shown["time"].to_numpy(), shown["engaged"].to_numpy(dtype=np.float64)
@@ -52,12 +52,13 @@ def read(folders: Folders) -> RankingLog:
         topic=unknown,
         label=label,
         value=label,
+        later=shown["later"].to_numpy(),
         judged=np.ones(len(shown), dtype=np.bool_),
         attributes={"seen_hours": ((shown["ts"] - shown["author_last_seen_ts"]) / HOUR_S).to_numpy()},
     )
     edges = folders.read("follows", FOLLOWS).drop_duplicates(["follower", "followee"])
     follows = Follows(edges["follower"].to_numpy(), edges["followee"].to_numpy())
-    return RankingLog(rows, test_from, _acts(folders), follows)
+    return RankingLog(rows, _acts(folders), follows)
 
 
 def _acts(folders: Folders) -> Acts:

@@ -15,7 +15,7 @@ from features.running import Ints
 from ingestion.datasets.dataset import DatasetError
 from ingestion.topics import DAY_MS
 from ingestion.world.schema import FOLLOWS, LIKES, RETWEETS, TRUTH_IMPRESSIONS, TWEETS
-from training.datasets.folders import Folders, codes, start_of_test
+from training.datasets.folders import Folders, check_later, codes
 
 NAME = "synthetic"
 HOUR_MS = 3_600_000
@@ -46,7 +46,7 @@ def read(folders: Folders) -> RankingLog:
         )
     }
     shown = _placed(shown, move).rename(columns={"ts": "time"})
-    test_from = start_of_test(shown)
+    check_later(shown)
     shown = shown.sort_values(["time", "request_id", "tweet_id"], kind="stable", ignore_index=True)
     tweets = frames["tweets"].drop_duplicates("tweet").set_index("tweet")
     acts, follows = _acts(frames, tweets), frames["follows"]
@@ -70,6 +70,7 @@ def read(folders: Folders) -> RankingLog:
         topic=codes(shown["tweet"].map(tweets["hashtags"].str[0])),
         label=label,
         value=label,
+        later=shown["later"].to_numpy(),
         judged=np.ones(len(shown), dtype=np.bool_),
         attributes={
             "age_hours": (time - written) / HOUR_MS,
@@ -77,7 +78,7 @@ def read(folders: Folders) -> RankingLog:
         },
     )
     done = Acts(acts["ts"].to_numpy(), people[2], people[3], items[1], acts["verb"].to_numpy())
-    return RankingLog(rows, test_from, done, Follows(people[4], people[5]))
+    return RankingLog(rows, done, Follows(people[4], people[5]))
 
 
 def _placed(frame: pd.DataFrame, move: int) -> pd.DataFrame:

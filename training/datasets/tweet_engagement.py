@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from features.ranking_log import Candidates, RankingLog
 from training.datasets.accounts import account_codes
-from training.datasets.folders import Folders, check_labels, codes, milliseconds, start_of_test
+from training.datasets.folders import Folders, check_labels, check_later, codes, milliseconds
 
 NAME = "tweet_engagement"
 DAY_MS = 86_400_000
@@ -42,7 +42,7 @@ def read(folders: Folders) -> RankingLog:
     check_labels(posts, "engagement", most=None)
     check_labels(posts, "is_retweet")
     posts["time"] = milliseconds(posts["created_at"])
-    test_from = start_of_test(posts)
+    check_later(posts)
     posts = posts.sort_values(["time", "tweet_id_approx"], kind="stable", ignore_index=True)
     time, author = posts["time"].to_numpy(), account_codes(posts)
     lists = codes(
@@ -61,6 +61,7 @@ def read(folders: Folders) -> RankingLog:
         topic=unknown,
         label=np.asarray(posts["engagement"] > 0, dtype=np.float64),
         value=posts["engagement"].to_numpy(dtype=np.float64),
+        later=posts["later"].to_numpy(),
         judged=(posts["is_retweet"] == 0).to_numpy(),
         attributes={
             **{name: posts[name].to_numpy(dtype=np.float64) for name in (*COUNTERS, "is_retweet")},
@@ -68,4 +69,4 @@ def read(folders: Folders) -> RankingLog:
             "mentions_account": np.asarray(posts["mentions_code"] > 0, dtype=np.float64),
         },
     )
-    return RankingLog(rows, test_from)
+    return RankingLog(rows)

@@ -37,6 +37,7 @@ def random_log(delay_ms: int = 0) -> RankingLog:
         topic=rng.integers(0, 3, count),
         label=label,
         value=label * rng.integers(1, 5, count),
+        later=request >= 30,
         judged=rng.random(count) < 0.9,
         attributes={"rating": rng.integers(1, 10, count).astype(float), "seen_hours": rng.random(count)},
     )
@@ -48,7 +49,7 @@ def random_log(delay_ms: int = 0) -> RankingLog:
         verb=rng.integers(0, len(VERBS), 300),
     )
     follows = Follows(rng.integers(0, 8, 30), rng.integers(0, 8, 30))
-    return RankingLog(rows, 30 * HOUR_MS, acts, follows)
+    return RankingLog(rows, acts, follows)
 
 
 @pytest.mark.parametrize("delay_ms", [0, 3 * HOUR_MS])
@@ -114,7 +115,7 @@ def test_what_a_log_has_nothing_to_compute_from_is_left_out():
     log = random_log()
     rows = log.candidates
     unknown = np.full(len(rows), -1)
-    table = compute(RankingLog(replace(rows, author=unknown), log.test_from))
+    table = compute(RankingLog(replace(rows, author=unknown)))
     assert not any(name.startswith(("author", "acts", "follow")) for name in table.names)
     assert "item_rate" in table.names
     assert np.isnan(table.column("author_rate")).all()

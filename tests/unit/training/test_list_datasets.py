@@ -34,7 +34,8 @@ def test_the_test_folder_continues_the_train_folder(dataset):
     log = read_log(*dataset)
     rows = log.candidates
     assert (np.diff(rows.time) >= 0).all()
-    later = rows.time >= log.test_from
+    later = rows.later
+    assert rows.time[~later].max() <= rows.time[later].min()
     assert 0 < later.sum() < len(rows)
     assert not set(rows.list[later]) & set(rows.list[~later])
     assert (rows.counted <= rows.time).all()
