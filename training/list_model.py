@@ -1,7 +1,8 @@
-"""The list model: boosters for P(label) and, where rows are shown together, boosters for their order.
+"""The list model: boosters for P(label) and, for lists that come row by row, boosters for their order.
 
 One default configuration for all data. Both kinds of boosters are small and heavily regularised; what they
-cost to score together is that of the model bundle (see ``docs/ranking-quality.md``).
+cost to score together is that of the model bundle (see ``docs/ranking-quality.md``). Where the rows of a list
+are shown together, their ranks are features, and a booster for the order adds nothing to the log-odds.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ class ListPlan:
     threads: int = 1
     head: ListParameters = ListParameters(trees=400, leaves=7, learning_rate=0.04, smallest_leaf=200)
     order: ListParameters = ListParameters(trees=200, leaves=7, learning_rate=0.03, smallest_leaf=200)
-    order_weight: float = 0.7
+    order_weight: float = 1.0
     calibration_share: float = 0.15
     monotone: bool = True
 
@@ -66,8 +67,9 @@ class ListModel:
         return self.calibrator.apply(_mean_raw(self.heads, table))
 
     def score(self, table: ListTable) -> Array:
-        """What orders lists, float64 [n]: the log-odds of the heads and the weighed score of the orders."""
-        return _mean_raw(self.heads, table) + self.order_weight * _mean_raw(self.orders, table)
+        """What orders lists, float64 [n]: the log-odds, and the weighed score of the orders if there are."""
+        odds = _mean_raw(self.heads, table)
+        return odds + self.order_weight * _mean_raw(self.orders, table) if self.orders else odds
 
     @property
     def size(self) -> dict[str, int]:
@@ -98,7 +100,8 @@ def fit(table: ListTable, plan: ListPlan, announce: Callable[[str], None]) -> Li
     announce("fitting the heads")
     heads = _heads(table, plan)
     announce("fitting the order")
-    return ListModel(table.names, heads, _orders(table, plan), plan.order_weight, calibrator)
+    orders = () if _together(table) else _orders(table, plan)
+    return ListModel(table.names, heads, orders, plan.order_weight, calibrator)
 
 
 def check_labels(labels: Array, where: str) -> None:
@@ -117,6 +120,12 @@ def check_labels(labels: Array, where: str) -> None:
 
 def _heads(table: ListTable, plan: ListPlan) -> tuple[lightgbm.Booster, ...]:
     return _boosters(table, plan.head, {"objective": "binary"}, plan)
+
+
+def _together(table: ListTable) -> bool:
+    """Whether the rows of every list are shown at one moment, so that ranks within it are features."""
+    pairs = np.unique(np.column_stack([table.rows.list, table.rows.request]), axis=0)
+    return len(pairs) == len(np.unique(table.rows.list))
 
 
 def _orders(table: ListTable, plan: ListPlan) -> tuple[lightgbm.Booster, ...]:
