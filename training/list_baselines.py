@@ -86,7 +86,8 @@ def baselines(table: ListTable) -> Iterator[ListOrder]:
     taken: set[str] = set()
     for order in ORDERS:
         feature = getattr(order, "feature", None)
-        if not taken & {order.name, feature} and (feature is None or feature in table.names):
+        there = feature is None or bool(np.isfinite(table.column(feature)).any())
+        if there and not taken & {order.name, feature}:
             taken |= {order.name, feature or order.name}
             yield order
     if TRUTH in table.rows.attributes:

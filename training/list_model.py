@@ -23,6 +23,7 @@ from training.metrics import rankable
 Array = NDArray[np.float64]
 LEAST_POSITIVES = 20
 TRUNCATION = 50
+CALIBRATION_EVERY, CALIBRATION_LEAST = 7, 5
 
 
 @dataclass(frozen=True)
@@ -47,8 +48,7 @@ class ListPlan:
     threads: int = 1
     head: ListParameters = ListParameters(trees=400, leaves=7, learning_rate=0.04, smallest_leaf=200)
     order: ListParameters = ListParameters(trees=200, leaves=7, learning_rate=0.03, smallest_leaf=200)
-    order_weight: float = 1.0
-    calibration_share: float = 0.15
+    order_weight: float = 5.0
     monotone: bool = True
 
 
@@ -82,21 +82,20 @@ class ListModel:
 
 
 def fit(table: ListTable, plan: ListPlan, announce: Callable[[str], None]) -> ListModel:
-    """The model of the judged rows of ``table``, calibrated on what a first fit said of their latest part.
+    """The model of the judged rows of ``table``, calibrated on lists that a first fit had not seen.
 
     Raises:
         NoExamplesError: there are too few rows of one kind, in all or in a part.
     """
     table = table.where(table.rows.judged)
-    moments = np.sort(table.rows.time)
-    early = table.rows.time < moments[int(len(moments) * (1 - plan.calibration_share))]
-    for part, rows in (("earlier", early), ("latest", ~early)):
-        check_labels(table.rows.label[rows], f"the {part} part of the train folder")
-    announce("fitting on the earlier part, to calibrate on the latest")
+    held = np.unique(table.rows.list, return_inverse=True)[1] % CALIBRATION_EVERY == 0
+    check_labels(table.rows.label[~held], "the train folder without every seventh list")
+    check_labels(table.rows.label[held], "every seventh list of the train folder", CALIBRATION_LEAST)
+    announce("fitting without every seventh list, to calibrate on those")
     # One seed is enough to learn how far to trust the probabilities.
     first = replace(plan, head=replace(plan.head, members=1))
-    raw = _mean_raw(_heads(table.where(early), first), table.where(~early))
-    calibrator = fit_platt(raw, table.rows.label[~early])
+    raw = _mean_raw(_heads(table.where(~held), first), table.where(held))
+    calibrator = fit_platt(raw, table.rows.label[held])
     announce("fitting the heads")
     heads = _heads(table, plan)
     announce("fitting the order")
@@ -104,17 +103,17 @@ def fit(table: ListTable, plan: ListPlan, announce: Callable[[str], None]) -> Li
     return ListModel(table.names, heads, orders, plan.order_weight, calibrator)
 
 
-def check_labels(labels: Array, where: str) -> None:
+def check_labels(labels: Array, where: str, least: int = LEAST_POSITIVES) -> None:
     """Refuses rows that there is nothing to learn from or to judge by.
 
     Raises:
-        NoExamplesError: fewer than 20 rows of one kind.
+        NoExamplesError: fewer than ``least`` rows of one kind.
     """
     positives, negatives = int(labels.sum()), int(len(labels) - labels.sum())
-    if min(positives, negatives) < LEAST_POSITIVES:
+    if min(positives, negatives) < least:
         raise NoExamplesError(
             f"There is too little data: {where} has {positives} rows that were engaged with and {negatives} "
-            f"that were not, and {LEAST_POSITIVES} of each are needed."
+            f"that were not, and {least} of each are needed."
         )
 
 
