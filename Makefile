@@ -4,10 +4,10 @@ VENV := .venv/bin
 # Flink's and Spark's launchers read JAVA_HOME; a newer Java on the PATH would not run them.
 WITH_JAVA = JAVA_HOME=$$($(VENV)/python -m stack.java)
 
-.PHONY: help bootstrap demo test test-faults test-unit check format lock up down clean
+.PHONY: help bootstrap demo test test-faults test-unit test-properties check format lock up down clean
 
 help: ## Print the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-16s %s\n", $$1, $$2}'
 
 bootstrap: ## Set up .venv, Java and the Java artifacts
 	@scripts/bootstrap
@@ -23,6 +23,10 @@ test-faults: bootstrap ## Kill, freeze, empty and fill the servers of a running 
 
 test-unit: bootstrap ## Run the tests that start no server and no JVM
 	@$(VENV)/pytest tests/unit -m "not (valkey or postgres or flink or spark or stack or browser or faults)" $(ARGS)
+
+test-properties: bootstrap ## Run the property tests on thousands of new random examples
+	@$(VENV)/pytest tests/unit --hypothesis-profile exploring $(ARGS) \
+		-m "hypothesis and not (valkey or postgres or flink or spark or stack or browser or faults)"
 
 check: bootstrap ## Lint, formatting, types, layers
 	@$(VENV)/ruff check .

@@ -19,10 +19,11 @@ import numpy as np
 import psutil
 
 from benchmarks.feed_model import write_model
-from benchmarks.feed_service import HOST, model_folder, running_service, security_of
+from benchmarks.feed_service import model_folder, running_service, security_of
 from benchmarks.feed_world import World, seed
 from benchmarks.harness import Figures, Trial
 from benchmarks.load import drive, get
+from benchmarks.service import HOST
 from benchmarks.store import open_store, running_store
 from ingestion.tokens import mint
 from timelines.keys import Keyspace

@@ -7,8 +7,7 @@ import gc
 import itertools
 import tempfile
 import time
-from collections.abc import Iterator
-from concurrent.futures import Future
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -53,10 +52,8 @@ class Given:
 class Discarded:
     """A log that takes everything at once and keeps nothing."""
 
-    def publish(self, event: object) -> Future[Any]:
-        taken: Future[Any] = Future()
-        taken.set_result(None)
-        return taken
+    def hand_over(self, event: object, delivered: Callable[[Exception | None], None]) -> None:
+        delivered(None)
 
 
 @dataclass

@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.feed_model import SIX_HEADS, write_model
-from benchmarks.feed_service import HOST, model_folder, running_service, security_of
+from benchmarks.feed_service import model_folder, running_service, security_of
 from benchmarks.feed_world import seed
 from benchmarks.harness import BenchmarkRefusedError
 from benchmarks.load import get
-from benchmarks.open_loop import Answers, offer, pinned, two_cores
+from benchmarks.open_loop import Answers, highest_rate, offer, pinned, two_cores
+from benchmarks.service import HOST
 from benchmarks.store import open_store, running_store
 from ingestion.tokens import mint
 from timelines.keys import Keyspace
@@ -25,7 +26,7 @@ from timelines.settings import RedisSettings, TimelineSettings
 READERS, STREAMS = 400, 300
 LIMIT = 50
 DEADLINE_MS = 150
-FIRST_RATE, STEP_SECONDS, BISECTIONS = 8.0, 4.0, 4
+FIRST_RATE, STEP_SECONDS = 8.0, 4.0
 FULL_SHARE = 0.99
 
 
@@ -42,20 +43,15 @@ class FeedOverHttp:
         return asyncio.run(self._offered(rate, seconds))
 
     def highest(self) -> float:
-        """The highest rate that is answered on the full rung: doubled until it is not, then bisected.
+        """The highest rate that is answered on the full rung.
 
         Raises:
             BenchmarkRefusedError: not even the first rate is.
         """
-        low, high = 0.0, FIRST_RATE
-        while self._sustained(high):
-            low, high = high, 2 * high
-        if not low:
+        rate = highest_rate(self._sustained, FIRST_RATE)
+        if not rate:
             raise BenchmarkRefusedError(f"The service does not rank {FIRST_RATE:.0f} pages a second.")
-        for _ in range(BISECTIONS):
-            middle = (low + high) / 2
-            low, high = (middle, high) if self._sustained(middle) else (low, middle)
-        return low
+        return rate
 
     def _sustained(self, rate: float) -> bool:
         answers = self.offered(rate, STEP_SECONDS)

@@ -26,12 +26,14 @@ NAMES = (
     "feed-http",
     "feed-inprocess",
     "feed-overload",
+    "feed-textbook",
     "freshness",
     "growth",
     "timeline-read",
     "timeline-rebuild",
     "trends",
     "trends-stream",
+    "write",
 )
 
 

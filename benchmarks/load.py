@@ -31,6 +31,13 @@ def get(path: str, host: str, token: str) -> bytes:
     return f"GET {path} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {token}\r\n\r\n".encode()
 
 
+def post(path: str, host: str, token: str, body: bytes) -> bytes:
+    """The bytes of one POST request with a JSON body."""
+    head = f"POST {path} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {token}\r\n"
+    kind = f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    return (head + kind).encode() + body
+
+
 async def drive(
     host: str,
     port: int,

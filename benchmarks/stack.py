@@ -35,7 +35,8 @@ def running_stack(servers: Sequence[str], jobs: Sequence[str], **sizes: int) -> 
         settings = StackSettings(home=Path(folder), stack=section)
         try:
             plan = bring_up(settings, NAMESPACE, tuple(servers), (), False, lambda line: None)
-            JobControl(plan).submit(stream_jobs(NAMESPACE, jobs))
+            if jobs:
+                JobControl(plan).submit(stream_jobs(NAMESPACE, jobs))
             yield plan
         finally:
             lifecycle.stop(lifecycle.layout_of(settings), 10)

@@ -25,6 +25,9 @@ are smoothed: (hits + weight * prior) / (showings + weight).
   showing of that author, within ten minutes.
   [pipelines/batch/showings.py](../pipelines/batch/showings.py),
   [training_examples.py](../pipelines/batch/training_examples.py)
+- **Readers' interests**, which are no model's input: topics and accounts with the same taste, for the feed's
+  source [`similar`](ranking.md#similar-tastes).
+  [pipelines/batch/reader_interests.py](../pipelines/batch/reader_interests.py)
 - **Expectations**: Great Expectations on pandas frames of the whole table; above a million rows, of a sample
   of whole entities. A table that fails replaces nothing. Results: `<quality>/<namespace>/<table>.json`.
   [pipelines/batch/quality.py](../pipelines/batch/quality.py)
@@ -36,8 +39,8 @@ are smoothed: (hits + weight * prior) / (showings + weight).
   are written again (`tideline features materialize --full`, and the stream by its next event).
 
 `tideline features build` makes the offline rows and the training frame, `apply` registers views and service,
-`materialize` writes the newest rows to Redis. A later row replaces an earlier one and never the reverse, so
-each may be repeated at any time.
+`materialize` writes the newest rows and the interests to Redis. A later row replaces an earlier one and never
+the reverse, so each may be repeated at any time.
 
 `tideline features doctor` compares a sample of the online rows with the newest offline row of each entity.
 For each feature it prints how many values are equal, differ, are stale (the online row is the older one) or

@@ -129,6 +129,9 @@ class Impression(Event, frozen=True, tag="impression"):
     logged, or the recording has none. ``policy`` is the version of what chose the order, ``propensity`` the
     chance that the item had to stand at its position; ``arm`` is ``experiment:arm`` of the reader;
     ``latency_ms`` is what the page took.
+
+    At most one item of a page has an ``alternative``: the tweet that would stand in its place had the page
+    been explored, or not. Chance decided between the two; ``alternative_propensity`` is the other one's.
     """
 
     request_id: str
@@ -146,6 +149,10 @@ class Impression(Event, frozen=True, tag="impression"):
     arm: str | None = None
     propensity: Annotated[float, msgspec.Meta(ge=0, le=1)] | None = None
     latency_ms: Annotated[float, msgspec.Meta(ge=0)] | None = None
+    alternative: int | None = None
+    alternative_author: int | None = None
+    alternative_features: tuple[float | None, ...] | None = None
+    alternative_propensity: Annotated[float, msgspec.Meta(ge=0, le=1)] | None = None
 
 
 class ClientReport(Event, frozen=True, tag="client_report"):

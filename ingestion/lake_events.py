@@ -40,13 +40,18 @@ def read_columns(
     names: Sequence[str],
     from_ms: int | None,
     until_ms: int,
+    having: str | None = None,
 ) -> Any:
-    """Some columns of the same events as one Arrow table; a redelivered event may be there twice."""
+    """Some columns of the same events as one Arrow table; a redelivered event may be there twice.
+
+    Only of those that have a value in the column ``having``, if it is named.
+    """
     schema = arrow_schema(event_type)
+    wanted = _between(from_ms, until_ms)
+    if having is not None:
+        wanted &= pc.field(having).is_valid()
     tables = [
-        ds.dataset(day, schema=schema, format="parquet").to_table(
-            columns=list(names), filter=_between(from_ms, until_ms)
-        )
+        ds.dataset(day, schema=schema, format="parquet").to_table(columns=list(names), filter=wanted)
         for day in _days(event_folder(lake, namespace, event_type), from_ms, until_ms)
     ]
     empty = schema.empty_table().select(list(names))

@@ -1,9 +1,10 @@
-"""Puts events on the log: one promise of an acknowledgement per event."""
+"""Puts events on the log, and tells of each whether it was acknowledged."""
 
 from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -23,8 +24,20 @@ class LogUnavailableError(RuntimeError):
     """The log did not take an event; nothing was acknowledged."""
 
 
+Delivered = Callable[[LogUnavailableError | None], None]
+"""Told what became of an event: None, or why it is not on the log; called from any thread."""
+
+
 class Publisher(Protocol):
     """What the write API, the replay and the ranking service write events with."""
+
+    def hand_over(self, event: Event, delivered: Delivered) -> None:
+        """As :meth:`publish`, for many events that nobody waits for: a future costs more than the rest.
+
+        Raises:
+            LogUnavailableError: the queue is full; ``delivered`` is not called.
+        """
+        ...
 
     def publish(self, event: Event) -> Future[None]:
         """Hand an event over; the future ends when the log has acknowledged it.
@@ -99,9 +112,14 @@ class KafkaPublisher:
         self._poller = threading.Thread(target=self._poll, name="kafka-delivery-reports", daemon=True)
         self._poller.start()
 
-    def publish(self, event: Event) -> Future[None]:
+    def hand_over(self, event: Event, delivered: Delivered) -> None:
         topic, key = route(event)
-        return self._produce(topic, key, encode(event), partition=-1)
+        self._produce(topic, key, encode(event), -1, delivered)
+
+    def publish(self, event: Event) -> Future[None]:
+        future: Future[None] = Future()
+        self.hand_over(event, _ends(future))
+        return future
 
     def advance_clock(self, ts: int) -> int:
         self.flush()
@@ -110,7 +128,8 @@ class KafkaPublisher:
             for partition in range(self._partitions(topic)):
                 event = ClockAdvanced(event_id=f"clock:{topic.name}:{partition}:{ts}", ts=ts)
                 # Compacted topics refuse records without a key.
-                futures.append(self._produce(topic, CLOCK_KEY, encode(event), partition))
+                futures.append(future := Future[None]())
+                self._produce(topic, CLOCK_KEY, encode(event), partition, _ends(future))
         self.flush()
         for future in futures:
             future.result(timeout=0)
@@ -138,14 +157,9 @@ class KafkaPublisher:
             raise LogUnavailableError(f"The topic {name} does not exist.")
         return len(found.partitions)
 
-    def _produce(self, topic: Topic, key: bytes, value: bytes, partition: int) -> Future[None]:
-        future: Future[None] = Future()
-
+    def _produce(self, topic: Topic, key: bytes, value: bytes, partition: int, delivered: Delivered) -> None:
         def report(error: object, _message: object) -> None:
-            if error is None:
-                future.set_result(None)
-            else:
-                future.set_exception(LogUnavailableError(f"Kafka did not take the event: {error}."))
+            delivered(LogUnavailableError(f"Kafka did not take the event: {error}.") if error else None)
 
         deadline = time.monotonic() + self._patience_s
         while True:
@@ -153,7 +167,7 @@ class KafkaPublisher:
                 self._producer.produce(
                     self._topics[topic.name], value, key, partition=partition, on_delivery=report
                 )
-                return future
+                return
             except BufferError as error:
                 if time.monotonic() >= deadline:
                     raise LogUnavailableError("Kafka is behind: the queue of events is full.") from error
@@ -166,6 +180,18 @@ class KafkaPublisher:
             self._producer.poll(0.1)
 
 
+def _ends(future: Future[None]) -> Delivered:
+    """What ends a future."""
+
+    def end(error: LogUnavailableError | None) -> None:
+        if error is None:
+            future.set_result(None)
+        else:
+            future.set_exception(error)
+
+    return end
+
+
 @dataclass
 class MemoryPublisher:
     """The twin of :class:`KafkaPublisher`: a list instead of a broker.
@@ -176,14 +202,17 @@ class MemoryPublisher:
     available: bool = True
     events: list[Event] = field(default_factory=list)
 
-    def publish(self, event: Event) -> Future[None]:
+    def hand_over(self, event: Event, delivered: Delivered) -> None:
         route(event)
-        future: Future[None] = Future()
         if self.available:
             self.events.append(event)
-            future.set_result(None)
+            delivered(None)
         else:
-            future.set_exception(LogUnavailableError("Kafka did not take the event: it is down."))
+            delivered(LogUnavailableError("Kafka did not take the event: it is down."))
+
+    def publish(self, event: Event) -> Future[None]:
+        future: Future[None] = Future()
+        self.hand_over(event, _ends(future))
         return future
 
     def advance_clock(self, ts: int) -> int:

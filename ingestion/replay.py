@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable
-from concurrent.futures import Future
 from dataclasses import dataclass
 
 import msgspec
@@ -49,12 +48,10 @@ class Failures:
     """Keeps the first failed delivery."""
 
     def __init__(self) -> None:
-        self.first: BaseException | None = None
+        self.first: LogUnavailableError | None = None
 
-    def watch(self, future: Future[None]) -> None:
-        error = future.exception()
-        if error is not None and self.first is None:
-            self.first = error
+    def watch(self, error: LogUnavailableError | None) -> None:
+        self.first = self.first or error
 
     def check(self) -> None:
         if self.first is not None:
@@ -99,7 +96,7 @@ def replay(
     events = 0
     for event in dataset.events(shift):
         pace.wait_for(event.ts)
-        publisher.publish(event).add_done_callback(failures.watch)
+        publisher.hand_over(event, failures.watch)
         counts[type(event).__name__] += 1
         events += 1
         if events % REPORT_EVERY == 0:

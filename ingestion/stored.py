@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from ingestion.events import AccountRegistered, RetweetChanged, TweetCreated
+from ingestion.events import AccountRegistered, MarkChanged, RetweetChanged, TweetCreated
 from records.lists import StoredTweet
 from timelines import entry
 from timelines.bodies import AccountCard, TweetBody, tombstone
+from timelines.marks import StoredMark
 
 
 def body_of(event: TweetCreated) -> TweetBody:
@@ -46,6 +47,11 @@ def card_of(event: AccountRegistered) -> AccountCard:
         created_at=event.created_at,
         place=event.place,
     )
+
+
+def mark_of(event: MarkChanged) -> StoredMark:
+    """What is stored of a mark."""
+    return StoredMark(event.verdict, event.reason, event.ts, event.by_person)
 
 
 EntryRow = tuple[int, int, int, int, int]

@@ -87,5 +87,7 @@ def route(event: Event) -> tuple[Topic, bytes]:
         case AuthorTierChanged():
             return SETTINGS, b"author:%d" % event.author_id
         case MarkChanged():
-            return MARKS, b"%b:%d" % (event.target.encode(), event.target_id)
+            # A key of its own for what a person said: compaction would keep a later word of a rule alone.
+            who = b":person" if event.by_person else b""
+            return MARKS, b"%b:%d%b" % (event.target.encode(), event.target_id, who)
     raise ValueError(f"{type(event).__name__} has no topic of its own.")

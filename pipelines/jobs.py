@@ -20,7 +20,7 @@ from ingestion.topics import (
 
 JOB_TOPICS: dict[str, tuple[Topic, ...]] = {
     "timelines": (USERS, FOLLOWS, TWEETS, SETTINGS),
-    "content": (USERS, RESTRICTIONS, TWEETS, ENGAGEMENTS),
+    "content": (USERS, RESTRICTIONS, TWEETS, ENGAGEMENTS, MARKS, REPORTS),
     "records": (USERS, FOLLOWS, TWEETS, ENGAGEMENTS),
     "engagement": (FOLLOWS, TWEETS, ENGAGEMENTS, IMPRESSIONS, REPORTS),
     "safety": (USERS, FOLLOWS, TWEETS, ENGAGEMENTS),
@@ -35,12 +35,6 @@ UNDECODED = tuple(
     topic for topic in (*EVENT_TOPICS, MARKS) if not any(topic in JOB_TOPICS[job] for job in DECODING)
 )
 """Topics that no such job reads: ``archive`` writes their dead letters."""
-
-ON_REQUEST = ("safety",)
-"""Jobs that start only when they are named: with this one too, a million events filled the heap."""
-
-USUAL_JOBS = tuple(job for job in JOB_TOPICS if job not in ON_REQUEST)
-"""What starts without being named."""
 
 FILLED_FROM_LAKE = ("timelines", "content", "engagement")
 """Jobs to which the order of events is nothing, so that a replay may give them old ones beside the log."""

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import select, tuple_, union
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from records.tables import accounts, blocks, follows, muted_words, mutes, tweets
+from records.tables import accounts, blocks, follows, muted_words, mutes, retweets, tweets
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +107,13 @@ class Lists:
         query = select(c.tweet_id).where(c.in_reply_to == tweet_id, c.tweet_id > after, c.deleted.is_(False))
         async with self.engine.connect() as connection:
             return list(await connection.scalars(query.order_by(c.tweet_id).limit(limit)))
+
+    async def retweets(self, user: int, tweet_id: int) -> list[int]:
+        """Ids of the standing retweets of a tweet by one account, the newest first."""
+        c = retweets.c
+        query = select(c.retweet_id).where(c.tweet_id == tweet_id, c.user_id == user, c.active)
+        async with self.engine.connect() as connection:
+            return list(await connection.scalars(query.order_by(c.retweet_id.desc())))
 
     async def followers(self, user: int, before: Edge, limit: int) -> list[Edge]:
         """Who follows ``user``, the newest follow first, after the place ``before``."""

@@ -13,9 +13,10 @@ import numpy as np
 from ingestion.api.problems import ProblemError
 from records.appearances import EVERYTHING, Appearance
 from records.lists import NEWEST_EDGE, Edge
+from serving.accounts import nameless
 from serving.archive import Archive, ArchiveUnavailableError
 from serving.feed.cursor import CursorError, CursorSigner, ListCursor, ListName
-from serving.reads import Reads, nameless, tweet_shape
+from serving.reads import Reads, tweet_shape
 from serving.shapes import Tweet, TweetPage, UserPage
 from timelines.bodies import TweetBody
 from timelines.entry import REPLY, WITHDRAWN, Entries, empty
@@ -88,14 +89,12 @@ class ListPages:
         """
         at = self._place(reader, "replies", tweet_id, cursor)
         after = tweet_id if at is None else at.first
-        ids = await self.archive.ask(self.archive.lists.replies(tweet_id, after, limit + 1))
+        stored = await self.archive.ask(self.archive.lists.replies(tweet_id, after, limit + 1))
+        ids = sorted({*stored, *await self._own_replies(reader, tweet_id, after)})
         following = None
         if len(ids) > limit:
             ids = ids[:limit]
             following = self.signer.write(ListCursor("replies", tweet_id, ids[-1], 0), reader)
-        else:
-            own = await self._own_replies(reader, tweet_id, max([after, *ids]))
-            ids = sorted({*ids, *own})
         found = await self.reads.bodies(ids)
         written = [
             Appearance(b.tweet_id, b.author_id, b.tweet_id, b.author_id) for b in found if b is not None

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import time
+from http import HTTPMethod
 from typing import get_args
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -169,6 +170,9 @@ class ServingMetrics:
         return generate_latest(self.registry)
 
 
+METHODS = frozenset(method.value for method in HTTPMethod)
+
+
 class RequestTimer:
     """ASGI middleware that times every request under its route's template."""
 
@@ -193,5 +197,6 @@ class RequestTimer:
             await self._app(scope, receive, watch)
         finally:
             route = getattr(scope.get("route"), "path", "unmatched")
-            labels = (scope["method"], route, f"{status // 100}xx")
+            method = scope["method"] if scope["method"] in METHODS else "other"
+            labels = (method, route, f"{status // 100}xx")
             self._metrics.requests.labels(*labels).observe(time.perf_counter() - started)

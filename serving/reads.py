@@ -1,6 +1,6 @@
 """Reads of what is shown with a tweet: bodies, counts, author cards, and how the reader stands to them.
 
-Each method is one round trip: keys of one partition go in one MGET, all of them in one pipeline.
+Each method is one round trip (``serving.batch``).
 """
 
 from __future__ import annotations
@@ -9,50 +9,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from features.connections import in_order, queue_reads
+from serving.accounts import Account, Accounts, Viewers, active, nameless, seen_by
 from serving.archive import Archive
+from serving.batch import Batch, readable
 from serving.shapes import Trends, Tweet, TweetCounts, TweetViewer, User, UserViewer, rfc3339
-from timelines import bodies, marks, popular
+from timelines import bodies, interests, marks, popular
 from timelines.bodies import TweetBody
+from timelines.interests import Interests
 from timelines.keys import Keyspace
 from timelines.lately import SEEN, SERVED, Records, decode, queue
-
-
-class _Batch:
-    """Reads gathered for one pipeline; each is handed out as a place in the answer."""
-
-    def __init__(self, redis: Any, keys: Keyspace) -> None:
-        self._keys = keys
-        self._pipe = redis.pipeline(transaction=False)
-        self._commands = 0
-
-    def command(self) -> Any:
-        """The pipeline, for exactly one command, whose answer has the place before ``len(self)``."""
-        self._commands += 1
-        return self._pipe
-
-    def values(self, kind: str, ids: Sequence[int]) -> _Values:
-        """Queues the values of many entities: one MGET, on a cluster one per partition."""
-        first, partitions = self._commands, [self._keys.partition(entity) for entity in ids]
-        groups = queue_reads(self._pipe, self._keys.keys(kind, ids), partitions)
-        self._commands += len(groups)
-        return _Values(first, groups)
-
-    async def execute(self) -> list[Any]:
-        answers: list[Any] = await self._pipe.execute() if self._commands else []
-        return answers
-
-
-@dataclass(frozen=True, slots=True)
-class _Values:
-    """Where the values of some entities are: from command ``first`` on, for each the places of its keys."""
-
-    first: int
-    groups: Sequence[Sequence[int]]
-
-    def of(self, answers: Sequence[Any]) -> Sequence[bytes | None]:
-        """The values in the order asked for."""
-        return in_order(self.groups, answers[self.first : self.first + len(self.groups)])
 
 
 @dataclass(frozen=True)
@@ -66,11 +31,11 @@ class Reads:
     async def bodies(self, tweet_ids: Sequence[int]) -> list[bodies.TweetBody | None]:
         """One per id; None where no body has arrived; tombstones as they are.
 
-        What the store lacks is looked up in the records.
+        What the store lacks, or has in a form that cannot be read, is looked up in the records.
         """
-        batch = _Batch(self.redis, self.keys)
+        batch = Batch(self.redis, self.keys)
         values = batch.values("tweet", tweet_ids)
-        found = [bodies.decode_body(stored) for stored in values.of(await batch.execute())]
+        found = [readable(bodies.decode_body, stored) for stored in values.of(await batch.execute())]
         missing = [tweet_id for tweet_id, body in zip(tweet_ids, found, strict=True) if body is None]
         if self.archive is None or not missing:
             return found
@@ -78,7 +43,7 @@ class Reads:
         return [body or stored.get(tweet_id) for tweet_id, body in zip(tweet_ids, found, strict=True)]
 
     async def tweet_counts(self, tweet_ids: Sequence[int]) -> list[TweetCounts]:
-        batch = _Batch(self.redis, self.keys)
+        batch = Batch(self.redis, self.keys)
         values = batch.values("counts", tweet_ids)
         return [_tweet_counts(stored) for stored in values.of(await batch.execute())]
 
@@ -91,7 +56,7 @@ class Reads:
         pipe.zmscore(self.keys.retweets(reader), tweet_ids)
         likes, retweets = await pipe.execute()
         return [
-            {"liked": _active(like), "retweeted": _active(retweet)}
+            {"liked": active(like), "retweeted": active(retweet)}
             for like, retweet in zip(likes, retweets, strict=True)
         ]
 
@@ -103,7 +68,7 @@ class Reads:
         for user in users:
             pipe.zrange(self.keys.likes(user), -each, -1, withscores=True)
         answers = await pipe.execute()
-        return [[int(tweet) for tweet, score in reversed(found) if _active(score)] for found in answers]
+        return [[int(tweet) for tweet, score in reversed(found) if active(score)] for found in answers]
 
     async def popular(self, count: int) -> list[TweetBody]:
         """The tweets that gather most engagement now, the most popular first."""
@@ -167,50 +132,50 @@ class Reads:
         members = await self.redis.zrange(self.keys.hidden_authors(reader), 0, -1, withscores=True)
         return {int(author): int(ts) for author, ts in members}
 
-    async def lately(self, reader: int, now_ms: int) -> tuple[Records, Records, dict[int, int]]:
-        """What a reader has seen and was served lately, and whom the reader hid, when (ts in ms)."""
+    async def lately(self, reader: int, now_ms: int) -> tuple[Records, Records, dict[int, int], Interests]:
+        """What a reader has seen and was served lately, whom the reader hid, when (ts in ms), and what the
+        reader is interested in.
+        """
         pipe = self.redis.pipeline(transaction=False)
         for kind in (SEEN, SERVED):
             queue(pipe, self.keys, kind, reader, now_ms)
         pipe.zrange(self.keys.hidden_authors(reader), 0, -1, withscores=True)
-        *strings, members = await pipe.execute()
+        interests.queue(pipe, self.keys, reader)
+        answers = await pipe.execute()
+        *strings, members = answers[:5]
         hides = {int(author): int(ts) for author, ts in members}
-        return decode(SEEN, strings[:2]), decode(SERVED, strings[2:]), hides
+        return decode(SEEN, strings[:2]), decode(SERVED, strings[2:]), hides, interests.decode(answers[5:])
 
     async def users(self, reader: int, user_ids: Sequence[int]) -> dict[int, User]:
         """The accounts with a card, as ``reader`` sees them."""
         ids = list(dict.fromkeys(user_ids))
         if not ids:
             return {}
-        batch = _Batch(self.redis, self.keys)
-        for key in (self.keys.followees(reader), self.keys.muted(reader), self.keys.blocked(reader)):
-            batch.command().zmscore(key, ids)
-        for user in ids:
-            batch.command().zscore(self.keys.followees(user), reader)
-        cards = batch.values("account", ids)
-        counts = batch.values("account_counts", ids)
+        batch = Batch(self.redis, self.keys)
+        viewers, accounts = Viewers.queue(batch, reader, ids), Accounts.queue(batch, ids)
         answers = await batch.execute()
-        users: dict[int, User] = {}
-        stored = zip(cards.of(answers), counts.of(answers), strict=True)
-        for place, (user, (card_bytes, count_bytes)) in enumerate(zip(ids, stored, strict=True)):
-            card = bodies.decode_card(card_bytes)
-            if card is not None:
-                count = bodies.decode_account_counts(count_bytes)
-                viewer: UserViewer = {
-                    "follows": _active(answers[0][place]),
-                    "followed_by": _active(answers[3 + place]),
-                    "muted": _active(answers[1][place]),
-                    "blocked": _active(answers[2][place]),
-                }
-                users[user] = _user(card, count, viewer)
-        return users
+        return seen_by(accounts.of(answers), viewers.of(answers))
+
+    async def accounts(self, user_ids: Sequence[int]) -> dict[int, Account]:
+        """The accounts with a card, as everybody sees them."""
+        batch = Batch(self.redis, self.keys)
+        accounts = Accounts.queue(batch, user_ids)
+        return accounts.of(await batch.execute())
+
+    async def viewers(self, reader: int, user_ids: Sequence[int]) -> dict[int, UserViewer]:
+        """How ``reader`` stands to each account."""
+        if not user_ids:
+            return {}
+        batch = Batch(self.redis, self.keys)
+        viewers = Viewers.queue(batch, reader, user_ids)
+        return viewers.of(await batch.execute())
 
     async def tweet(self, reader: int, tweet_id: int) -> Tweet | None:
         """The tweet as ``reader`` sees it; None where there is none, or none for this reader."""
         body = (await self.bodies([tweet_id]))[0]
         if body is None or body.deleted:
             return None
-        if _active(await self.redis.zscore(self.keys.blocked_by(reader), body.author_id)):
+        if active(await self.redis.zscore(self.keys.blocked_by(reader), body.author_id)):
             return None
         users = await self.users(reader, [body.author_id])
         author = users.get(body.author_id) or nameless(body.author_id)
@@ -251,18 +216,6 @@ class Reads:
         return sorted(users, key=lambda u: (-u["counts"]["following"], u["id"]))[:count]
 
 
-def nameless(user_id: int) -> User:
-    """Stands for an account whose card has not arrived yet: known by its id alone."""
-    return {
-        "id": str(user_id),
-        "handle": str(user_id),
-        "display_name": str(user_id),
-        "created_at": rfc3339(0),
-        "counts": {"followers": 0, "following": 0, "tweets": 0},
-        "viewer": {"follows": False, "followed_by": False, "muted": False, "blocked": False},
-    }
-
-
 def tweet_shape(
     body: bodies.TweetBody,
     author: User,
@@ -296,11 +249,7 @@ def tweet_shape(
 
 
 def _members(sets: Sequence[Sequence[tuple[bytes, float]]]) -> frozenset[int]:
-    return frozenset(int(member) for members in sets for member, score in members if _active(score))
-
-
-def _active(score: float | None) -> bool:
-    return score is not None and bool(int(score) & 1)
+    return frozenset(int(member) for members in sets for member, score in members if active(score))
 
 
 def _tweet_counts(stored: bytes | None) -> TweetCounts:
@@ -311,21 +260,3 @@ def _tweet_counts(stored: bytes | None) -> TweetCounts:
         "replies": counts.replies,
         "quotes": counts.quotes,
     }
-
-
-def _user(card: bodies.AccountCard, counts: bodies.AccountCounts, viewer: UserViewer) -> User:
-    user: User = {
-        "id": str(card.user_id),
-        "handle": card.handle,
-        "display_name": card.display_name,
-        "created_at": rfc3339(card.created_at),
-        "counts": {
-            "followers": counts.followers,
-            "following": counts.following,
-            "tweets": counts.tweets,
-        },
-        "viewer": viewer,
-    }
-    if card.place is not None:
-        user["place"] = card.place
-    return user

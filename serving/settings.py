@@ -40,19 +40,23 @@ class ServingSection(Section):
     requests, whose impressions carry their features.
     ``at_once``: pages that one process makes at a time; the others wait their turn. ``full_under_way``,
     ``reduced_under_way``, ``light_under_way``: with so many made or waiting the next one takes the rung
-    below. ``snapshot_seconds``: how long a ranking can be scrolled. ``records_ms``: how long PostgreSQL is
-    waited for. ``cursor_key``: file with the key that signs cursors; made on the first start, and to be the
-    same on every host of a deployment.
+    below, as does one that has waited for longer than the share ``full_waited``, ``reduced_waited``,
+    ``light_waited`` of the deadline. ``snapshot_seconds``: how long after a page the ranking can be scrolled
+    on. ``records_ms``: how long PostgreSQL is waited for. ``cursor_key``: file with the key that signs
+    cursors; made on the first start, and to be the same on every host of a deployment.
     """
 
     deadline_ms: int = Field(default=150, ge=1)
     policy: Path | None = None
     experiment: Path | None = None
     feature_log_share: float = Field(default=1.0, ge=0, le=1)
-    at_once: int = Field(default=4, ge=1)
+    at_once: int = Field(default=2, ge=1)
     full_under_way: int = Field(default=4, ge=0)
     reduced_under_way: int = Field(default=8, ge=0)
     light_under_way: int = Field(default=16, ge=0)
+    full_waited: float = Field(default=0.2, ge=0)
+    reduced_waited: float = Field(default=0.35, ge=0)
+    light_waited: float = Field(default=0.5, ge=0)
     snapshot_seconds: int = Field(default=600, ge=1)
     model_poll_seconds: float = Field(default=10.0, gt=0)
     redis_timeout_ms: int = Field(default=1000, ge=1)
@@ -70,7 +74,8 @@ class ServingSection(Section):
                 "full": self.full_under_way,
                 "reduced": self.reduced_under_way,
                 "light": self.light_under_way,
-            }
+            },
+            {"full": self.full_waited, "reduced": self.reduced_waited, "light": self.light_waited},
         )
 
     def load_policy(self) -> Policy:

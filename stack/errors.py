@@ -22,6 +22,7 @@ KNOWN = frozenset(
         "stack.demo.probe.ProbeError",
         "training.bundle.BundleError",
         "training.dataset.DatasetError",
+        "training.off_policy.OffPolicyError",
         "training.registry.RegistryError",
     }
 )

@@ -24,12 +24,12 @@ from ingestion.lake_files import write_lake
 from ingestion.topics import DAY_MS
 from ingestion.world.generate import generate, write
 from ingestion.world.plan import Engagement, WorldPlan
-from serving.feed.by_policy import TOPICS, topics_of_hashtags
 from serving.feed.policy import Policy
 from serving.feed.rule_costs import JudgedList
 from serving.feed.rung_costs import JudgedRequest, order
 from serving.feed.selection import Recent, Scored
 from timelines.entry import Ids
+from timelines.topics import TOPICS, topics_of_hashtags
 from training.bundle import Bundle
 from training.dataset import Examples, prepare, time_split
 from training.formula import DEFAULT_WEIGHTS

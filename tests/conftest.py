@@ -23,9 +23,11 @@ from hypothesis import settings
 
 from features.names import MODEL_INPUT
 
-# How long an example takes says more of the machine than of the code.
-settings.register_profile("tideline", deadline=None)
-settings.load_profile("tideline")
+# How long an example takes says more of the machine than of the code. The examples are the same in every run,
+# so that a change is judged by what it changes; `make test-properties` draws many new ones.
+settings.register_profile("repeatable", deadline=None, derandomize=True)
+settings.register_profile("exploring", deadline=None, max_examples=2000)
+settings.load_profile("repeatable")
 
 
 def free_port() -> int:

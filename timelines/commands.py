@@ -8,7 +8,7 @@ executes one checks its errors. Everything is idempotent: repeated commands lead
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -23,6 +23,7 @@ from timelines.keys import TAIL, Keyspace
 from timelines.settings import TimelineSettings
 
 DAY_MS = 24 * 3600 * 1000
+OPENED_KEPT = 50
 KEYS_PER_CALL = 500
 """Timelines written by one function call: bounds how long a call keeps the server busy."""
 
@@ -195,6 +196,15 @@ def set_followee(pipe: Any, keys: Keyspace, follower: int, followee: int, ts_ms:
     pipe.zadd(keys.followees(follower), {str(followee): edge_score(ts_ms, active)}, gt=True)
 
 
+def settle_tie(pipe: Any, keys: Keyspace, follower: int, followee: int, ts_ms: int) -> None:
+    """End the follow of ``ts_ms`` for an unfollow of the same millisecond that comes after it by event id.
+
+    Such an unfollow scores less, so :func:`set_followee` leaves it out. An edge of another time stays.
+    """
+    scores = edge_score(ts_ms, True), edge_score(ts_ms, False)
+    pipe.fcall("replace_score", 1, keys.followees(follower), followee, *scores)
+
+
 def set_muted(pipe: Any, keys: Keyspace, user: int, muted: int, ts_ms: int, active: bool) -> None:
     """Record that ``user`` mutes ``muted`` (or no longer) as of ``ts_ms``."""
     pipe.zadd(keys.muted(user), {str(muted): edge_score(ts_ms, active)}, gt=True)
@@ -227,6 +237,14 @@ def set_retweet(pipe: Any, keys: Keyspace, user: int, tweet_id: int, ts_ms: int,
     pipe.zadd(keys.retweets(user), {str(tweet_id): edge_score(ts_ms, active)}, gt=True)
 
 
+def set_opened(pipe: Any, keys: Keyspace, user: int, tweets: Mapping[int, int]) -> None:
+    """Record when (ms) ``user`` opened tweets; of all of them the ``OPENED_KEPT`` newest stay."""
+    key = keys.opened(user)
+    scores = {str(tweet): edge_score(ts_ms, True) for tweet, ts_ms in tweets.items()}
+    pipe.zadd(key, scores, gt=True)
+    pipe.zremrangebyrank(key, 0, -OPENED_KEPT - 1)
+
+
 def put_body(pipe: Any, keys: Keyspace, body: bodies.TweetBody) -> None:
     """Store a body once; a tombstone always overwrites and is never overwritten."""
     pipe.set(keys.tweet(body.tweet_id), bodies.encode_body(body), nx=not body.deleted)
@@ -251,10 +269,9 @@ def set_account_counts(
     _put_versioned(pipe, keys.account_counts(user), bodies.encode_account_counts(counts, version))
 
 
-def put_counts(pipe: Any, keys: Keyspace, kind: str, owners: Ids, values: Sequence[bytes]) -> None:
-    """Store many packed counts (``bodies.pack_tweet_counts``) of ``kind`` counts or account_counts.
-
-    As :func:`set_tweet_counts` and :func:`set_account_counts`, with many keys of a partition in one call.
+def put_versioned(pipe: Any, keys: Keyspace, kind: str, owners: Ids, values: Sequence[bytes]) -> None:
+    """Store many values of one kind, such as packed counts (``bodies.pack_tweet_counts``): what begins with a
+    lower version than is there is left. Many keys of a partition go in one call.
     """
     names = keys.keys(kind, owners.tolist())
     partitions = owners % keys.partitions

@@ -395,6 +395,14 @@ register('put_versioned', function(keys, args)
   return written
 end)
 
+-- replace_score KEYS: a sorted set; ARGV: a member, the score that it may have, the one that it then gets. Answers 1
+-- when it had that score.
+register('replace_score', function(keys, args)
+  if tonumber(call('ZSCORE', keys[1], args[1]) or -1) ~= tonumber(args[2]) then return 0 end
+  call('ZADD', keys[1], args[3], args[1])
+  return 1
+end)
+
 -- unmark_pulled_share KEYS: the pulled authors, the pulled shares, the stamp; ARGV: a new stamp, the share, how many
 -- shares there are, then authors. An author of whom no share is left is pulled no longer; answers how many were.
 register('unmark_pulled_share', function(keys, args)

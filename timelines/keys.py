@@ -25,6 +25,7 @@ KINDS = {
         "activated",
         "followees",
         "pulled",
+        "pulled_shares",
         "pulled_stamp",
         "withdrawals",
     ),
@@ -38,6 +39,7 @@ KINDS = {
         "hidden_authors",
         "likes",
         "retweets",
+        "opened",
     ),
     "engagement": (
         "counts",
@@ -164,6 +166,14 @@ class Keyspace:
         """ZSET of original tweet ids, score = ts_ms * 2 + active."""
         return self.key("retweets", user)
 
+    def opened(self, user: int) -> str:
+        """ZSET of the tweets that a reader opened last, score = ts_ms * 2 + 1."""
+        return self.key("opened", user)
+
+    def interests(self, user: int) -> str:
+        """STRING: what the batch side found that a reader is interested in (``timelines.interests``)."""
+        return self.key("interests", user)
+
     def tweet(self, tweet_id: int) -> str:
         """STRING: the tweet's body or tombstone."""
         return self.key("tweet", tweet_id)
@@ -190,7 +200,7 @@ class Keyspace:
 
     def pulled_shares(self) -> str:
         """SET of "author:share": shares of spread authors' followers who need them merged at read."""
-        return f"{self.prefix}:pulled_shares:{{pulled}}"
+        return self.head("pulled_shares") + "{pulled}"
 
     def pulled_stamp(self) -> str:
         """STRING: another value after each change of ``pulled``."""

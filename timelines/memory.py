@@ -67,6 +67,7 @@ class MemoryStore:
             "open_home": self._open_home,
             "fill_home": self._fill_home,
             "put_versioned": self._put_versioned,
+            "replace_score": self._replace_score,
             "unmark_pulled_share": self._unmark_pulled_share,
             "stamps": self._stamps,
             "append_newest": self._append_newest,
@@ -333,6 +334,13 @@ class MemoryStore:
             if stored is None or value[:8] >= stored[:8]:
                 written += bool(self.set(key, value, keepttl=True))
         return written
+
+    def _replace_score(self, keys: list[bytes], args: list[bytes]) -> int:
+        scores = self._zset(keys[0])
+        if scores.get(args[0]) != float(args[1]):
+            return 0
+        scores[args[0]] = float(args[2])
+        return 1
 
     def _unmark_pulled_share(self, keys: list[bytes], args: list[bytes]) -> int:
         shares, gone = self._members(keys[1]), 0

@@ -17,6 +17,13 @@ FLOOR = 0.001
 """Width of the band just above zero that net-negative sums are squeezed into."""
 
 
+def worth(
+    values: Mapping[str, NDArray[np.float64]], weights: Mapping[str, float] = DEFAULT_WEIGHTS
+) -> NDArray[np.float64]:
+    """The weighted sum over the heads: of labels what an item brought, of probabilities what it may."""
+    return np.asarray(np.sum([weights[head] * values[head] for head in weights], axis=0), dtype=np.float64)
+
+
 def combine(
     probabilities: Mapping[str, NDArray[np.float64]], weights: Mapping[str, float]
 ) -> NDArray[np.float64]:
@@ -33,7 +40,7 @@ def combine(
     """
     if not weights or probabilities.keys() != weights.keys():
         raise ValueError("The score formula needs exactly one weight for each head.")
-    total = np.sum([weights[head] * probabilities[head] for head in weights], axis=0)
+    total = worth(probabilities, weights)
     negative = sum(-weight for weight in weights.values() if weight < 0)
     size = sum(abs(weight) for weight in weights.values())
     squeezed = FLOOR * (total + negative) / size if size else np.zeros_like(total)

@@ -6,9 +6,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from timelines.bodies import TweetBody, decode_body
-from timelines.entry import RETWEET
+from timelines.entry import RETWEET, WITHDRAWN
 from timelines.keys import Keyspace
 from timelines.timeline import decode, newest
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Whether a like or retweet stands, and since when it does or does not (milliseconds UTC)."""
+
+    ts: int
+    active: bool
 
 
 @dataclass(frozen=True)
@@ -36,17 +44,28 @@ class Targets:
         pipe.zscore(self.keys.blocked_by(user), other)
         return any(map(_active, await pipe.execute()))
 
-    async def has_retweeted(self, user: int, tweet_id: int) -> bool:
-        return _active(await self.redis.zscore(self.keys.retweets(user), tweet_id))
+    async def like(self, user: int, tweet_id: int) -> Standing | None:
+        """The user's like of the tweet, None where there never was one."""
+        return _standing(await self.redis.zscore(self.keys.likes(user), tweet_id))
 
-    async def newest_retweet(self, user: int, tweet_id: int) -> int | None:
-        """The id under which the user's retweet of the tweet appears, if the outbox still has it."""
+    async def retweet(self, user: int, tweet_id: int) -> Standing | None:
+        """The user's retweet of the tweet, None where there never was one."""
+        return _standing(await self.redis.zscore(self.keys.retweets(user), tweet_id))
+
+    async def retweet_ids(self, user: int, tweet_id: int) -> list[int]:
+        """The ids under which the user's outbox has standing retweets of the tweet; two requests at once make
+        more than one."""
         stored = await self.redis.get(self.keys.outbox(user))
         if stored is None:
-            return None
+            return []
         entries = newest(decode(stored).entries, self.length)
-        mine = entries[(entries["original"] == tweet_id) & ((entries["flags"] & RETWEET) != 0)]
-        return int(mine["appearance"][0]) if len(mine) else None
+        standing = (entries["flags"] & (RETWEET | WITHDRAWN)) == RETWEET
+        found: list[int] = entries["appearance"][standing & (entries["original"] == tweet_id)].tolist()
+        return found
+
+
+def _standing(score: float | None) -> Standing | None:
+    return None if score is None else Standing(int(score) // 2, _active(score))
 
 
 def _active(score: float | None) -> bool:

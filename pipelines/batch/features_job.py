@@ -16,6 +16,7 @@ from typing import Any
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812 - the name PySpark's own guide gives it
 
+from features.interests import READER_INTERESTS
 from features.names import (
     AUTHOR_POPULARITY,
     TWEET_CONTENT,
@@ -29,6 +30,7 @@ from pipelines.batch import (
     acts,
     author_popularity,
     quality,
+    reader_interests,
     training_examples,
     tweet_content,
     tweet_engagement,
@@ -78,6 +80,11 @@ def tables(events: LakeEvents, build: BuildTime) -> Iterator[Table]:
     yield _view(TWEET_CONTENT, tweet_content.transform(events.tweets, build))
     yield _view(TWEET_ENGAGEMENT, tweet_engagement.transform(engagements, build))
     yield _view(USER_AUTHOR_RECENT, user_author_recent.transform(received, build))
+    ratings = reader_interests.ratings(
+        engagements, events.reports, events.tweets, events.deletions, build
+    ).cache()
+    interests = reader_interests.transform(ratings, build)
+    yield Table(READER_INTERESTS, interests, ("user",), quality.interests_suite)
     examples = training_examples.transform(shown, events.tweets, follows)
     yield Table(TRAINING_EXAMPLES, examples, ("request_id",), quality.examples_suite)
 

@@ -10,6 +10,7 @@ from pyspark.sql import functions as F  # noqa: N812 - the name PySpark's own gu
 from pyspark.sql import types as T  # noqa: N812 - the name PySpark's own guide gives it
 
 from ingestion.events import (
+    ClientReport,
     Event,
     FollowChanged,
     Impression,
@@ -38,6 +39,7 @@ class LakeEvents:
     retweets: DataFrame
     likes: DataFrame
     impressions: DataFrame
+    reports: DataFrame
 
 
 def read_lake(spark: SparkSession, lake: Path, namespace: str, until_ms: int) -> LakeEvents:
@@ -53,6 +55,7 @@ def read_lake(spark: SparkSession, lake: Path, namespace: str, until_ms: int) ->
         retweets=before(RetweetChanged),
         likes=before(LikeChanged),
         impressions=before(Impression),
+        reports=before(ClientReport),
     )
 
 

@@ -76,6 +76,18 @@ def examples_suite(until: datetime) -> list[Any]:
     ]
 
 
+def interests_suite(until: datetime) -> list[Any]:
+    """What readers' interests must meet."""
+    import great_expectations.expectations as gxe
+
+    keys = ("user", "similar", "topics", "weights", "event_timestamp")
+    return [
+        *(gxe.ExpectColumnValuesToNotBeNull(column=name) for name in keys),
+        gxe.ExpectColumnValuesToBeUnique(column="user"),
+        _not_after(until),
+    ]
+
+
 def bounded_sample(
     spark: SparkSession, folder: Path, rows: int, keys: Sequence[str], limit: int = MAX_ROWS
 ) -> pd.DataFrame:

@@ -67,9 +67,15 @@ class Author:
             self._followers = None
         return True
 
-    def is_followed_by(self, follower: int) -> bool:
-        edge = self.edges.get(follower)
-        return edge is not None and edge.active
+    def edges_of(self, followers: Iterable[int]) -> list[tuple[int, Edge]]:
+        """What is known of these followers' edges; nothing of those never heard of."""
+        known = ((follower, self.edges.get(follower)) for follower in followers)
+        return [(follower, edge) for follower, edge in known if edge is not None]
+
+    def unfollows_at(self, follower: int, follow: Edge) -> bool:
+        """Whether the follower's edge has ended in the very millisecond of this follow."""
+        edge = self.edges[follower]
+        return follow.active and not edge.active and edge.ts == follow.ts
 
     def followers(self) -> Ids:
         """The accounts that follow now, int64 ascending."""

@@ -1,9 +1,9 @@
 """Flink job ``content``: what is shown with an entry and who liked or retweeted it, into the store.
 
-Tweet bodies and tombstones, account cards, each user's likes and retweets, mutes, blocks, muted words and
-hidden authors. The job keeps no state: a batch is written before the checkpoint that covers it completes, and
-every write may be repeated. Follow edges are written by ``timelines``, which needs them in the store before
-its backfills.
+Tweet bodies and tombstones, account cards, each user's likes, retweets and newest opened tweets, mutes,
+blocks, muted words and hidden authors; marks, which are there already unless the store has lost them. The job
+keeps no state: a batch is written before the checkpoint that covers it completes, and every write may be
+repeated. Follow edges are written by ``timelines``, which needs them in the store before its backfills.
 """
 
 from __future__ import annotations
@@ -19,14 +19,16 @@ from ingestion.events import (
     AnyEvent,
     AuthorHidden,
     BlockChanged,
+    ClientReport,
     LikeChanged,
+    MarkChanged,
     MuteChanged,
     MutedWordsChanged,
     RetweetChanged,
     TweetCreated,
     TweetDeleted,
 )
-from ingestion.stored import body_of, card_of
+from ingestion.stored import body_of, card_of, mark_of
 from pipelines.jobs import JOB_TOPICS
 from pipelines.settings import StreamSettings
 from pipelines.stream import connectors
@@ -36,6 +38,7 @@ from pipelines.stream.store import Store, StoreAddress
 from timelines import commands
 from timelines.bodies import tombstone
 from timelines.keys import Keyspace
+from timelines.marks import put_mark
 
 JOB = "content"
 
@@ -43,6 +46,7 @@ JOB = "content"
 def write(pipe: Any, keys: Keyspace, events: Iterable[AnyEvent]) -> None:
     """Put the writes of these events on a pipeline; changes of one reader set go in one command."""
     sets: dict[str, dict[str, int]] = {}
+    opened: dict[int, dict[int, int]] = {}
 
     def change(key: str, member: int, ts_ms: int, active: bool) -> None:
         scores = sets.setdefault(key, {})
@@ -70,8 +74,15 @@ def write(pipe: Any, keys: Keyspace, events: Iterable[AnyEvent]) -> None:
                 change(keys.likes(event.user_id), event.tweet_id, event.ts, event.active)
             case RetweetChanged():
                 change(keys.retweets(event.user_id), event.tweet_id, event.ts, event.active)
+            case MarkChanged():
+                put_mark(pipe, keys, event.target, event.target_id, mark_of(event))
+            case ClientReport(action="open"):
+                moments = opened.setdefault(event.user_id, {})
+                moments[event.tweet_id] = max(event.ts, moments.get(event.tweet_id, 0))
     for key, scores in sets.items():
         pipe.zadd(key, scores, gt=True)
+    for user, moments in opened.items():
+        commands.set_opened(pipe, keys, user, moments)
 
 
 class ContentWriter(ProcessFunction):  # type: ignore[misc]
@@ -97,7 +108,7 @@ class ContentWriter(ProcessFunction):  # type: ignore[misc]
 
 
 def build(batches: DataStream, address: StoreAddress) -> DataStream:
-    """Record batches of users, restrictions, tweets and engagements -> dead letters (JSON strings)."""
+    """Record batches of ``JOB_TOPICS`` -> dead letters (JSON strings)."""
     written = batches.process(ContentWriter(address), output_type=Types.STRING()).uid("write").name("write")
     return written.get_side_output(DEAD_LETTERS)
 

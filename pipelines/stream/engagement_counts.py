@@ -103,10 +103,10 @@ class EngagementWriter(KeyedProcessFunction):  # type: ignore[misc]
     def _write(self, pipe: Any, kind: TallyKind, owners: Ints, tallies: NDArray[np.void]) -> None:
         keys, versions, counts = self._store.keys, tallies["version"], tallies["counts"]
         if kind == TWEET:
-            commands.put_counts(pipe, keys, "counts", owners, pack_tweet_counts(versions, counts))
+            commands.put_versioned(pipe, keys, "counts", owners, pack_tweet_counts(versions, counts))
             popular.offer(pipe, keys, owners, tallies["recent"][:, 0, LONGEST], versions)
         elif kind == ACCOUNT:
             shown = counts[:, : kind.slots.index("received")]
-            commands.put_counts(pipe, keys, "account_counts", owners, pack_account_counts(versions, shown))
+            commands.put_versioned(pipe, keys, "account_counts", owners, pack_account_counts(versions, shown))
         view = TALLIED[kind]
         put_rows(pipe, keys, view, owners[:, None], encode_rows(view, versions, values_of(kind, tallies)))

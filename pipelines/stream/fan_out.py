@@ -67,12 +67,15 @@ def unfit(event: AnyEvent) -> str | None:
 class FanOut:
     """What a batch changes, in the order in which it has to be written.
 
-    First ``edges`` (follower -> {followee: (ts in ms, active)}), ``entries`` (to their authors' outboxes) and
-    ``pulled`` (authors from now on merged at read), then ``deliveries``. What goes to the followers of an
-    author by and by: ``throttled`` are new entries, ``returning`` the newest entries of one pulled no longer.
+    First ``edges`` (follower -> {followee: (ts in ms, active)}), then ``ties`` (follower, followee, ts in ms:
+    unfollows that win over a follow of the same ts by their event ids), ``entries`` (to their authors'
+    outboxes) and ``pulled`` (authors from now on merged at read), then ``deliveries``. What goes to the
+    followers of an author by and by: ``throttled`` are new entries, ``returning`` the newest entries of one
+    pulled no longer.
     """
 
     edges: dict[int, dict[int, tuple[int, bool]]]
+    ties: list[tuple[int, int, int]]
     entries: Entries
     pulled: list[int]
     deliveries: Deliveries
@@ -135,6 +138,7 @@ def fan_out(
     if to_authors:
         pairs.add(np.arange(len(entries)), entries["author"])
     edges: dict[int, dict[int, tuple[int, bool]]] = {}
+    ties: list[tuple[int, int, int]] = []
     changed: dict[int, list[int]] = {}
     crossed: list[int] = []
     throttled: dict[int, Entries] = {}
@@ -144,7 +148,8 @@ def fan_out(
         author = authors.get(author_id)
         gained: list[int] = []
         if follows := batch.follows.get(author_id):
-            before = {event.follower_id for event in follows if author.is_followed_by(event.follower_id)}
+            changes = author.edges_of(event.follower_id for event in follows)
+            before = {follower for follower, edge in changes if edge.active}
             won = [event for event in follows if author.change_edge(event.follower_id, Edge.of(event))]
             touched = dict.fromkeys(event.follower_id for event in won)
             changed[author_id] = list(touched)
@@ -153,6 +158,9 @@ def fan_out(
                 edges.setdefault(follower, {})[author_id] = (edge.ts, edge.active)
                 if edge.active and follower not in before:
                     gained.append(follower)
+            changes += [(event.follower_id, Edge.of(event)) for event in follows]
+            for follower in {follower for follower, edge in changes if author.unfollows_at(follower, edge)}:
+                ties.append((follower, author_id, author.edges[follower].ts))
         was_pulled = author.pulled
         tier = author.cross(tiers)
         if author.pulled != was_pulled:
@@ -171,11 +179,14 @@ def fan_out(
                 author.remember(packed[at * ENTRY_BYTES : (at + 1) * ENTRY_BYTES], length)
     authors.save(changed, batch.own, {*crossed, *recheck})
     pulled = [author_id for author_id in crossed if author_id not in returning]
-    return FanOut(edges, entries, pulled, pairs.deliveries(batch.readers), throttled, returning)
+    return FanOut(edges, ties, entries, pulled, pairs.deliveries(batch.readers), throttled, returning)
 
 
 def without_followers(events: Iterable[AnyEvent]) -> FanOut:
-    """What has to be written for authors whose followers are known elsewhere: all but what goes to these."""
+    """What has to be written for authors whose followers are known elsewhere: all but what goes to these.
+
+    Who knows the edges settles their ties.
+    """
     batch = _collect(events)
     entries = entry.entries(batch.rows) if batch.rows else entry.empty()
     pairs = Pairs(entries)
@@ -186,4 +197,4 @@ def without_followers(events: Iterable[AnyEvent]) -> FanOut:
             of_follower = edges.setdefault(event.follower_id, {})
             change = (event.ts, event.active)
             of_follower[author_id] = max(change, of_follower.get(author_id, change))
-    return FanOut(edges, entries, [], pairs.deliveries(batch.readers), {}, {})
+    return FanOut(edges, [], entries, [], pairs.deliveries(batch.readers), {}, {})

@@ -18,8 +18,14 @@ from pipelines.stream.fan_out import FanOut, fan_out, unfit, without_followers
 from pipelines.stream.spreading import ToShare, decode_message, encode_message, pulled_in, take_over
 from pipelines.stream.tiers import FanOutTiers
 from timelines import commands
+from timelines.keys import Keyspace
 
 TO_SHARES = OutputTag("to-shares", PAYLOAD)
+
+
+def settle_ties(pipe: Any, keys: Keyspace, result: FanOut) -> None:
+    for tie in result.ties:
+        commands.settle_tie(pipe, keys, *tie)
 
 
 class FanOutOperator(AuthorShards):
@@ -68,6 +74,7 @@ class FanOutOperator(AuthorShards):
             for follower, changes in result.edges.items():
                 scores = {str(followee): commands.edge_score(*change) for followee, change in changes.items()}
                 pipe.zadd(keys.followees(follower), scores, gt=True)
+            settle_ties(pipe, keys, result)
             commands.append_outbox(pipe, keys, self.store.settings, result.entries)
             self.mark(pipe, shard, result.pulled)
 
@@ -88,8 +95,9 @@ class FanOutShares(AuthorShards):
         if message.tiers and message.tiers.since > shard.tiers.since:
             recheck += self.set_tiers(shard, message.tiers)
         result = fan_out(events, shard.authors, self.tiers(shard), length, recheck, to_authors=False)
-        if result.pulled:
+        if result.pulled or result.ties:
             with self.store.pipeline() as pipe:
+                settle_ties(pipe, self.store.keys, result)
                 self.mark(pipe, shard, result.pulled)
         yield from self.parts(result.deliveries)
         shard.queue(result, now)

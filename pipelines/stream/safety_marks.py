@@ -10,10 +10,11 @@ from pyflink.datastream import KeyedProcessFunction, RuntimeContext
 from pyflink.datastream.state import MapStateDescriptor
 
 from ingestion.events import MarkChanged, encode
+from ingestion.stored import mark_of
 from ingestion.topics import route
 from pipelines.stream.safety_rules import SEVERITY, Limits, Signal, marks_of
 from pipelines.stream.store import Store, StoreAddress
-from timelines.marks import StoredMark, put_mark
+from timelines.marks import put_mark
 
 RECORD = Types.ROW_NAMED(["record_key", "record_value"], [Types.STRING(), Types.STRING()])
 
@@ -68,8 +69,7 @@ class Marker(KeyedProcessFunction):  # type: ignore[misc]
                 )
         with self._store.pipeline() as pipe:
             for event in events:
-                stored = StoredMark(event.verdict, event.reason, event.ts, event.by_person)
-                put_mark(pipe, self._store.keys, event.target, event.target_id, stored)
+                put_mark(pipe, self._store.keys, event.target, event.target_id, mark_of(event))
         self._marks.inc(len(events))
         for event in events:
             yield Row(route(event)[1].decode(), encode(event).decode())

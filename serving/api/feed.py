@@ -7,6 +7,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
 
+from serving.accounts import nameless
 from serving.api.dependencies import BearerDep, ReaderDep, ServiceDep, json_response
 from serving.feed.answer import Answer
 from serving.feed.candidates import (
@@ -24,7 +25,7 @@ from serving.feed.feed import Request
 from serving.feed.ladder import RUNGS
 from serving.feed.query import Algorithm
 from serving.pipeline.reports import StageReport
-from serving.reads import nameless, tweet_shape
+from serving.reads import tweet_shape
 from serving.shapes import (
     Explanation,
     FeedDelta,
@@ -47,7 +48,7 @@ REASONS = {
     FOLLOWING: "From an account you follow",
     CELEBRITY: "From a popular account you follow",
     TWO_HOP: "Liked by an account you follow",
-    SIMILAR: "Liked by accounts like yours",
+    SIMILAR: "Close to what you like",
     TRENDING: "Trending where you are",
     POPULAR: "Popular now",
 }

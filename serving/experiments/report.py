@@ -12,14 +12,13 @@ import pandas as pd
 
 from serving.experiments.experiment import Experiment
 from serving.experiments.statistics import (
-    Estimate,
     SampleRatio,
     concentration,
     difference,
     quantile,
-    rate,
     sample_ratio,
 )
+from training.estimates import Estimate, rate
 
 HARMS = ("hidden", "reported")
 LATENCY, LATENCY_AT = "latency_p99_ms", 0.99

@@ -9,48 +9,18 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import chisquare
 
-Values = NDArray[np.float64]
+from training.estimates import UNKNOWN, Estimate, Values, rate
+
 Ids = NDArray[np.int64]
 
-NORMAL_95 = 1.959963984540054
 RESAMPLES = 200
 LEAST_LIKELY = 0.001
 """A split of readers that is less likely than this by chance has another cause."""
-
-
-class Estimate(NamedTuple):
-    """A figure and its standard error; ``low`` and ``high`` bound the 95 % interval. NaN below 2 readers."""
-
-    value: float
-    error: float
-
-    @property
-    def low(self) -> float:
-        return self.value - NORMAL_95 * self.error
-
-    @property
-    def high(self) -> float:
-        return self.value + NORMAL_95 * self.error
-
-
-UNKNOWN = Estimate(math.nan, math.nan)
-
-
-def rate(numerators: Values, denominators: Values) -> Estimate:
-    """Sum over sum of one pair per reader, as hides over impressions; the error by the delta method."""
-    readers, total = len(denominators), float(denominators.sum())
-    if readers < 2 or total == 0:
-        return UNKNOWN
-    value = float(numerators.sum()) / total
-    residuals = numerators - value * denominators
-    variance = float(np.square(residuals).sum()) * readers / (readers - 1)
-    return Estimate(value, math.sqrt(variance) / total)
 
 
 def mean(values: Values) -> Estimate:

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
-from zlib import crc32
 
 import numpy as np
 
 from serving.feed.candidates import Candidates
 from serving.feed.exploration import explore
-from serving.feed.multipliers import NO_TOPIC, Multipliers
+from serving.feed.multipliers import Multipliers
 from serving.feed.policy import Policy
 from serving.feed.query import FeedQuery
 from serving.feed.selection import Recent, Scored, balanced, multiply
@@ -19,9 +16,8 @@ from serving.pipeline.selection import best_first
 from serving.pipeline.stages import Columns, Order
 from timelines.bodies import TweetBody
 from timelines.entry import Ids
+from timelines.topics import NO_TOPIC, TOPICS, topics_of_hashtags
 
-TOPICS = 2
-"""How many hashtags of a tweet count as its topics."""
 MINUTE_MS = 60_000
 
 
@@ -79,17 +75,6 @@ def topics_of(candidates: Candidates) -> Ids:
 
 def _topics(body: TweetBody | None) -> tuple[int, ...]:
     return topics_of_hashtags(() if body is None else body.hashtags)
-
-
-def topics_of_hashtags(hashtags: Sequence[str]) -> tuple[int, ...]:
-    """The topics of one tweet, ``TOPICS`` of them."""
-    found = tuple(_topic(tag) for tag in hashtags[:TOPICS])
-    return found + (NO_TOPIC,) * (TOPICS - len(found))
-
-
-@lru_cache(maxsize=1 << 14)
-def _topic(hashtag: str) -> int:
-    return crc32(hashtag.casefold().encode())
 
 
 def _recent(query: FeedQuery, policy: Policy) -> Recent:

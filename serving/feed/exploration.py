@@ -23,6 +23,27 @@ class Explored:
     slot: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Contest:
+    """The items between which chance decided: that ranked at ``slot``, and that at ``below`` below the page.
+
+    Both places are from 0. Where the page is ``explored``, the item from below stands at the slot.
+    """
+
+    slot: int
+    below: int
+    explored: bool
+
+
+def contest(scored: int, page: int, policy: Exploration, request_id: str, salt: str) -> Contest | None:
+    """What a request draws, whether or not it explores; None where nothing scored is left below the page."""
+    first, pool = page // 2, _pool(scored, page, policy)
+    if not pool or first == page:
+        return None
+    whether, where, which = chances(salt, request_id, 3)
+    return Contest(first + int(where * (page - first)), int(which * pool), whether < policy.share)
+
+
 def explore(
     order: NDArray[np.intp], scored: int, page: int, policy: Exploration, request_id: str, salt: str
 ) -> Explored:
@@ -33,24 +54,27 @@ def explore(
     page. Only the first ``scored`` items of ``order`` are scored: an unscored one is never drawn.
     """
     page = min(page, len(order))
-    first, pool = page // 2, max(0, min(policy.depth, scored - page))
-    slots = page - first
     propensities = np.ones(page)
-    if not pool or not slots:
+    drawn = contest(scored, page, policy, request_id, salt)
+    if drawn is None:
         return Explored(order, propensities)
-    propensities[first:] = 1 - policy.share / slots
-    whether, where, which = chances(salt, request_id, 3)
-    if whether >= policy.share:
+    slots = page - page // 2
+    propensities[page // 2 :] = 1 - policy.share / slots
+    if not drawn.explored:
         return Explored(order, propensities)
-    slot, drawn = first + int(where * slots), page + int(which * pool)
+    slot, below = drawn.slot, page + drawn.below
     explored = np.concatenate(
         (
             order[:slot],
-            order[[drawn]],
+            order[[below]],
             order[slot + 1 : page],
             order[[slot]],
-            np.delete(order[page:], drawn - page),
+            np.delete(order[page:], drawn.below),
         )
     )
-    propensities[slot] = policy.share / (slots * pool)
+    propensities[slot] = policy.share / (slots * _pool(scored, page, policy))
     return Explored(explored, propensities, slot)
+
+
+def _pool(scored: int, page: int, policy: Exploration) -> int:
+    return max(0, min(policy.depth, scored - page))

@@ -142,7 +142,9 @@ class Feed:
         started = self.clock.seconds()
         query = self._query(request.reader, request.limit)
         async with self.load.turn() as others:
-            answer, model = await self._answer(query, request.algorithm, cursor, others)
+            waited = (self.clock.seconds() - started) / self.limits.deadline_seconds
+            rung = self.limits.ladder.rung(others, waited)
+            answer, model = await self._answer(query, request.algorithm, cursor, rung)
         if not request.audit:
             log = LogImpressions(self.impressions, answer, (self.clock.seconds() - started) * 1000)
             query = dataclasses.replace(query, request_id=answer.request_id)
@@ -191,12 +193,12 @@ class Feed:
         return FeedQuery(reader, limit, self.clock.now_ms(), self.clock.request_id(), deadline=deadline)
 
     async def _answer(
-        self, query: FeedQuery, algorithm: Algorithm, cursor: Cursor | None, others: int
+        self, query: FeedQuery, algorithm: Algorithm, cursor: Cursor | None, rung: RankedRung | None
     ) -> tuple[Answer, Model | None]:
         if isinstance(cursor, RankedCursor):
             return await self._scroll(query, cursor)
         treatment = self._treatment(query.reader)
-        answer, model = await self._fresh(query, treatment, algorithm, cursor, others)
+        answer, model = await self._fresh(query, treatment, algorithm, cursor, rung)
         return dataclasses.replace(answer, arm=treatment.arm), model
 
     async def _fresh(
@@ -205,7 +207,7 @@ class Feed:
         treatment: Treatment,
         algorithm: Algorithm,
         cursor: Cursor | None,
-        others: int,
+        rung: RankedRung | None,
     ) -> tuple[Answer, Model | None]:
         if isinstance(cursor, ChronologicalCursor):
             query = dataclasses.replace(query, top=cursor.top, below=cursor.last, offset=cursor.shown)
@@ -215,7 +217,6 @@ class Feed:
         model = self._model(treatment)
         if model is None:
             return await self._chronological.or_popular(query, "model_unavailable"), None
-        rung = self.limits.ladder.rung(others)
         if rung is None:
             return await self._chronological.or_popular(query, "overload"), None
         try:

@@ -9,12 +9,13 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from serving.accounts import nameless
 from serving.feed.candidates import Candidates, Objects, objects
 from serving.feed.filters import has_muted_word
 from serving.feed.query import FeedQuery
 from serving.pipeline.stages import Columns
-from serving.reads import Reads, nameless
-from serving.shapes import User
+from serving.reads import Reads
+from serving.shapes import TweetCounts, User
 from timelines.bodies import TweetBody
 
 RETWEETERS_SHOWN = 5
@@ -33,6 +34,12 @@ class AccountReads(Protocol):
         ...
 
 
+class CountReads(Protocol):
+    async def tweet_counts(self, tweet_ids: Sequence[int]) -> list[TweetCounts]:
+        """One per id; zeros where nothing is known."""
+        ...
+
+
 @dataclass(frozen=True)
 class Restrictions:
     """Whom and which words the reader keeps out."""
@@ -48,15 +55,17 @@ class Restrictions:
 
 @dataclass(frozen=True)
 class Lately:
-    """What the reader has seen and was given, and whom the reader hid; a page can do without."""
+    """What the reader has seen and was given, whom the reader hid, and the reader's interests; a page can do
+    without.
+    """
 
     reads: Reads
     required: bool = False
     name: str = "lately"
 
     async def hydrate(self, query: FeedQuery) -> Mapping[str, Any]:
-        seen, served, hides = await self.reads.lately(query.reader, query.now_ms)
-        return {"seen": seen, "served": served, "hides": hides}
+        seen, served, hides, interests = await self.reads.lately(query.reader, query.now_ms)
+        return {"seen": seen, "served": served, "hides": hides, "interests": interests}
 
 
 @dataclass(frozen=True)
@@ -137,7 +146,7 @@ class People:
 class Counts:
     """Likes, retweets, replies and quotes; without them a page is shown with zeros."""
 
-    reads: Reads
+    reads: CountReads
     required: bool = False
     name: str = "counts"
 

@@ -48,13 +48,19 @@ def budget(rung: RankedRung, budgets: Budgets) -> Budget:
 
 @dataclass(frozen=True)
 class Ladder:
-    """With fewer pages ``under_way`` in this process a rung is still given."""
+    """A rung is still given with fewer pages ``under_way`` in this process, and to a request that has not
+    ``waited`` for longer than that share of its deadline.
+
+    The number meets a crowd that comes at once, the wait a rate that this machine cannot answer.
+    """
 
     under_way: dict[RankedRung, int]
+    waited: dict[RankedRung, float]
 
-    def rung(self, under_way: int) -> RankedRung | None:
+    def rung(self, under_way: int, waited: float) -> RankedRung | None:
         """The rung for a request while so many others are under way; None: there is no time to rank."""
-        return next((rung for rung in RUNGS if under_way < self.under_way[rung]), None)
+        fitting = (r for r in RUNGS if under_way < self.under_way[r] and waited <= self.waited[r])
+        return next(fitting, None)
 
 
 class Load:

@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from serving.feed.policy import Fatigue
+from timelines.topics import NO_TOPIC
 
 Ids = NDArray[np.int64]
 Values = NDArray[np.float64]
 
-NO_TOPIC = -1
 DAY_MS = 86_400_000
 
 

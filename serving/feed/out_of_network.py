@@ -5,7 +5,7 @@ with now. A reader who follows nobody gets a feed of these.
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -42,12 +42,8 @@ class TwoHop:
         heard = [followee for followee in followees if followee not in query.hidden]
         asked = chance.sample(heard, min(self.asked, len(heard)))
         liked = await self.reads.newest_likes(asked, self.likes_each)
-        by_tweet: dict[int, list[int]] = {}
-        for user, tweets in zip(asked, liked, strict=True):
-            for tweet in tweets:
-                by_tweet.setdefault(tweet, []).append(user)
-        newest = {tweet: (len(users), tweet) for tweet, users in by_tweet.items()}
-        best = sorted(by_tweet, key=lambda tweet: newest[tweet], reverse=True)[: self.candidates]
+        by_tweet = likers(asked, liked)
+        best = most_liked(by_tweet)[: self.candidates]
         bodies = await self.reads.bodies(best) if best else []
         followed = {*followees, query.reader}
         found = [body for body in bodies if body is not None and body.author_id not in followed]
@@ -93,6 +89,20 @@ class Trending:
             if body.author_id not in followed and any(tag.casefold() in terms for tag in body.hashtags)
         ]
         return table(trending[: self.candidates], TRENDING)
+
+
+def likers(users: Sequence[int], liked: Sequence[Sequence[int]]) -> dict[int, list[int]]:
+    """Who of ``users`` likes each tweet, where ``liked`` are the tweets that each of them does."""
+    by_tweet: dict[int, list[int]] = {}
+    for user, tweets in zip(users, liked, strict=True):
+        for tweet in tweets:
+            by_tweet.setdefault(tweet, []).append(user)
+    return by_tweet
+
+
+def most_liked(by_tweet: Mapping[int, Sequence[int]]) -> list[int]:
+    """The tweets of ``likers``: most liked first, of as many likes the newest."""
+    return sorted(by_tweet, key=lambda tweet: (len(by_tweet[tweet]), tweet), reverse=True)
 
 
 def table(

@@ -59,7 +59,8 @@ from serving.feed.ladder import HeadsClock, RankedRung
 from serving.feed.out_of_network import Popular, Trending, TwoHop
 from serving.feed.query import FeedQuery
 from serving.feed.scoring import AsRanked, Heads, LightRanker, LightScores, NewestFirst
-from serving.feed.shared import Shared
+from serving.feed.shared import Shared, SharedReads
+from serving.feed.similar import Similar
 from serving.feed.snapshot import KeepRanking, KeptRanking, Snapshot, Snapshots
 from serving.feed.sources import Given, Home, ReadHome
 from serving.pipeline.stages import Filter, Pipeline, Scorer, Source, Together
@@ -279,7 +280,12 @@ def _sources(stores: Stores, wanted: Collection[SourceName]) -> tuple[Source[Fee
     if stores.shared is None:
         return (Home(wanted),)
     popular, terms = stores.shared.popular, stores.shared.terms
-    others = (TwoHop(stores.reads), Trending(stores.reads, popular, terms), Popular(popular))
+    others = (
+        TwoHop(stores.reads),
+        Similar(stores.reads, stores.shared.by_topic),
+        Trending(stores.reads, popular, terms),
+        Popular(popular),
+    )
     return (Home(wanted), *(source for source in others if source.name in wanted))
 
 
@@ -298,4 +304,6 @@ def _scoring(ranking: Ranking) -> tuple[tuple[Step, ...], tuple[Scorer[FeedQuery
 
 
 def _page(stores: Stores) -> tuple[Together[FeedQuery, Candidates], ...]:
-    return (Together((People(stores.reads), Counts(stores.reads), Viewer(stores.reads))),)
+    reads = stores.reads
+    shown = reads if stores.shared is None else SharedReads(reads, stores.shared)
+    return (Together((People(shown), Counts(shown), Viewer(reads))),)

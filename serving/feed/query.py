@@ -10,6 +10,7 @@ import numpy as np
 
 from timelines.entry import Ids
 from timelines.home import HomeTimeline
+from timelines.interests import Interests
 from timelines.lately import SEEN, SERVED, Records, decode
 
 Algorithm = Literal["ranked", "chronological"]
@@ -28,7 +29,7 @@ class FeedQuery:
     of the accounts in ``hidden`` (muted, blocked, or blocking the reader) nor what has one of
     ``muted_words``. ``home`` is the reader's home timeline; ``seen`` and ``served`` are the records of
     what the reader has seen and was given lately; ``hides`` tells for each author whom the
-    reader hid, when. ``deadline`` is on the runner's clock. A page
+    reader hid, when; ``interests`` are of what the reader did. ``deadline`` is on the runner's clock. A page
     that goes on below a whole ranking leaves out the originals in ``ranked``.
     """
 
@@ -46,6 +47,7 @@ class FeedQuery:
     seen: Records = field(default_factory=lambda: decode(SEEN, []), repr=False)
     served: Records = field(default_factory=lambda: decode(SERVED, []), repr=False)
     hides: Mapping[int, int] = field(default_factory=dict, repr=False)
+    interests: Interests = field(default_factory=Interests, repr=False)
     ranked: Ids = field(default_factory=lambda: _NOBODY, repr=False)
     deadline: float | None = None
 

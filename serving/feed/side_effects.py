@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -16,6 +16,7 @@ from ingestion.events import Event, Impression
 from serving.feed.answer import Answer
 from serving.feed.by_policy import topics_of
 from serving.feed.candidates import SOURCES, Candidates
+from serving.feed.exploration import contest
 from serving.feed.query import FeedQuery
 from serving.pipeline.stages import Selection
 from serving.seeded import chances
@@ -24,9 +25,9 @@ from timelines.lately import SERVED, note
 
 
 class Publisher(Protocol):
-    """Takes an event for the log without waiting; the future tells whether it was acknowledged."""
+    """Takes an event for the log without waiting, and tells later whether it was acknowledged."""
 
-    def publish(self, event: Event) -> Future[Any]: ...
+    def hand_over(self, event: Event, delivered: Callable[[Exception | None], None]) -> None: ...
 
 
 class Impressions:
@@ -59,14 +60,11 @@ class Impressions:
     def publish(self, impressions: Sequence[Impression]) -> None:
         for impression in impressions:
             try:
-                acknowledged = self._publisher.publish(impression)
+                self._publisher.hand_over(impression, self._settle)
             except self._refusals as error:
                 self._refuse(error)
-                continue
-            acknowledged.add_done_callback(self._settle)
 
-    def _settle(self, acknowledged: Future[Any]) -> None:
-        error = acknowledged.exception()
+    def _settle(self, error: Exception | None) -> None:
         if error is None:
             self.problem = None
             self._taken()
@@ -89,9 +87,8 @@ class LogImpressions:
 
     async def run(self, query: FeedQuery, selection: Selection[Candidates]) -> None:
         items, answer = selection.selected, self.answer
-        known = np.isfinite(items.features).any(axis=1)
-        if not self.impressions.with_features(query.request_id):
-            known[:] = False
+        with_features = self.impressions.with_features(query.request_id)
+        known = np.isfinite(items.features).any(axis=1) & with_features
         policy = answer.policy
         rows = zip(
             items.original.tolist(),
@@ -103,32 +100,55 @@ class LogImpressions:
             known.tolist(),
             strict=True,
         )
-        self.impressions.publish(
-            [
-                Impression(
-                    event_id=f"{query.request_id}:{position}",
-                    ts=query.now_ms,
-                    request_id=query.request_id,
-                    user_id=query.reader,
-                    tweet_id=tweet,
-                    author_id=author,
-                    position=position,
-                    source=SOURCES[source],
-                    rung=answer.rung,
-                    model=answer.model,
-                    score=None if math.isnan(score) else score,
-                    feature_service=FEATURE_SERVICE if scored else None,
-                    features=_as_served(features) if scored else None,
-                    policy=None if policy is None else policy.version,
-                    arm=answer.arm,
-                    propensity=None if policy is None else propensity,
-                    latency_ms=self.ms,
-                )
-                for position, (tweet, author, source, score, propensity, features, scored) in enumerate(
-                    rows, answer.first_position
-                )
-            ]
-        )
+        shown = [
+            Impression(
+                event_id=f"{query.request_id}:{position}",
+                ts=query.now_ms,
+                request_id=query.request_id,
+                user_id=query.reader,
+                tweet_id=tweet,
+                author_id=author,
+                position=position,
+                source=SOURCES[source],
+                rung=answer.rung,
+                model=answer.model,
+                score=None if math.isnan(score) else score,
+                feature_service=FEATURE_SERVICE if scored else None,
+                features=_as_served(features) if scored else None,
+                policy=None if policy is None else policy.version,
+                arm=answer.arm,
+                propensity=None if policy is None else propensity,
+                latency_ms=self.ms,
+            )
+            for position, (tweet, author, source, score, propensity, features, scored) in enumerate(
+                rows, answer.first_position
+            )
+        ]
+        self.impressions.publish(_with_alternative(shown, items, answer, with_features))
+
+
+def _with_alternative(
+    shown: list[Impression], items: Candidates, answer: Answer, with_features: bool
+) -> list[Impression]:
+    """The impressions of a page; that of the contested slot says what else could have stood there."""
+    if answer.policy is None or answer.rest is None:
+        return shown
+    below, exploration = answer.rest, answer.policy.exploration
+    scored = np.count_nonzero(~np.isnan(np.concatenate((items.score, below.score))))
+    contested = contest(int(scored), len(shown), exploration, answer.request_id, answer.policy.version)
+    if contested is None:
+        return shown
+    # What an explored slot had before goes first below the page.
+    place = 0 if contested.explored else contested.below
+    features = below.features[place]
+    shown[contested.slot] = msgspec.structs.replace(
+        shown[contested.slot],
+        alternative=int(below.original[place]),
+        alternative_author=int(below.original_author[place]),
+        alternative_features=_as_served(features) if with_features and np.isfinite(features).any() else None,
+        alternative_propensity=1 - exploration.share if contested.explored else exploration.share,
+    )
+    return shown
 
 
 def _as_served(row: NDArray[np.float32]) -> tuple[float | None, ...]:

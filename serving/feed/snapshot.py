@@ -97,7 +97,7 @@ class SnapshotGoneError(LookupError):
 
 @dataclass(frozen=True)
 class Snapshots:
-    """Kept in Redis for ``seconds``, under reader and request id."""
+    """Kept in Redis for ``seconds`` after they were last read, under reader and request id."""
 
     redis: Any
     keys: Keyspace
@@ -112,11 +112,12 @@ class Snapshots:
         )
 
     async def read(self, reader: int, request_id: str) -> Snapshot:
-        """
+        """The ranking, kept for ``seconds`` more.
+
         Raises:
             SnapshotGoneError: expired, or of another version.
         """
-        stored = await self.redis.get(self._key(reader, request_id))
+        stored = await self.redis.getex(self._key(reader, request_id), px=self.seconds * 1000)
         if stored is None:
             raise SnapshotGoneError(request_id)
         try:

@@ -3,7 +3,7 @@ import { element } from "/page/element.js";
 
 const SOURCES = {
   following: "following", celebrity: "popular account followed", two_hop: "liked by followees",
-  similar: "readers like you", trending: "trending", popular: "popular now",
+  similar: "your interests", trending: "trending", popular: "popular now",
 };
 const REASONS = {
   requested: "as asked for", deadline: "ranking ran out of time", overload: "the service is overloaded",

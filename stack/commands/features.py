@@ -79,9 +79,12 @@ def materialize(
     full: Annotated[bool, typer.Option(help="All rows within their ttl: after the store was lost.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Write the newest offline rows to the online store, from where the last run ended."""
+    """Write the newest offline rows to the online store, from where the last run ended, and what readers are
+    interested in.
+    """
     import redis
 
+    from features.interests import materialize_interests
     from features.store import MaterializedView, open_store
     from features.store import materialize as run
 
@@ -93,6 +96,8 @@ def materialize(
 
     try:
         views = run(open_store(settings), settings, _moment(until), done, full)
+        views.append(materialize_interests(settings))
+        done(views[-1])
     except redis.RedisError as error:
         raise UserError(f"The online store does not answer ({error}).") from error
     if as_json:

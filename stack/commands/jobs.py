@@ -24,13 +24,12 @@ def submit(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object as the last line.")] = False,
 ) -> None:
     """Submit the jobs that do not run, each from its last retained checkpoint."""
-    from pipelines.jobs import USUAL_JOBS
     from stack.context import job_control
     from stack.jobs import stream_jobs
     from stack.settings import StackSettings
 
     settings = StackSettings()
-    jobs = stream_jobs(settings.namespace, names or USUAL_JOBS, settings.projections)
+    jobs = stream_jobs(settings.namespace, names or (), settings.projections)
     titles = job_control(settings).submit(jobs)
     if as_json:
         typer.echo(json.dumps({"submitted": titles}))
@@ -118,7 +117,6 @@ def start_over(
     """
     import time
 
-    from pipelines.jobs import USUAL_JOBS
     from stack.context import job_control
     from stack.jobs import stream_jobs
     from stack.moments import moment_ms
@@ -127,7 +125,7 @@ def start_over(
     settings = StackSettings()
     from_ms = None if moment is None else moment_ms(moment, int(time.time() * 1000))
     control = job_control(settings)
-    jobs = stream_jobs(settings.namespace, names or USUAL_JOBS, settings.projections)
+    jobs = stream_jobs(settings.namespace, names or (), settings.projections)
     for title in control.start_over(jobs, settings.kafka, from_ms):
         typer.echo(f"{title} reads the log again")
 

@@ -53,6 +53,7 @@ def lift(
     """Allow a marked tweet or account again; no rule marks it anew."""
     from ingestion.events import MarkChanged
     from ingestion.publisher import KafkaPublisher
+    from ingestion.stored import mark_of
     from pipelines.settings import StreamSettings
     from stack.errors import UserError
     from timelines import functions, marks
@@ -85,8 +86,7 @@ def lift(
         functions.load(client)
         pipe = client.pipeline(transaction=False)
         keys = Keyspace.of(settings)
-        stored = marks.StoredMark(event.verdict, event.reason, event.ts, event.by_person)
-        marks.put_mark(pipe, keys, target, target_id, stored)
+        marks.put_mark(pipe, keys, target, target_id, mark_of(event))
         pipe.execute()
     typer.echo(f"The {target} {target_id} is allowed; it was under {before.verdict} for {before.reason}.")
 

@@ -15,7 +15,6 @@ from rich.console import Console
 from ingestion.datasets.registry import open_dataset
 from ingestion.tokens import mint
 from ingestion.world.plan import WorldPlan
-from pipelines.jobs import USUAL_JOBS
 from pipelines.settings import StreamSettings
 from stack import catching_up
 from stack.bring_up import bring_up
@@ -207,7 +206,7 @@ def _measure(report: DemoReport, console: Console) -> None:
 def _jobs() -> list[WantedJob]:
     """Those that the demo has submitted, as the settings name them by now."""
     settings = StreamSettings()
-    return stream_jobs(settings.namespace, USUAL_JOBS, settings.projections)
+    return stream_jobs(settings.namespace, (), settings.projections)
 
 
 def _await_model(client: FeedClient, reader: int, version: str) -> None:

@@ -54,7 +54,7 @@ def backfill(
                 for event in read_events(
                     settings.lake.path, settings.namespace, event_type, from_ms, until + AHEAD_MS
                 ):
-                    publisher.publish(event).add_done_callback(failures.watch)
+                    publisher.hand_over(event, failures.watch)
                     written[topic.name] += 1
                     if written[topic.name] % TOLD_EVERY == 0:
                         failures.check()

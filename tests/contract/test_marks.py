@@ -9,6 +9,8 @@ import pytest
 import redis
 import redis.asyncio
 
+from ingestion.events import MarkChanged
+from pipelines.stream import content
 from serving.feed.candidates import FOLLOWING, Candidates
 from serving.feed.filters import Marked
 from serving.feed.hydrators import Marks
@@ -63,6 +65,28 @@ def test_what_a_person_lifted_no_rule_marks_anew(
 ) -> None:
     put(store, "tweet", 7, *order)
     assert marked(valkey, [7], [1]) == (set(), set())
+    assert decode_mark(store.get(KEYS.key("mark_tweet", 7))) == LIFTED
+
+
+def test_content_puts_marks_and_what_a_person_lifted_back_from_the_log(
+    valkey: str, store: redis.Redis
+) -> None:
+    pipe = store.pipeline(transaction=False)
+    events = [
+        MarkChanged(
+            event_id=f"m{number}",
+            ts=mark.ts,
+            target="tweet",
+            target_id=tweet,
+            verdict=mark.verdict,  # type: ignore[arg-type]
+            reason=mark.reason,
+            by_person=mark.by_person,
+        )
+        for number, (tweet, mark) in enumerate([(6, RULE), (7, LIFTED), (7, AGAIN)])
+    ]
+    content.write(pipe, KEYS, events)
+    pipe.execute()
+    assert marked(valkey, [6, 7], [1]) == ({6}, set())
     assert decode_mark(store.get(KEYS.key("mark_tweet", 7))) == LIFTED
 
 

@@ -48,6 +48,17 @@ def test_bodies_come_in_the_order_asked_for_from_every_partition(store: Any) -> 
     ]
 
 
+def test_a_body_or_card_that_cannot_be_read_is_as_good_as_absent(store: Any) -> None:
+    for number in (11, 12):
+        store.write(commands.put_body, TweetBody(number, 7, f"text {number}", NOW_MS))
+        store.write(commands.put_card, AccountCard(number, f"h{number}", f"N{number}", NOW_MS), 1)
+    store.client.set(store.keys.tweet(11), b'{"tweet_id": "eleven"}')
+    store.client.set(store.keys.account(11), b"12345678{")
+    found = reading(store, lambda reads: reads.bodies([11, 12]))
+    assert [body and body.text for body in found] == [None, "text 12"]
+    assert set(reading(store, lambda reads: reads.users(1, [11, 12]))) == {12}
+
+
 def test_counts_are_zero_until_they_are_known(store: Any) -> None:
     store.write(commands.set_tweet_counts, 11, TweetCounts(1, 2, 3, 4), 1)
     found = reading(store, lambda reads: reads.tweet_counts([10, 11]))
@@ -154,11 +165,18 @@ def test_a_kept_ranking_reads_back_as_it_was_from_any_offset(store: Any) -> None
     assert np.isnan(after.features[1:]).all()
 
 
-def test_a_ranking_is_kept_for_its_reader_and_for_its_time(store: Any) -> None:
+def test_a_ranking_is_kept_for_its_reader_and_for_its_time_which_begins_anew_with_each_page(
+    store: Any,
+) -> None:
     async def scenario(client: Any) -> None:
-        snapshots = Snapshots(client, store.keys, 60)
-        await snapshots.keep(1, "ab" * 16, snapshot_of("ranker@1", TREATMENT, NOW_MS, 500, ranked(1)))
-        assert 0 < await client.pttl(store.keys.key("ranking", 1, int("ab" * 16, 16))) <= 60_000
+        key = store.keys.key("ranking", 1, int("ab" * 16, 16))
+        await Snapshots(client, store.keys, 60).keep(
+            1, "ab" * 16, snapshot_of("ranker@1", TREATMENT, NOW_MS, 500, ranked(1))
+        )
+        assert 0 < await client.pttl(key) <= 60_000
+        snapshots = Snapshots(client, store.keys, 3600)
+        await snapshots.read(1, "ab" * 16)
+        assert 60_000 < await client.pttl(key) <= 3_600_000
         with pytest.raises(SnapshotGoneError):
             await snapshots.read(2, "ab" * 16)
 

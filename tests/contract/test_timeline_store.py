@@ -155,6 +155,20 @@ def test_the_later_change_of_an_edge_wins_whatever_the_order_of_arrival(store: A
     assert ids(store.read(READER).entries) == [1]
 
 
+def test_an_unfollow_in_the_millisecond_of_a_follow_ends_that_follow_and_no_later_one(store: Any) -> None:
+    ready(store)
+    for followee, ts in ((AUTHOR, 5), (OTHER, (1 << 52) - 1)):
+        store.follow(READER, followee, ts)
+        store.write(commands.settle_tie, READER, followee, 4)
+        assert followee in store.read(READER).followees
+        store.write(commands.settle_tie, READER, followee, ts)
+        assert followee not in store.read(READER).followees
+    store.follow(READER, AUTHOR, 6)
+    store.write(commands.settle_tie, READER, AUTHOR, 5)
+    store.write(commands.settle_tie, READER, 99, 5)
+    assert store.read(READER).followees.tolist() == [AUTHOR]
+
+
 def test_own_entries_are_read_without_following_oneself(store: Any) -> None:
     ready(store)
     store.deliver([READER], tweets(READER, 1))

@@ -64,6 +64,10 @@ SHOWN = Impression(
     arm="fewer-topics:steep",
     propensity=0.25,
     latency_ms=12.5,
+    alternative=4,
+    alternative_author=5,
+    alternative_features=(None, 1.0, 2.5),
+    alternative_propensity=0.02,
 )
 LIKED = LikeChanged(event_id="e", ts=MIDNIGHT, user_id=1, tweet_id=2, author_id=3, active=False)
 FOLLOWED = FollowChanged(event_id="f", ts=MIDNIGHT, follower_id=1, followee_id=2, active=True)

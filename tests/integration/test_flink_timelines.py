@@ -8,7 +8,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 import redis
@@ -19,6 +19,7 @@ from ingestion.events import (
     AuthorHidden,
     AuthorTierChanged,
     BlockChanged,
+    ClientReport,
     Event,
     FanOutChanged,
     FollowChanged,
@@ -278,6 +279,12 @@ def test_what_is_not_an_event_becomes_a_dead_letter_and_the_rest_goes_on(job: Jo
     assert found[0]["value"] == "/3s="
 
 
+def report(event_id: str, ts: int, tweet_id: int, action: Literal["open", "shown"]) -> ClientReport:
+    return ClientReport(
+        event_id=event_id, ts=ts, feed_request_id="r", user_id=2, tweet_id=tweet_id, position=0, action=action
+    )
+
+
 def test_content_writes_bodies_cards_and_sets_and_a_tombstone_is_final(job: Job) -> None:
     letters = job.content(
         AccountRegistered(
@@ -299,6 +306,10 @@ def test_content_writes_bodies_cards_and_sets_and_a_tombstone_is_final(job: Job)
         MutedWordsChanged(event_id="w1", ts=300, user_id=2, words=("early",)),
         AuthorHidden(event_id="h2", ts=301, user_id=2, author_id=7),
         AuthorHidden(event_id="h1", ts=300, user_id=2, author_id=7),
+        report("o2", 310, 102, "open"),
+        report("o1", 305, 102, "open"),
+        report("o3", 308, 103, "open"),
+        report("s1", 309, 104, "shown"),
     )
     for key, active in ((job.keys.muted(2), [8]), (job.keys.blocked(2), [9]), (job.keys.blocked_by(9), [2])):
         assert active_members(job.client.zrange(key, 0, -1, withscores=True)).tolist() == active
@@ -315,6 +326,8 @@ def test_content_writes_bodies_cards_and_sets_and_a_tombstone_is_final(job: Job)
     assert card is not None
     assert (card.handle, card.display_name, card.place, card.created_at) == ("ada", "Ada", "Rome", 3)
     assert active_members(likes).tolist() == active_members(retweets).tolist() == [100]
+    opened = job.client.zrange(job.keys.opened(2), 0, -1, withscores=True)
+    assert [(int(member), int(score) // 2) for member, score in opened] == [(103, 308), (102, 310)]
     assert [letter["offset"] for letter in letters] == [8]
 
 

@@ -20,6 +20,9 @@ from ingestion.events import (
     TweetCreated,
     TweetDeleted,
 )
+from ingestion.rows import rows_of
+from records.connections import connect
+from records.materialize import Materializer
 from serving.reads import Reads
 from timelines.bodies import decode_body
 
@@ -259,6 +262,65 @@ def test_a_retweet_stands_once_in_its_makers_feed_and_goes_when_taken_back(run: 
         assert (back.retweet_id, back.active) == (made.retweet_id, False)
         assert len(api.publisher.events) == 3
         assert await api.feed(BEN) == []
+
+    run(scenario)
+
+
+@pytest.mark.parametrize("step_ms", [0, -3_600_000])
+def test_likes_and_retweets_are_taken_back_within_a_millisecond_and_after_the_clock_stepped_back(
+    run: Callable[..., None], step_ms: int
+) -> None:
+    async def scenario(api: Api) -> None:
+        tweet = await api.post()
+        keys, client = api.service.keys, api.service.redis
+        for engagement, key in (("like", keys.likes(BEN)), ("retweet", keys.retweets(BEN))):
+            for method, active in (("PUT", 1), ("DELETE", 0), ("PUT", 1), ("DELETE", 0)):
+                assert (await api.send(method, f"/v1/tweets/{tweet}/{engagement}", BEN)).status_code == 204
+                assert await client.zscore(key, tweet) % 2 == active
+                api.now[0] += step_ms
+        changes = [event for event in api.publisher.events if isinstance(event, LikeChanged | RetweetChanged)]
+        for kind in (LikeChanged, RetweetChanged):
+            moments = [event.ts for event in changes if isinstance(event, kind)]
+            assert moments == sorted(set(moments))
+            assert len(moments) == 4
+        assert await api.feed(BEN) == []
+
+    run(scenario)
+
+
+def test_retweets_made_by_requests_at_once_are_all_taken_back(run: Callable[..., None]) -> None:
+    async def scenario(api: Api) -> None:
+        tweet = await api.post()
+        url = f"/v1/tweets/{tweet}/retweet"
+        for _ in range(2):
+            # Requests at once all find that there is no retweet yet.
+            await api.service.redis.delete(api.service.keys.retweets(BEN))
+            assert (await api.send("PUT", url, BEN)).status_code == 204
+        api.now[0] += 5
+        assert (await api.send("DELETE", url, BEN)).status_code == 204
+        retweets = [event for event in api.publisher.events if isinstance(event, RetweetChanged)]
+        made = {each.retweet_id for each in retweets if each.active}
+        assert len(made) == 2
+        assert made == {each.retweet_id for each in retweets if not each.active}
+        assert await api.feed(BEN) == []
+
+    run(scenario)
+
+
+def test_a_retweet_that_the_store_lost_is_taken_back_by_the_records(run: Callable[..., None]) -> None:
+    async def scenario(api: Api) -> None:
+        tweet = await api.post()
+        assert (await api.send("PUT", f"/v1/tweets/{tweet}/retweet", BEN)).status_code == 204
+        made = api.publisher.events[-1]
+        tables = Materializer(lambda: connect(api.settings.records, api.settings.namespace))
+        tables.write(rows_of([made]))
+        tables.close()
+        keys, client = api.service.keys, api.service.redis
+        await client.delete(keys.outbox(BEN), keys.retweets(BEN))
+        assert (await api.send("DELETE", f"/v1/tweets/{tweet}/retweet", BEN)).status_code == 204
+        back = api.publisher.events[-1]
+        assert isinstance(back, RetweetChanged)
+        assert (back.retweet_id, back.active) == (made.retweet_id, False)
 
     run(scenario)
 

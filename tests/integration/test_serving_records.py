@@ -240,15 +240,18 @@ def test_replies_come_oldest_first_with_the_readers_own_at_once_and_without_the_
     world: World,
 ) -> None:
     world.tweet(10, ANN)
-    for tweet_id, author in ((20, BEN), (21, CAT), (22, BEN), (23, ANN)):
+    for tweet_id, author in ((20, BEN), (21, CAT), (22, BEN), (29, ANN)):
         world.tweet(tweet_id, author, in_reply_to=10)
     world.tweet(24, BEN, in_reply_to=20)
-    own = TweetCreated(event_id="t50", ts=50, tweet_id=50, author_id=READER, text="mine", in_reply_to=10)
-    world.write(commands.put_body, body_of(own))
-    world._appear(tweet_row(own))
+    # The job has not written the reader's yet, whereas a later one of somebody else's is there.
+    for tweet_id in (25, 50):
+        about = {"tweet_id": tweet_id, "author_id": READER, "in_reply_to": 10}
+        own = TweetCreated(event_id=f"t{tweet_id}", ts=tweet_id, text="mine", **about)
+        world.write(commands.put_body, body_of(own))
+        world._appear(tweet_row(own))
     world.write(commands.set_muted, READER, CAT, 5, True)
     for limit in (1, 2, 50):
-        assert ids(world.pages(TweetPage, "/v1/tweets/10/replies", limit=limit)) == [20, 22, 23, 50]
+        assert ids(world.pages(TweetPage, "/v1/tweets/10/replies", limit=limit)) == [20, 22, 25, 29, 50]
     assert world.get("/v1/tweets/11/replies").status_code == 404
 
 

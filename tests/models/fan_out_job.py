@@ -156,6 +156,8 @@ class FanOutJob:
             for follower, changes in part.edges.items():
                 for followee, change in changes.items():
                     commands.set_followee(pipe, keys, follower, followee, *change)
+            for tie in part.ties:
+                commands.settle_tie(pipe, keys, *tie)
             commands.append_outbox(pipe, keys, self.store.settings, part.entries)
             head.mark(pipe, keys, part.pulled)
             self.state.waiting.append(part.deliveries)
@@ -182,6 +184,8 @@ class FanOutJob:
         if message.tiers and message.tiers.since > share.state.tiers.since:
             recheck += share.set_tiers(message.tiers)
         result = fan_out(events, share.authors, share.tiers, length, recheck, to_authors=False)
+        for tie in result.ties:
+            commands.settle_tie(pipe, self.store.keys, *tie)
         share.mark(pipe, self.store.keys, result.pulled)
         self.store.write(pipe.put)
         share.queue(result)

@@ -58,6 +58,8 @@ class FeedsLog:
             posted = [event for event in self.history if isinstance(event, TweetCreated)]
             if act == "follow":
                 self.follow(person, other, active, late)
+                if chance.random() < 0.3:
+                    self.change_at_once(chance.choice("eg"))
             elif act in ("mute", "block"):
                 change, pair = getattr(self, act), (chance.choice(RESTRICTING), chance.choice(RESTRICTED))
                 change(*pair, active)
@@ -77,6 +79,12 @@ class FeedsLog:
     def follow(self, follower: int, followee: int, active: bool = True, late: bool = False) -> None:
         ends = {"follower_id": follower, "followee_id": followee}
         self.put(FollowChanged(**self._change("f", late), **ends, active=active))
+
+    def change_at_once(self, letter: str) -> None:
+        """The last follow event's opposite in the same millisecond, which its name puts before or after."""
+        last = self.history[-1]
+        assert isinstance(last, FollowChanged)
+        self.put(msgspec.structs.replace(last, event_id=f"{letter}{last.ts}", active=not last.active))
 
     def mute(self, user: int, muted: int, active: bool = True, late: bool = False) -> None:
         self.put(MuteChanged(**self._change("m", late), user_id=user, muted_id=muted, active=active))

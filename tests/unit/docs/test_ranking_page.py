@@ -37,10 +37,14 @@ def test_the_table_of_rungs_has_the_defaults_of_policy_and_settings() -> None:
     assert f"`overload`: {section.full_under_way} " in rows["reduced"]
     assert f"`overload`: {section.reduced_under_way} " in rows["light"]
     assert f"`overload`: {section.light_under_way} " in rows["chronological"]
+    assert f"waited for {section.full_waited} of its deadline" in rows["reduced"]
+    assert f"or {section.reduced_waited} of the deadline" in rows["light"]
+    assert section.light_waited == 0.5
+    assert "half of the deadline is over" in rows["chronological"]
 
 
 def test_the_table_of_settings_has_their_defaults() -> None:
-    for names, defaults in re.findall(r"^\| ((?:`\w+`(?:, )?)+) \| ([\d, ]+) \|", TEXT, re.MULTILINE):
+    for names, defaults in re.findall(r"^\| ((?:`\w+`(?:, )?)+) \| ([\d., ]+) \|", TEXT, re.MULTILINE):
         for name, default in zip(re.findall(r"`(\w+)`", names), defaults.split(", "), strict=True):
             if name in ServingSection.model_fields:
                 assert getattr(ServingSection(), name) == float(default)

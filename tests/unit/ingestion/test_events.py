@@ -14,6 +14,7 @@ from ingestion.events import (
     Impression,
     LikeChanged,
     MalformedEventError,
+    MarkChanged,
     TweetCreated,
     decode,
     encode,
@@ -72,6 +73,12 @@ def test_both_directions_of_an_edge_share_a_key_so_that_compaction_keeps_the_las
     made = FollowChanged(event_id="1", ts=1, follower_id=7, followee_id=8, active=True)
     ended = FollowChanged(event_id="2", ts=2, follower_id=7, followee_id=8, active=False)
     assert route(made) == route(ended) == (FOLLOWS, b"8:7")
+
+
+def test_a_persons_word_has_a_key_of_its_own_so_that_compaction_keeps_it_beside_a_rules() -> None:
+    rule = MarkChanged(event_id="1", ts=9, target="tweet", target_id=7, verdict="limit", reason="r")
+    lifted = msgspec.structs.replace(rule, verdict="allow", by_person=True)
+    assert (route(rule), route(lifted)) == ((MARKS, b"tweet:7"), (MARKS, b"tweet:7:person"))
 
 
 def test_the_clock_has_no_topic_of_its_own() -> None:

@@ -111,3 +111,10 @@ def test_what_is_written_at_once_for_a_spread_author_goes_to_nobody_else() -> No
     assert result.edges == {2: {1: (5, True)}}
     assert result.entries["appearance"].tolist() == [50]
     assert (result.deliveries.readers.tolist(), result.deliveries.activate.tolist()) == ([1], [2])
+
+
+def test_a_share_tells_of_an_unfollow_that_wins_in_the_moment_of_a_follow_and_again_with_the_follow() -> None:
+    share = Authors(new_tables())
+    made, ended = follow(2, 1, 5, name="a"), follow(2, 1, 5, active=False, name="b")
+    told = [fan_out([event], share, PUSH_ALL, LENGTH, to_authors=False).ties for event in (made, ended, made)]
+    assert told == [[], [(2, 1, 5)], [(2, 1, 5)]]

@@ -9,14 +9,13 @@ import pytest
 from scipy.stats import norm
 
 from serving.experiments.statistics import (
-    Estimate,
     concentration,
     difference,
     mean,
     quantile,
-    rate,
     sample_ratio,
 )
+from training.estimates import Estimate, rate
 
 SEEDS = 400
 # 0.95 of 400 has a deviation of 0.011; a normal interval of a few hundred readers may be a little narrow.

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serving.feed.exploration import Explored, explore
+from serving.feed.exploration import Explored, contest, explore
 from serving.feed.policy import Exploration
 
 requests = st.text(max_size=12)
@@ -52,6 +52,39 @@ def test_one_slot_of_the_lower_half_changes_and_its_item_goes_first_below(
         assert page <= drawn < min(scored, page + rule.depth)
         below = explored.order[page + 1 :].tolist()
         assert below == sorted(below)
+
+
+@given(sizes, rules, requests)
+def test_a_contest_names_both_items_whichever_of_them_is_shown(
+    size: tuple[int, int, int], rule: Exploration, request: str
+) -> None:
+    items, page, scored = size
+    page, scored = min(page, items), min(scored, items)
+    explored = a_page(size, rule, request)
+    drawn = contest(scored, page, rule, request, "salt")
+    if drawn is None:
+        assert explored.propensities.tolist() == [1.0] * page
+        return
+    ranked, below = 100 + drawn.slot, 100 + page + drawn.below
+    assert page // 2 <= drawn.slot < page <= page + drawn.below < scored
+    if drawn.explored:
+        assert (explored.order[drawn.slot], explored.order[page]) == (below, ranked)
+    else:
+        assert (explored.order[drawn.slot], explored.order[page + drawn.below]) == (ranked, below)
+
+
+def test_what_is_contested_does_not_depend_on_whether_the_page_explores() -> None:
+    never, always = (
+        [contest(30, 10, Exploration(share, 12), f"r{n}", "salt") for n in range(300)] for share in (0.0, 1.0)
+    )
+    for one, other in zip(never, always, strict=True):
+        assert one is not None
+        assert other is not None
+        assert (one.slot, one.below) == (other.slot, other.below)
+        assert (one.explored, other.explored) == (False, True)
+    drawn = Counter((one.slot, one.below) for one in never if one is not None)
+    assert len(drawn) == 60
+    assert max(drawn.values()) < 20
 
 
 def test_requests_and_salts_explore_independently() -> None:

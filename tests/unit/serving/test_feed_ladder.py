@@ -200,6 +200,41 @@ def test_impressions_carry_the_policy_and_the_chance_that_each_item_had_to_stand
     assert [i.propensity for i in logged] == [1.0, pytest.approx(1 / 3), 1.0, 1.0]
 
 
+def test_the_contested_slot_logs_what_else_could_have_stood_there_and_its_chance(ranking: Any) -> None:
+    never = replace(always_exploring(ranking.feed.policy).exploration, share=0.0)
+    ranking.feed = dataclasses.replace(ranking.feed, policy=replace(ranking.feed.policy, exploration=never))
+    first = ranking.page("ranked", limit=2)
+    ranking.page("ranked", limit=2, cursor=first.next_cursor)
+    ranked, contested, *later = ranking.impressions
+    assert (ranked.alternative, contested.alternative_propensity) == (None, 0.0)
+    assert contested.alternative not in (ranked.tweet_id, contested.tweet_id)
+    assert [i.alternative for i in later] == [None, None]
+    assert len(contested.alternative_features) == len(contested.features)
+
+
+def test_what_was_drawn_against_is_what_an_exploring_page_shows(ranking: Any) -> None:
+    sure = forgetful(always_exploring(ranking.feed.policy))
+    never = replace(sure, exploration=replace(sure.exploration, share=0.0))
+    pages = []
+    for policy in (never, sure):
+        ranking.feed = dataclasses.replace(
+            ranking.feed,
+            policy=policy,
+            clock=dataclasses.replace(ranking.feed.clock, request_id=lambda: "7" * 32),
+        )
+        ranking.page("ranked", limit=2)
+        pages.append(ranking.impressions[-1])
+    assert (pages[0].alternative, pages[0].alternative_author) == (pages[1].tweet_id, pages[1].author_id)
+    assert (pages[1].alternative, pages[1].alternative_author) == (pages[0].tweet_id, pages[0].author_id)
+    assert pages[0].alternative_features == pages[1].features
+
+
+def forgetful(policy: Any) -> Any:
+    """What was served before changes nothing."""
+    memory = replace(policy.memory, served_minutes=0.0)
+    return replace(policy, memory=memory, diversity=replace(policy.diversity, carry_minutes=0.0))
+
+
 def always_exploring(policy: Any) -> Any:
     exploration = replace(policy.exploration, share=1.0, depth=3)
     return replace(policy, version="always", exploration=exploration)
@@ -217,6 +252,7 @@ def test_a_request_that_is_not_drawn_logs_its_model_without_features(ranking: An
     ranking.page("ranked", limit=2, cursor=first.next_cursor)
     logged = ranking.impressions
     assert {(i.model, i.feature_service, i.features) for i in logged} == {("ranker@3", None, None)}
+    assert [i.alternative_features for i in logged] == [None] * 4
     assert len(logged) == 4
 
 

@@ -20,7 +20,7 @@ from serving.pipeline.runner import Runner
 from tests.unit.serving.test_feed_ladder import AgeModel, ids, ranking
 
 __all__ = ["ranking"]
-LADDER = Ladder({"full": 1, "reduced": 2, "light": 3})
+LADDER = Ladder({"full": 1, "reduced": 2, "light": 3}, {"full": 0.2, "reduced": 0.4, "light": 0.6})
 BUDGETS = Budgets(candidates=5, heads=2, reduced_candidates=3, reduced_heads=2)
 
 
@@ -46,7 +46,12 @@ def laddered(ranking: Any) -> Any:
 
 
 def test_each_ranking_more_under_way_lowers_the_rung_until_none_is_left() -> None:
-    assert [LADDER.rung(under_way) for under_way in range(4)] == ["full", "reduced", "light", None]
+    assert [LADDER.rung(under_way, 0.0) for under_way in range(4)] == ["full", "reduced", "light", None]
+
+
+def test_the_longer_a_request_has_waited_the_lower_its_rung() -> None:
+    assert [LADDER.rung(0, waited) for waited in (0.2, 0.3, 0.5, 0.7)] == ["full", "reduced", "light", None]
+    assert LADDER.rung(2, 0.3) == "light"
 
 
 def test_the_policy_says_what_each_rung_costs() -> None:

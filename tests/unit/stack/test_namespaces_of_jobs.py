@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from pipelines.jobs import USUAL_JOBS
+from pipelines.jobs import JOB_TOPICS
 from stack import bring_up, jobs, lifecycle, submission
 from stack.commands.jobs import app
 from stack.errors import UserError
@@ -77,12 +77,12 @@ def running(cluster: Cluster) -> Iterator[Plan]:
         supervisor.kill()
 
 
-def titles(namespace: str, names: Sequence[str] = USUAL_JOBS) -> list[str]:
+def titles(namespace: str, names: Sequence[str] = JOB_TOPICS) -> list[str]:
     return [f"{namespace}-{name}" for name in names]
 
 
 def jobs_of(namespace: str) -> list[WantedJob]:
-    return stream_jobs(namespace, USUAL_JOBS)
+    return stream_jobs(namespace, JOB_TOPICS)
 
 
 @pytest.mark.parametrize(("first", "second"), [("harbour", "town"), ("town", "harbour")])
@@ -106,18 +106,18 @@ def test_a_namespace_whose_jobs_find_no_slots_is_refused_with_the_way_out(cluste
     with pytest.raises(UserError) as refused:
         control.submit(jobs_of("harbour"))
     assert str(refused.value) == (
-        "With the jobs of another namespace that run, 12 slots are needed, and the stack has 10: end those "
+        "With the jobs of another namespace that run, 14 slots are needed, and the stack has 10: end those "
         "by `TIDELINE_NAMESPACE=town tideline jobs cancel`."
     )
     assert set(cluster.running) == set(titles("town"))
     assert control.known("harbour") == []
-    control.submit(jobs_of("harbour")[:4])
+    control.submit(jobs_of("harbour")[:3])
     assert len(cluster.running) == 10
 
 
 def test_jobs_of_one_namespace_are_never_refused_for_slots(cluster: Cluster) -> None:
     cluster.plan = cluster.plan.model_copy(update={"stack": StackSection(slots=2)})
-    assert len(JobControl(cluster.plan).submit(jobs_of("town"))) == len(USUAL_JOBS)
+    assert len(JobControl(cluster.plan).submit(jobs_of("town"))) == len(JOB_TOPICS)
 
 
 def test_a_running_stack_is_not_given_a_namespace_whose_jobs_find_no_slots(

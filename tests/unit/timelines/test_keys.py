@@ -40,6 +40,7 @@ def test_the_keys_of_a_named_projection_begin_with_its_name_and_all_others_with_
     assert keys.home(1) == "a.x:home:{1}:1"
     assert keys.keys("outbox", [5]) == ["a.x:outbox:{1}:5"]
     assert keys.pulled() == "a.x:pulled:{pulled}"
+    assert keys.pulled_shares() == "a.x:pulled_shares:{pulled}"
     assert keys.pattern("home") == "a.x:home:*"
     assert keys.tweet(1) == Keyspace("a", 4).tweet(1)
     assert keys.key("idempotency", 1, 2) == "a:idempotency:{1}:1:2"

@@ -1,0 +1,71 @@
+"""``tideline off-policy``."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from training.bundle import Bundle
+    from training.settings import MlflowSettings
+
+MOMENTS = ["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"]
+
+
+def off_policy(
+    model: Annotated[str, typer.Argument(help="A bundle's folder, or an alias in the registry.")],
+    since: Annotated[datetime | None, typer.Option(formats=MOMENTS, help="Pages from then on (UTC).")] = None,
+    until: Annotated[
+        datetime | None,
+        typer.Option(formats=MOMENTS, help="Pages before then; a day before the newest example without it."),
+    ] = None,
+    clip: Annotated[float, typer.Option(min=1.0, help="The largest weight of the clipped estimate.")] = 20.0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """What the slots that exploration contested would be worth if MODEL decided them, from the lake.
+
+    Exits 1 with one sentence when the log cannot tell.
+    """
+    from features.historical import TRAINING_EXAMPLES
+    from features.store import offline_folder
+    from pipelines.batch.attribution import ATTRIBUTION_MS
+    from pipelines.settings import StreamSettings
+    from training.contests import decide, read_contests, read_labels
+    from training.off_policy_report import lines, report, shape
+    from training.settings import TrainingSettings
+
+    settings, stream = TrainingSettings(), StreamSettings()
+    labels = read_labels(offline_folder(settings) / TRAINING_EXAMPLES)
+    # What was shown later may still be engaged with.
+    until_ms = _milliseconds(until) if until else int(labels["ts"].max()) - ATTRIBUTION_MS
+    since_ms = _milliseconds(since) if since else None
+    contests = read_contests(stream.lake.path, stream.namespace, labels, since_ms, until_ms)
+    result = report(decide(contests, _bundle(settings.mlflow, model)), clip)
+    if as_json:
+        facts = {"model": model, "since_ms": since_ms, "until_ms": until_ms}
+        typer.echo(json.dumps(facts | {"left_out": dict(contests.left_out)} | shape(result), indent=2))
+        return
+    for line in lines(result):
+        typer.echo(line)
+    for reason, count in contests.left_out.items():
+        typer.echo(f"left out: {count:,} pages {reason}")
+
+
+def _bundle(settings: MlflowSettings, model: str) -> Bundle:
+    from training.bundle import Bundle
+    from training.registry import download_champion
+
+    if Path(model).is_dir():
+        return Bundle.load(Path(model))
+    with tempfile.TemporaryDirectory() as folder:
+        named = settings.model_copy(update={"alias": model})
+        return Bundle.load(download_champion(named, Path(folder)).path)
+
+
+def _milliseconds(moment: datetime) -> int:
+    return int(moment.replace(tzinfo=UTC).timestamp() * 1000)
