@@ -35,6 +35,47 @@ class Calibrator:
         return np.interp(raw, self.x, self.y)
 
 
+@dataclass(frozen=True)
+class Platt:
+    """Platt's map of raw log-odds, 1 / (1 + exp(-(slope * raw + offset))): it ties and bounds nothing.
+
+    Raises:
+        ValueError: a slope that is not positive.
+    """
+
+    slope: float
+    offset: float
+
+    def __post_init__(self) -> None:
+        if not self.slope > 0:
+            raise ValueError("A calibration must rise with what it calibrates.")
+
+    def apply(self, raw: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Calibrated probabilities of raw log-odds; NaN stays NaN."""
+        return np.asarray(1.0 / (1.0 + np.exp(-(self.slope * raw + self.offset))))
+
+
+def fit_platt(raw: NDArray[np.float64], labels: NDArray[np.float64]) -> Platt:
+    """Platt's calibration of raw log-odds [n] against 0/1 labels [n], by maximum likelihood.
+
+    Log-odds that say nothing of the labels, or the opposite, all become nearly the labels' mean.
+
+    Raises:
+        ValueError: no examples, or only one kind of label.
+    """
+    # Not at the top: serving only applies calibrators, and scikit-learn takes seconds to load.
+    from sklearn.linear_model import LogisticRegression
+
+    if len(raw) == 0 or labels.min() == labels.max():
+        raise ValueError("Calibration needs examples of both kinds.")
+    model = LogisticRegression(C=1e6).fit(raw[:, None], labels)
+    slope, offset = float(model.coef_[0, 0]), float(model.intercept_[0])
+    if slope < LEAST_SLOPE:
+        mean = float(labels.mean())
+        slope, offset = LEAST_SLOPE, float(np.log(mean / (1 - mean)) - LEAST_SLOPE * raw.mean())
+    return Platt(slope, offset)
+
+
 def fit_isotonic(raw: NDArray[np.float64], labels: NDArray[np.float64], bins: int = BINS) -> Calibrator:
     """Isotonic calibration of raw probabilities [n] against 0/1 labels [n], made to rise everywhere.
 

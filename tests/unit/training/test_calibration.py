@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from training.calibration import Calibrator, fit_isotonic
+from training.calibration import Calibrator, fit_isotonic, fit_platt
 from training.metrics import calibration_error
 
 RNG = np.random.default_rng(4)
@@ -52,3 +52,23 @@ def test_labels_of_one_kind_cannot_calibrate() -> None:
 def test_knots_that_do_not_rise_are_refused(x: tuple[float, ...], y: tuple[float, ...]) -> None:
     with pytest.raises(ValueError, match="calibrator"):
         Calibrator(x, y)
+
+
+def test_platt_recovers_the_log_odds_that_labels_were_drawn_with():
+    rng = np.random.default_rng(4)
+    odds = rng.normal(-2.0, 1.5, 20_000)
+    labels = (rng.random(20_000) < 1 / (1 + np.exp(-odds))).astype(np.float64)
+    fitted = fit_platt((odds - 0.7) / 2, labels)
+    np.testing.assert_allclose(fitted.apply((odds - 0.7) / 2), 1 / (1 + np.exp(-odds)), atol=0.02)
+
+
+def test_platt_gives_the_mean_for_scores_that_say_the_opposite_and_keeps_their_order():
+    raw = np.linspace(-3, 3, 400)
+    probabilities = fit_platt(raw, (raw < -1).astype(np.float64)).apply(raw)
+    np.testing.assert_allclose(probabilities, (raw < -1).mean(), atol=0.01)
+    assert (np.diff(probabilities) > 0).all()
+
+
+def test_platt_refuses_labels_of_one_kind():
+    with pytest.raises(ValueError, match="both kinds"):
+        fit_platt(np.zeros(3), np.ones(3))

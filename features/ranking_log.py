@@ -1,0 +1,95 @@
+"""What ranking features are computed from: a log of acts, lists of candidates, and who follows whom.
+
+People, authors, items and topics are codes from 0 (-1 where unknown); times are int64, ms UTC.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+
+import numpy as np
+from numpy.typing import NDArray
+
+from features.running import Floats, Ints
+
+VERBS = ("retweet", "reply", "mention", "read", "like", "quote")
+TRUTH = "planted_truth"
+"""The attribute of a synthetic row that no feature reads: the chance its label was drawn with."""
+
+
+@dataclass(frozen=True)
+class Acts:
+    """Somebody (``user``) did ``verb`` (a place in ``VERBS``) to an author or an item, each [n]."""
+
+    time: Ints
+    user: Ints
+    author: Ints
+    item: Ints
+    verb: Ints
+
+    @classmethod
+    def none(cls) -> Acts:
+        return cls(*(np.zeros(0, dtype=np.int64) for _ in range(5)))
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """Rows that were, or are to be, decided on, each [n], in order of time.
+
+    ``request``: the rows seen together at one moment. ``list``: the rows whose order is judged together.
+    ``label``: 0 or 1; ``value``: how much of it, 0 or more. ``known``: when the label can be known.
+    ``counted``: the moment as of which label counters are taken, never after ``time``. ``later``: whether the
+    row is one to judge a model by, not to fit it on. ``judged``: whether it counts in figures and outcomes.
+    ``attributes``: what was known of the row itself, float64, NaN if missing.
+    """
+
+    request: Ints
+    list: Ints
+    time: Ints
+    known: Ints
+    counted: Ints
+    user: Ints
+    author: Ints
+    item: Ints
+    topic: Ints
+    label: Floats
+    value: Floats
+    later: NDArray[np.bool_]
+    judged: NDArray[np.bool_]
+    attributes: Mapping[str, Floats]
+
+    def __len__(self) -> int:
+        return len(self.time)
+
+    def where(self, kept: NDArray[np.bool_] | Ints) -> Candidates:
+        """The rows at the places ``kept``, int64 [m], or those for which it, bool [n], holds."""
+        columns = {
+            column.name: getattr(self, column.name)[kept]
+            for column in fields(self)
+            if column.name != "attributes"
+        }
+        return Candidates(
+            **columns, attributes={name: values[kept] for name, values in self.attributes.items()}
+        )
+
+
+@dataclass(frozen=True)
+class Follows:
+    """Edges, each [m]: ``follower`` follows ``followee``; they have no times, so they hold all along."""
+
+    follower: Ints
+    followee: Ints
+
+    @classmethod
+    def none(cls) -> Follows:
+        return cls(np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64))
+
+
+@dataclass(frozen=True)
+class RankingLog:
+    """All of it: what was decided on, what was done, and who follows whom."""
+
+    candidates: Candidates
+    acts: Acts = field(default_factory=Acts.none)
+    follows: Follows = field(default_factory=Follows.none)

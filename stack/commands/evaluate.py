@@ -1,0 +1,43 @@
+"""``tideline evaluate``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def evaluate(
+    dataset: Annotated[
+        str, typer.Option(help="news_impressions, retweet_cascade, tweet_engagement or synthetic.")
+    ],
+    train: Annotated[Path, typer.Option(help="The folder to learn from.")],
+    test: Annotated[Path, typer.Option(help="A later folder of the same files, to judge on.")],
+    as_json: Annotated[
+        bool, typer.Option("--json", help="One JSON object as the last line, after the table.")
+    ] = False,
+) -> None:
+    """Fit the list model on one folder and judge it on a later one, beside the baselines.
+
+    Exits 1 with one sentence when a folder is not what it should be, or there is too little to learn from.
+    """
+    from rich.console import Console
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    from training.list_evaluation import evaluate as run
+    from training.list_report import comparison
+
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        task = progress.add_task("starting", total=None)
+        result = run(dataset, train, test, announce=lambda step: progress.update(task, description=step))
+    title = (
+        f"{dataset}: {result.lists:,} lists, {result.rows:,} rows, after {result.train_rows:,} to learn from"
+    )
+    Console().print(comparison(title, {"champion": result.champion, **result.baselines}))
+    if result.share_of_gain is not None:
+        typer.echo(f"Share of the possible gain over chronological in nDCG@10: {result.share_of_gain:.3f}")
+    if as_json:
+        typer.echo(json.dumps(result.summary()))

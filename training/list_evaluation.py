@@ -1,0 +1,99 @@
+"""``tideline evaluate`` on one page: two folders in, the model and the baselines judged on the later."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from features.list_table import compute
+from features.ranking_log import Candidates
+from training.datasets.registry import read_log
+from training.list_baselines import Logistic, baselines
+from training.list_model import ListPlan, check_labels, fit
+from training.list_report import OrderFigures, figures_of, judged_lists
+
+
+@dataclass(frozen=True)
+class ListEvaluation:
+    """What came out; ``rows`` and ``lists`` are those of the test folder that are judged."""
+
+    dataset: str
+    train_rows: int
+    rows: int
+    lists: int
+    features: int
+    size: Mapping[str, int]
+    champion: OrderFigures
+    baselines: Mapping[str, OrderFigures]
+
+    @property
+    def share_of_gain(self) -> float | None:
+        """(model - chronological) / (planted truth - chronological) in nDCG@10; None without that truth."""
+        if "planted_truth" not in self.baselines:
+            return None
+        first, best = (self.baselines[name].ndcg_at_10.value for name in ("chronological", "planted_truth"))
+        return (self.champion.ndcg_at_10.value - first) / (best - first)
+
+    def summary(self) -> dict[str, object]:
+        """Plain values for a report."""
+        share = self.share_of_gain
+        return {
+            **({} if share is None else {"share_of_gain": share}),
+            "dataset": self.dataset,
+            "train_rows": self.train_rows,
+            "rows": self.rows,
+            "lists": self.lists,
+            "features": self.features,
+            "size": dict(self.size),
+            "champion": self.champion.flat(),
+            "baselines": {name: figures.flat() for name, figures in self.baselines.items()},
+        }
+
+
+def evaluate(
+    dataset: str,
+    train: Path,
+    test: Path,
+    plan: ListPlan | None = None,
+    announce: Callable[[str], None] = lambda step: None,
+) -> ListEvaluation:
+    """Fits on the rows of ``train`` and judges on those of ``test``, which come after them.
+
+    Features of every row, of either folder, are those of the moment of the row: a test row's past takes in
+    the train folder and what came before it in the test folder, as the live pipeline's would.
+
+    Raises:
+        DatasetError: a folder is not what the dataset's reader needs, or ``test`` is not the later one.
+        NoExamplesError: there is too little to learn from or to judge by.
+    """
+    plan = plan or ListPlan()
+    announce("reading both folders")
+    log = read_log(dataset, train, test)
+    later = log.candidates.later
+    check_labels(log.candidates.label[~later], "the train folder")
+    check_labels(log.candidates.label[later], "the test folder")
+    announce("computing the features")
+    table = compute(log)
+    learned, judged = table.where(~later), table.where(later)
+    model = fit(learned, plan, announce)
+    announce("fitting the logistic regression")
+    orders = [*baselines(judged), Logistic(learned)]
+    announce("judging")
+    rows: Candidates = judged.rows
+    champion = figures_of(rows, model.score(judged), model.probability(judged), plan.seed)
+    others = {
+        order.name: figures_of(rows, score, score if order.probability else None, plan.seed)
+        for order in orders
+        for score in (order.score(judged),)
+    }
+    return ListEvaluation(
+        dataset=dataset,
+        train_rows=len(learned.rows),
+        rows=int(rows.judged.sum()),
+        lists=judged_lists(rows),
+        features=len(table.names),
+        size=model.size,
+        champion=champion,
+        baselines=others,
+    )

@@ -1,0 +1,177 @@
+"""The list model: boosters for P(label) and, for lists that come row by row, boosters for their order.
+
+One default configuration for all data. Both kinds of boosters are small and heavily regularised; what they
+cost to score together is that of the model bundle (see ``docs/ranking-quality.md``). Where the rows of a list
+are shown together, their ranks are features, and a booster for the order adds nothing to the log-odds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+import lightgbm
+import numpy as np
+from numpy.typing import NDArray
+
+from features.list_table import ListTable
+from features.running import Ints
+from training.calibration import Platt, fit_platt
+from training.dataset import NoExamplesError
+from training.metrics import rankable
+
+Array = NDArray[np.float64]
+LEAST_POSITIVES = 20
+TRUNCATION = 50
+CALIBRATION_EVERY, CALIBRATION_LEAST = 7, 5
+
+
+@dataclass(frozen=True)
+class ListParameters:
+    """Size and rate of learning of one kind of boosters; the mean of ``members`` seeds is taken."""
+
+    trees: int
+    leaves: int
+    learning_rate: float
+    smallest_leaf: int
+    members: int = 2
+    l2: float = 20.0
+    feature_share: float = 0.3
+    row_share: float = 0.7
+
+
+@dataclass(frozen=True)
+class ListPlan:
+    """What shapes a fit besides the rows; ``order_weight`` is the order's share in the score."""
+
+    seed: int = 20260101
+    threads: int = 1
+    head: ListParameters = ListParameters(trees=400, leaves=7, learning_rate=0.04, smallest_leaf=200)
+    order: ListParameters = ListParameters(trees=200, leaves=7, learning_rate=0.03, smallest_leaf=200)
+    order_weight: float = 5.0
+    monotone: bool = True
+
+
+@dataclass(frozen=True)
+class ListModel:
+    """``heads`` predict raw log-odds of the label, ``orders`` raw scores within a request."""
+
+    names: tuple[str, ...]
+    heads: tuple[lightgbm.Booster, ...]
+    orders: tuple[lightgbm.Booster, ...]
+    order_weight: float
+    calibrator: Platt
+
+    def probability(self, table: ListTable) -> Array:
+        """Calibrated P(label), float64 [n]."""
+        return self.calibrator.apply(_mean_raw(self.heads, table))
+
+    def score(self, table: ListTable) -> Array:
+        """What orders lists, float64 [n]: the log-odds, and the weighed score of the orders if there are."""
+        odds = _mean_raw(self.heads, table)
+        return odds + self.order_weight * _mean_raw(self.orders, table) if self.orders else odds
+
+    @property
+    def size(self) -> dict[str, int]:
+        """Trees and leaves that one row passes and may end in."""
+        boosters = (*self.heads, *self.orders)
+        return {
+            "trees": sum(booster.num_trees() for booster in boosters),
+            "leaves": max(booster.params["num_leaves"] for booster in boosters),
+        }
+
+
+def fit(table: ListTable, plan: ListPlan, announce: Callable[[str], None]) -> ListModel:
+    """The model of the judged rows of ``table``, calibrated on lists that a first fit had not seen.
+
+    Raises:
+        NoExamplesError: there are too few rows of one kind, in all or in a part.
+    """
+    table = table.where(table.rows.judged)
+    held = np.unique(table.rows.list, return_inverse=True)[1] % CALIBRATION_EVERY == 0
+    check_labels(table.rows.label[~held], "the train folder without every seventh list")
+    check_labels(table.rows.label[held], "every seventh list of the train folder", CALIBRATION_LEAST)
+    announce("fitting without every seventh list, to calibrate on those")
+    # One seed is enough to learn how far to trust the probabilities.
+    first = replace(plan, head=replace(plan.head, members=1))
+    raw = _mean_raw(_heads(table.where(~held), first), table.where(held))
+    calibrator = fit_platt(raw, table.rows.label[held])
+    announce("fitting the heads")
+    heads = _heads(table, plan)
+    announce("fitting the order")
+    orders = () if _together(table) else _orders(table, plan)
+    return ListModel(table.names, heads, orders, plan.order_weight, calibrator)
+
+
+def check_labels(labels: Array, where: str, least: int = LEAST_POSITIVES) -> None:
+    """Refuses rows that there is nothing to learn from or to judge by.
+
+    Raises:
+        NoExamplesError: fewer than ``least`` rows of one kind.
+    """
+    positives, negatives = int(labels.sum()), int(len(labels) - labels.sum())
+    if min(positives, negatives) < least:
+        raise NoExamplesError(
+            f"There is too little data: {where} has {positives} rows that were engaged with and {negatives} "
+            f"that were not, and {least} of each are needed."
+        )
+
+
+def _heads(table: ListTable, plan: ListPlan) -> tuple[lightgbm.Booster, ...]:
+    return _boosters(table, plan.head, {"objective": "binary"}, plan)
+
+
+def _together(table: ListTable) -> bool:
+    """Whether the rows of every list are shown at one moment, so that ranks within it are features."""
+    pairs = np.unique(np.column_stack([table.rows.list, table.rows.request]), axis=0)
+    return len(pairs) == len(np.unique(table.rows.list))
+
+
+def _orders(table: ListTable, plan: ListPlan) -> tuple[lightgbm.Booster, ...]:
+    """Boosters of the order within lists: of those that hold both kinds, as others have no better order."""
+    lists = np.unique(table.rows.list, return_inverse=True)[1].astype(np.int64)
+    order = np.argsort(lists, kind="stable")
+    order = order[rankable(lists, table.rows.label)[lists[order]]]
+    sizes = np.bincount(lists[order])
+    objective: dict[str, str | int] = {"objective": "lambdarank", "lambdarank_truncation_level": TRUNCATION}
+    return _boosters(table.where(order), plan.order, objective, plan, sizes[sizes > 0])
+
+
+def _boosters(
+    table: ListTable,
+    parameters: ListParameters,
+    objective: Mapping[str, str | int],
+    plan: ListPlan,
+    groups: Ints | None = None,
+) -> tuple[lightgbm.Booster, ...]:
+    boosters = []
+    for member in range(parameters.members):
+        settings = {
+            **objective,
+            "num_leaves": parameters.leaves,
+            "learning_rate": parameters.learning_rate,
+            "min_data_in_leaf": min(parameters.smallest_leaf, max(1, len(table.rows) // 20)),
+            "lambda_l2": parameters.l2,
+            "feature_fraction": parameters.feature_share,
+            "bagging_fraction": parameters.row_share,
+            "bagging_freq": 1,
+            "monotone_constraints": [_rises(name) for name in table.names] if plan.monotone else None,
+            "seed": plan.seed + member,
+            "deterministic": True,
+            "force_row_wise": True,
+            "num_threads": plan.threads,
+            "verbosity": -1,
+        }
+        data = lightgbm.Dataset(table.matrix, table.rows.label, group=groups, feature_name=list(table.names))
+        boosters.append(lightgbm.train(settings, data, num_boost_round=parameters.trees))
+    return tuple(boosters)
+
+
+def _rises(name: str) -> int:
+    """1 where more of a feature can only speak for a row: rates of what came of it before."""
+    return int("_rate" in name or "_lift" in name)
+
+
+def _mean_raw(boosters: tuple[lightgbm.Booster, ...], table: ListTable) -> Array:
+    raw = [booster.predict(table.matrix, raw_score=True, num_threads=1) for booster in boosters]
+    return np.asarray(np.mean(raw, axis=0), dtype=np.float64)
