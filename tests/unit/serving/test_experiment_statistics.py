@@ -9,6 +9,7 @@ import pytest
 from scipy.stats import norm
 
 from serving.experiments.statistics import (
+    UNKNOWN,
     Estimate,
     concentration,
     difference,
@@ -134,6 +135,10 @@ def test_a_larger_arm_is_not_more_concentrated() -> None:
         concentration(*shown_authors(np.random.default_rng(count), count, chances)) for count in (100, 2000)
     )
     assert abs(difference(large, small).value) < 3 * difference(large, small).error
+
+
+def test_concentration_among_two_readers_is_unknown_since_none_can_be_left_out() -> None:
+    assert concentration(np.array([1, 1, 2]), np.array([7, 8, 7])) == UNKNOWN
 
 
 def test_figures_of_fewer_than_two_readers_are_unknown() -> None:
