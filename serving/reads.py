@@ -118,7 +118,7 @@ class Reads:
             pipe.zrange(key, 0, -1, withscores=True)
         pipe.get(self.keys.muted_words(reader))
         *sets, words = await pipe.execute()
-        return _members(sets), bodies.decode_words(words)
+        return _members(sets), readable(bodies.decode_words, words) or ()
 
     async def blocked(self, reader: int) -> frozenset[int]:
         """The accounts that a reader blocks or is blocked by."""

@@ -59,7 +59,7 @@ def test_a_body_or_card_that_cannot_be_read_is_as_good_as_absent(store: Any) -> 
     assert set(reading(store, lambda reads: reads.users(1, [11, 12]))) == {12}
 
 
-def test_counts_and_trends_that_cannot_be_read_are_as_good_as_absent(store: Any) -> None:
+def test_counts_trends_and_words_that_cannot_be_read_are_as_good_as_absent(store: Any) -> None:
     for number in (11, 12):
         store.write(commands.put_card, AccountCard(number, f"h{number}", f"N{number}", NOW_MS), 1)
         store.write(commands.set_tweet_counts, number, TweetCounts(1, 2, 3, 4), 1)
@@ -73,6 +73,8 @@ def test_counts_and_trends_that_cannot_be_read_are_as_good_as_absent(store: Any)
     assert reading(store, lambda reads: reads.trending_terms(["world"], "1h")) == {}
     store.client.set(store.keys.account(11), b"12345678{")
     assert reading(store, lambda reads: reads.place_of(11)) is None
+    store.client.set(store.keys.muted_words(1), b"12345678{")
+    assert reading(store, lambda reads: reads.restrictions(1)) == (frozenset(), ())
 
 
 def test_counts_are_zero_until_they_are_known(store: Any) -> None:
