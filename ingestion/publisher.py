@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable
@@ -14,6 +15,8 @@ from confluent_kafka import KafkaException, Producer
 from ingestion.events import ClockAdvanced, Event, encode
 from ingestion.settings import KafkaSettings
 from ingestion.topics import EVENT_TOPICS, TOPICS, Topic, route
+
+logger = logging.getLogger(__name__)
 
 QUEUE_MESSAGES = 50_000
 QUEUE_KIB = 64 * 1024
@@ -118,6 +121,7 @@ class KafkaPublisher:
 
     def publish(self, event: Event) -> Future[None]:
         future: Future[None] = Future()
+        future.set_running_or_notify_cancel()  # what is handed over cannot be called back
         self.hand_over(event, _ends(future))
         return future
 
@@ -177,7 +181,10 @@ class KafkaPublisher:
 
     def _poll(self) -> None:
         while not self._stop.is_set():
-            self._producer.poll(0.1)
+            try:
+                self._producer.poll(0.1)
+            except Exception:  # a delivery report raised: without this thread no write is answered any more
+                logger.exception("A delivery report could not be told.")
 
 
 def _ends(future: Future[None]) -> Delivered:

@@ -34,7 +34,7 @@ class Accounts:
         """The accounts that have a card."""
         stored = zip(self.ids, self.cards.of(answers), self.counts.of(answers), strict=True)
         return {
-            user: Account(card, bodies.decode_account_counts(counts))
+            user: Account(card, readable(bodies.decode_account_counts, counts) or bodies.AccountCounts())
             for user, card_bytes, counts in stored
             if (card := readable(bodies.decode_card, card_bytes)) is not None
         }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -61,6 +62,6 @@ def readable(decode: Callable[[bytes | None], V | None], stored: bytes | None) -
     """The decoded value; None, and a line in the log, for what cannot be decoded: the page has others."""
     try:
         return decode(stored)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, struct.error) as error:
         logger.warning("A stored value cannot be read (%s); it counts as absent: %.80r", error, stored)
         return None

@@ -80,7 +80,7 @@ class Reads:
 
     async def place_of(self, user: int) -> str | None:
         """Where the user says to be; None where that is not known."""
-        card = bodies.decode_card(await self.redis.get(self.keys.account(user)))
+        card = readable(bodies.decode_card, await self.redis.get(self.keys.account(user)))
         return None if card is None else card.place
 
     async def trending_terms(self, places: Sequence[str], window: str) -> dict[str, frozenset[str]]:
@@ -89,7 +89,7 @@ class Reads:
         for place in places:
             pipe.get(self.keys.trends(place, window))
         lists = {
-            place: bodies.decode_trends(stored)
+            place: readable(bodies.decode_trends, stored)
             for place, stored in zip(places, await pipe.execute(), strict=True)
         }
         return {
@@ -118,7 +118,7 @@ class Reads:
             pipe.zrange(key, 0, -1, withscores=True)
         pipe.get(self.keys.muted_words(reader))
         *sets, words = await pipe.execute()
-        return _members(sets), bodies.decode_words(words)
+        return _members(sets), readable(bodies.decode_words, words) or ()
 
     async def blocked(self, reader: int) -> frozenset[int]:
         """The accounts that a reader blocks or is blocked by."""
@@ -187,7 +187,7 @@ class Reads:
 
     async def trends(self, place: str, window: str, limit: int) -> Trends:
         """An empty list where the place has none."""
-        found = bodies.decode_trends(await self.redis.get(self.keys.trends(place, window)))
+        found = readable(bodies.decode_trends, await self.redis.get(self.keys.trends(place, window)))
         if found is None:
             return {"as_of": None, "place": place, "items": []}
         return {
@@ -253,7 +253,7 @@ def _members(sets: Sequence[Sequence[tuple[bytes, float]]]) -> frozenset[int]:
 
 
 def _tweet_counts(stored: bytes | None) -> TweetCounts:
-    counts = bodies.decode_tweet_counts(stored)
+    counts = readable(bodies.decode_tweet_counts, stored) or bodies.TweetCounts()
     return {
         "likes": counts.likes,
         "retweets": counts.retweets,

@@ -102,14 +102,16 @@ def queue(pipe: Any, keys: Keyspace, reader: int) -> None:
 
 
 def decode(answers: Sequence[Any]) -> Interests:
-    """No more than the acts where nothing is stored, or a form that this build does not know."""
+    """No more than the acts where nothing is stored, or what this build cannot read."""
     stored, *sets = answers
     acts = tuple(
         Act(int(tweet), int(score) // 2) for members in sets for tweet, score in members if int(score) & 1
     )
-    if stored is None or stored[8] != _FORM:
+    if stored is None or len(stored) < _HEAD.size:
         return Interests(acts=acts)
-    as_of, _, users, topics = _HEAD.unpack_from(stored)
+    as_of, form, users, topics = _HEAD.unpack_from(stored)
+    if form != _FORM or len(stored) != _HEAD.size + 8 * users + _TOPIC.itemsize * topics:
+        return Interests(acts=acts)
     similar = np.frombuffer(stored, ">i8", users, _HEAD.size)
     rated = np.frombuffer(stored, _TOPIC, topics, _HEAD.size + similar.nbytes)
     weights = dict(zip(rated["topic"].tolist(), rated["weight"].tolist(), strict=True))

@@ -48,12 +48,12 @@ def concentration(readers: Ids, authors: Ids) -> Estimate:
     """The chance that two impressions [n], shown to two readers, are of one author; the error by a jackknife.
 
     Unlike a Gini coefficient or the share of the largest authors it does not depend on how many impressions
-    there are, so that arms of different sizes can be compared.
+    there are, so that arms of different sizes can be compared. Leaving one out takes three readers.
     """
     pairs, shown = np.unique(np.stack((readers, authors)), axis=1, return_counts=True)
     _, reader = np.unique(pairs[0], return_inverse=True)
     _, author = np.unique(pairs[1], return_inverse=True)
-    if not len(shown) or reader.max() < 1:
+    if reader.max(initial=-1) < 2:
         return UNKNOWN
     count = int(reader.max()) + 1
     own = np.bincount(reader, weights=shown)
@@ -64,7 +64,7 @@ def concentration(readers: Ids, authors: Ids) -> Estimate:
     all_pairs = float(own.sum() ** 2 - np.square(own).sum())
     # Without one reader every pair that the reader had with others is gone, in both orders.
     left_pairs = all_pairs - 2 * own * (own.sum() - own)
-    without = (same - 2 * (met - own_pairs)) / np.where(left_pairs > 0, left_pairs, np.nan)
+    without = (same - 2 * (met - own_pairs)) / left_pairs
     variance = (count - 1) / count * float(np.square(without - without.mean()).sum())
     return Estimate(same / all_pairs, math.sqrt(variance))
 

@@ -40,7 +40,7 @@ class Trace:
 
 
 def explain(bundle: Bundle, items: Candidates, appearances: Ids) -> list[Explanation]:
-    """Per item: what its score is made of, and the features that moved the heads most.
+    """Per item: what its score is made of, and the features that moved the heads most, where they were kept.
 
     ``appearances`` are those of the whole ranking: they tell where each item would stand newest first.
     """
@@ -81,9 +81,13 @@ def _heads(bundle: Bundle, items: Candidates) -> list[dict[str, HeadExplanation]
 
 
 def _features(bundle: Bundle, items: Candidates) -> list[list[FeatureExplanation]]:
-    by_head = bundle.contributions(items.features)
+    kept = np.flatnonzero(np.isfinite(items.features).any(axis=1))
+    by_head = bundle.contributions(items.features[kept])
     total = np.sum([weight * by_head[head][:, :-1] for head, weight in bundle.weights.items()], axis=0)
-    return [_strongest(bundle.features, items.features[row], total[row]) for row in range(len(items))]
+    found: list[list[FeatureExplanation]] = [[] for _ in range(len(items))]
+    for row, contributions in zip(kept.tolist(), total, strict=True):
+        found[row] = _strongest(bundle.features, items.features[row], contributions)
+    return found
 
 
 def _strongest(

@@ -59,6 +59,24 @@ def test_a_body_or_card_that_cannot_be_read_is_as_good_as_absent(store: Any) -> 
     assert set(reading(store, lambda reads: reads.users(1, [11, 12]))) == {12}
 
 
+def test_counts_trends_and_words_that_cannot_be_read_are_as_good_as_absent(store: Any) -> None:
+    for number in (11, 12):
+        store.write(commands.put_card, AccountCard(number, f"h{number}", f"N{number}", NOW_MS), 1)
+        store.write(commands.set_tweet_counts, number, TweetCounts(1, 2, 3, 4), 1)
+    broken = (store.keys.counts(11), store.keys.account_counts(11), store.keys.trends("world", "1h"))
+    for key in broken:
+        store.client.set(key, b"12345678{")
+    likes = [counts["likes"] for counts in reading(store, lambda reads: reads.tweet_counts([11, 12]))]
+    assert likes == [0, 1]
+    assert reading(store, lambda reads: reads.users(1, [11]))[11]["counts"]["followers"] == 0
+    assert reading(store, lambda reads: reads.trends("world", "1h", 2))["items"] == []
+    assert reading(store, lambda reads: reads.trending_terms(["world"], "1h")) == {}
+    store.client.set(store.keys.account(11), b"12345678{")
+    assert reading(store, lambda reads: reads.place_of(11)) is None
+    store.client.set(store.keys.muted_words(1), b"12345678{")
+    assert reading(store, lambda reads: reads.restrictions(1)) == (frozenset(), ())
+
+
 def test_counts_are_zero_until_they_are_known(store: Any) -> None:
     store.write(commands.set_tweet_counts, 11, TweetCounts(1, 2, 3, 4), 1)
     found = reading(store, lambda reads: reads.tweet_counts([10, 11]))

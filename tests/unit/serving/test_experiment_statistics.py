@@ -15,7 +15,7 @@ from serving.experiments.statistics import (
     quantile,
     sample_ratio,
 )
-from training.estimates import Estimate, rate
+from training.estimates import UNKNOWN, Estimate, rate
 
 SEEDS = 400
 # 0.95 of 400 has a deviation of 0.011; a normal interval of a few hundred readers may be a little narrow.
@@ -133,6 +133,10 @@ def test_a_larger_arm_is_not_more_concentrated() -> None:
         concentration(*shown_authors(np.random.default_rng(count), count, chances)) for count in (100, 2000)
     )
     assert abs(difference(large, small).value) < 3 * difference(large, small).error
+
+
+def test_concentration_among_two_readers_is_unknown_since_none_can_be_left_out() -> None:
+    assert concentration(np.array([1, 1, 2]), np.array([7, 8, 7])) == UNKNOWN
 
 
 def test_figures_of_fewer_than_two_readers_are_unknown() -> None:

@@ -9,8 +9,9 @@ import pytest
 
 from features.names import TWEET_ENGAGEMENT
 from features.rows import encode_row, row_key
-from serving.api.feed import item_shapes
+from serving.api.feed import item_shapes, page_shape
 from serving.feed.candidates import SOURCES
+from serving.shapes import FeedItem
 from tests.unit.serving.conftest import NOW_MS
 from tests.unit.serving.test_feed_ladder import ranking
 from timelines import commands, popular
@@ -127,3 +128,27 @@ def test_what_is_not_public_is_not_recommended(ranking: Any) -> None:
     ranking.write(commands.put_body, private)
     engaged(ranking, 900)
     assert 900 not in sources(ranking.page("ranked", limit=10))
+
+
+def test_the_order_of_followed_and_others_can_be_rebuilt_from_the_json_alone(ranking: Any) -> None:
+    strangers = range(900, 906)
+    for place, number in enumerate(strangers):
+        body = TweetBody(number, number, "text", NOW_MS - (place + 1) * 40_000_000)
+        ranking.write(commands.put_body, body)
+    engaged(ranking, *strangers)
+    page = page_shape(ranking.page("ranked", limit=100), None, True, 0.0)
+    share = page["explanation"]["out_of_network"]
+    assert share is not None
+    left = sorted(page["items"], key=lambda item: (-(item["score"] or 0.0), -int(item["appearance_id"])))
+    rebuilt: list[FeedItem] = []
+    outside = 0
+    while left:
+        followed = [item for item in left if item["source"] in ("following", "celebrity")]
+        room = not followed or outside + 1 <= share * (len(rebuilt) + 1)
+        best = left[0] if room else followed[0]
+        outside += best["source"] not in ("following", "celebrity")
+        left.remove(best)
+        rebuilt.append(best)
+    assert outside == len(strangers)
+    assert rebuilt != sorted(rebuilt, key=lambda item: -(item["score"] or 0.0))
+    assert [item["tweet"]["id"] for item in rebuilt] == [item["tweet"]["id"] for item in page["items"]]

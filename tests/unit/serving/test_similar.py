@@ -139,6 +139,13 @@ def test_for_a_reader_of_whom_nothing_is_known_nothing_is_looked_up() -> None:
     assert len(asyncio.run(source.fetch(query))) == 0
 
 
+@pytest.mark.parametrize("length", [3, 10, 12, 30])
+def test_interests_that_were_cut_off_are_as_good_as_absent(length: int) -> None:
+    whole = interests.encode(BUILT_MS, (TWIN, OTHER_TWIN), (SKI,), (1.0,))
+    assert interests.decode([whole, [], [], []]).similar == (TWIN, OTHER_TWIN)
+    assert interests.decode([whole[:length], [], [], []]) == interests.Interests()
+
+
 def test_tweets_are_found_by_each_of_their_topics() -> None:
     both = TweetBody(1, 7, "", NOW_MS, hashtags=("ski", "sun"))
     twice = TweetBody(2, 7, "", NOW_MS, hashtags=("sun", "Sun"))
