@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from pipelines.trends import windows as windows_module
 from pipelines.trends.plan import Window
+from pipelines.trends.recent_tweets import contributions
 from pipelines.trends.windows import Windows
 
 PLAN = (Window("short", 2, 1, 1, 4), Window("long", 5, 1, 1, 8))
@@ -21,7 +22,8 @@ def enter(windows: Windows, pane: int, rows: Rows) -> None:
     terms = np.asarray([term for term, _ in rows], np.uint64) + np.uint64(100)
     distinct, which = np.unique(terms, return_inverse=True)
     slots = windows.term_slots(distinct, distinct, np.zeros(len(distinct), np.int64))
-    windows.enter(pane, slots[which], np.asarray([author for _, author in rows], np.uint64))
+    authors = np.asarray([author for _, author in rows], np.uint32)
+    windows.enter(pane, slots[which], contributions(authors, np.zeros(len(rows), np.uint8)))
 
 
 def counted(windows: Windows, i: int) -> dict[int, tuple[int, int]]:
