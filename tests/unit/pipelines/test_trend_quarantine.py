@@ -15,15 +15,13 @@ from pipelines.trends.engine import TrendEngine
 from pipelines.trends.marks import Mark, Quarantine
 from pipelines.trends.occurrences import Occurrences, Reader, author_hashes, marks_of
 from pipelines.trends.plan import TrendPlan, Window
-from pipelines.trends.recent_tweets import RecentTweets, contributions, tweet_hashes
+from pipelines.trends.recent_tweets import RecentTweets, tweet_hashes
 from pipelines.trends.terms import TermReader
-from pipelines.trends.windows import Windows
 
 MINUTE = 60_000
 START = 1_350_000_000_000 // MINUTE * MINUTE
 # Nothing leaves the window: without history the score follows the authors.
 PLAN = TrendPlan(windows=(Window("1h", 60, 1, 1, 10),), late_ms=10_000, min_authors=1, enter=0.5, leave=0.2)
-SLIDING = (Window("short", 2, 1, 1, 4), Window("long", 5, 1, 1, 8))
 
 
 def tweet(number: int, author: int, second: float, *tags: str) -> TweetCreated:
@@ -201,72 +199,6 @@ def test_lists_equal_those_of_a_log_without_the_marked_tweets(
         expected = plain.feed(*(one for one, bad in tweets if not bad))
         if minute >= at:
             assert [row[:7] for row in found] == [row[:7] for row in expected]
-
-
-occurrences = st.lists(
-    st.tuples(st.integers(0, 3), st.integers(0, 3), st.integers(0, 2)), max_size=10, unique=True
-)
-
-
-@given(
-    st.lists(st.tuples(occurrences, st.integers(0, 6), occurrences), min_size=2, max_size=10),
-    st.lists(
-        st.tuples(st.integers(0, 9), st.integers(0, 9), st.integers(0, 3), st.integers(0, 2)), max_size=12
-    ),
-)
-def test_tweets_taken_back_are_out_of_every_window_that_holds_them(
-    log: list[tuple[list[tuple[int, int, int]], int, list[tuple[int, int, int]]]],
-    taken: list[tuple[int, int, int, int]],
-) -> None:
-    """Occurrences are (term, author, turn); ``taken`` (when, pane, author, turn)."""
-    windows, panes = Windows(SLIDING, {}), dict[int, set[tuple[int, int, int]]]()
-    windows.start(0)
-    for now, (rows, back, late) in enumerate(log):
-        windows.slide()
-        for pane, brought in ((now, rows), (max(0, now - back), late)):
-            enter(windows, pane, brought)
-            if pane > now - 5:
-                panes.setdefault(pane, set()).update(brought)
-        gone = [(pane, author, turn) for when, pane, author, turn in taken if when == now]
-        windows.take_back(
-            np.asarray([pane for pane, _, _ in gone], np.int64),
-            contributions(
-                np.asarray([author for _, author, _ in gone], np.uint32),
-                np.asarray([turn for _, _, turn in gone], np.uint8),
-            ),
-        )
-        for pane, author, turn in gone:
-            panes[pane] = {row for row in panes.get(pane, set()) if row[1:] != (author, turn)}
-        for i, window in enumerate(SLIDING):
-            inside = {pane: found for pane, found in panes.items() if now - window.panes < pane <= now}
-            pairs = [{(term, author) for term, author, _ in found} for found in inside.values()]
-            assert counted(windows, i) == {
-                term: (
-                    sum(one == term for pane_pairs in pairs for one, _ in pane_pairs),
-                    len({author for pane_pairs in pairs for one, author in pane_pairs if one == term}),
-                )
-                for term in {term for pane_pairs in pairs for term, _ in pane_pairs}
-            }
-
-
-def enter(windows: Windows, pane: int, rows: list[tuple[int, int, int]]) -> None:
-    terms, authors, turns = (
-        (np.asarray(column) for column in zip(*rows, strict=True)) if rows else ([], [], [])
-    )
-    distinct, which = np.unique(np.asarray(terms, np.uint64) + np.uint64(100), return_inverse=True)
-    slots = windows.term_slots(distinct, distinct, np.zeros(len(distinct), np.int64))
-    tweets = contributions(np.asarray(authors, np.uint32), np.asarray(turns, np.uint8))
-    windows.enter(pane, slots[which], tweets)
-
-
-def counted(windows: Windows, i: int) -> dict[int, tuple[int, int]]:
-    """Term -> (count, authors), where there are any."""
-    columns = (windows.terms[name].tolist() for name in ("term", f"count_{i}", f"authors_{i}"))
-    return {
-        term - 100: (count, authors)
-        for term, count, authors in zip(*columns, strict=True)
-        if count or authors
-    }
 
 
 def test_a_restored_engine_knows_marks_and_tweets() -> None:
