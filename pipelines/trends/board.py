@@ -73,10 +73,10 @@ class Board:
                 self._place_names.append(name)
         return np.asarray([self._places[name] for name in names], np.int64)
 
-    def enter(self, pane: int, rows: Ints, authors: UInts) -> None:
+    def enter(self, pane: int, rows: Ints, tweets: UInts) -> None:
         """``Windows.enter``."""
         self._bare.clear()
-        self.windows.enter(pane, rows, authors)
+        self.windows.enter(pane, rows, tweets)
 
     @property
     def quiet(self) -> bool:

@@ -9,18 +9,24 @@ from typing import NamedTuple
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 
 from pipelines.trends.board import Board, Row, Scored
-from pipelines.trends.hashing import Ints, UInts, name_hashes
+from pipelines.trends.hashing import Bools, Ints, UInts, name_hashes
 from pipelines.trends.listing import Candidate
-from pipelines.trends.occurrences import NOWHERE, AccountMark, Occurrences, author_hashes
+from pipelines.trends.marks import Mark, Quarantine
+from pipelines.trends.occurrences import NOWHERE, Occurrences, author_hashes
 from pipelines.trends.plan import TrendPlan
 from pipelines.trends.progress import Progress
+from pipelines.trends.recent_tweets import LAST_TURN, UNKNOWN, RecentTweets, contributions, tweet_hashes
 from pipelines.trends.terms import place_term
 
-STATE_VERSION = 1
+STATE_VERSION = 2
+WITHOUT_TWEETS = 1
+"""The version of a state in which no tweet is known, and none in quarantine."""
+MOST_TWEET_MARKS = 100_000
 _record = msgspec.msgpack.Decoder(Occurrences)
-_marks = msgspec.msgpack.Decoder(list[AccountMark])
+_marks = msgspec.msgpack.Decoder(list[Mark])
 _records = msgspec.msgpack.Decoder(list[Occurrences])
 _encoder = msgspec.msgpack.Encoder()
 
@@ -44,8 +50,9 @@ class TrendEngine:
         self._progress = Progress(partitions, plan.idle_ms)
         self._board = Board(plan)
         self._pending: dict[int, list[Occurrences]] = {}
-        self._marks: dict[int, AccountMark] = {}
-        self._left_out = np.zeros(0, np.uint32)
+        self._accounts = Quarantine(author_hashes)
+        self._tweets = Quarantine(tweet_hashes, MOST_TWEET_MARKS)
+        self._recent = RecentTweets(plan.max_pairs)
         self._scored: dict[int, tuple[int, Scored]] = {}
 
     def begin(self, now_ms: int) -> None:
@@ -57,7 +64,8 @@ class TrendEngine:
         found = _record.decode(record)
         if found.partition != NOWHERE:
             self._progress.hear(found.partition, found.newest, found.clock, now_ms)
-        self._judge(found.marks)
+        self._accounts.judge(found.marks)
+        self._tweets.judge(found.tweet_marks)
         self._collect(found)
 
     def close_panes(self, now_ms: int) -> list[Row]:
@@ -68,6 +76,7 @@ class TrendEngine:
         while (pane := self._complete(now_ms)) is not None:
             if not self._begun or self._board.windows.empty:
                 self._board.windows.start(pane)
+            self._leave_out()
             self._board.windows.skip_to(pane)
             self._board.windows.slide()
             self._enter(pane)
@@ -99,7 +108,9 @@ class TrendEngine:
                 "version": STATE_VERSION,
                 "progress": self._progress.pack(),
                 "board": self._board.pack(),
-                "marks": _encoder.encode(list(self._marks.values())),
+                "marks": _encoder.encode(self._accounts.pack()),
+                "tweet_marks": _encoder.encode(self._tweets.pack()),
+                "tweets": self._recent.pack(),
                 "pending": _encoder.encode(list(waiting.values())),
                 "panes": sorted(self._pending),
             }
@@ -112,11 +123,14 @@ class TrendEngine:
             ValueError: the state is of another version.
         """
         packed = msgspec.msgpack.decode(state)
-        if packed["version"] != STATE_VERSION:
+        if packed["version"] not in (WITHOUT_TWEETS, STATE_VERSION):
             raise ValueError(f"The state of trends has version {packed['version']}, not {STATE_VERSION}.")
         self._progress.unpack(packed["progress"])
         self._board.unpack(packed["board"])
-        self._judge(_marks.decode(packed["marks"]))
+        self._accounts.judge(_marks.decode(packed["marks"]))
+        if packed["version"] != WITHOUT_TWEETS:
+            self._tweets.judge(_marks.decode(packed["tweet_marks"]))
+            self._recent.unpack(packed["tweets"])
         for found in _records.decode(packed["pending"]):
             self._collect(found, only=set(packed["panes"]))
 
@@ -129,19 +143,16 @@ class TrendEngine:
     def _begun(self) -> bool:
         return self._board.windows.begin is not None
 
-    def _judge(self, marks: list[AccountMark]) -> None:
-        """Who is in quarantine counts no more, nor has ever counted; who is let out counts from then on."""
-        if not marks:
-            return
-        before = {account for account, mark in self._marks.items() if mark.quarantined}
-        for mark in marks:
-            known = self._marks.get(mark.account)
-            if known is None or mark.rank > known.rank:
-                self._marks[mark.account] = mark
-        now = {account for account, mark in self._marks.items() if mark.quarantined}
-        self._left_out = np.sort(author_hashes(sorted(now)))
-        if now - before:
-            self._board.windows.leave_out(np.sort(author_hashes(sorted(now - before))).astype(np.uint64))
+    def _leave_out(self) -> None:
+        """Who and what came into quarantine counts no more, nor has ever counted in a window.
+
+        Who is let out counts from then on. Pages change only with a pane, so this waits for one.
+        """
+        windows = self._board.windows
+        if len(accounts := self._accounts.take_new()):
+            windows.leave_out(accounts)
+        if len(tweets := self._tweets.take_new()):
+            windows.take_back(*self._recent.find(tweets))
 
     def _collect(self, found: Occurrences, only: set[int] | None = None) -> None:
         for pane in found.panes:
@@ -176,8 +187,8 @@ class TrendEngine:
         records = self._pending.pop(pane, [])
         if not records:
             return
-        keys, terms, places, codes, authors = [], [], [], [], []
-        before = 0
+        keys, terms, places, codes, tweets, ids, authors = [], [], [], [], [], [], []
+        before = tweets_before = 0
         for found in records:
             at = found.panes.index(pane)
             rows = slice(found.bounds[at], found.bounds[at + 1])
@@ -188,14 +199,27 @@ class TrendEngine:
             terms.append(term)
             places.append(self._board.place_ids(found.places)[where])
             codes.append(code + before)
-            authors.append(np.frombuffer(found.authors, np.uint32)[rows])
+            tweet, its_ids, its_authors = found.tweets_in(rows)
+            tweets.append(tweet + tweets_before)
+            ids.append(its_ids)
+            authors.append(its_authors)
             before += len(used)
+            tweets_before += len(its_ids)
         row = self._rows(np.concatenate(keys), np.concatenate(terms), np.concatenate(places))
-        code, author = np.concatenate(codes), np.concatenate(authors)
-        if len(self._left_out):
-            counts = ~np.isin(author, self._left_out)
-            code, author = code[counts], author[counts]
-        self._board.enter(pane, row[code], author.astype(np.uint64))
+        code, tweet = np.concatenate(codes), np.concatenate(tweets)
+        counts, contribution = self._contributions(pane, np.concatenate(ids), np.concatenate(authors))
+        if not np.all(counts):
+            code, tweet = code[counts[tweet]], tweet[counts[tweet]]
+        self._board.enter(pane, row[code], contribution[tweet])
+
+    def _contributions(self, pane: int, ids: UInts, authors: npt.NDArray[np.uint32]) -> tuple[Bools, UInts]:
+        """Which tweets count, and the ``contributions`` of all of them; those that count are remembered."""
+        counts = ~(self._accounts.has(authors) | self._tweets.has(ids))
+        turns = np.full(len(ids), LAST_TURN, np.uint8)
+        known = np.flatnonzero(counts & (ids != UNKNOWN))
+        oldest = self._board.windows.now - self.plan.longest
+        turns[known] = self._recent.add(pane, ids[known], authors[known], oldest)
+        return counts, contributions(authors, turns)
 
     def _rows(self, keys: UInts, terms: UInts, places: Ints) -> Ints:
         distinct, sample, which = np.unique(keys, return_index=True, return_inverse=True)

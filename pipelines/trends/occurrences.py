@@ -11,9 +11,12 @@ import numpy.typing as npt
 from ingestion.events import MalformedEventError, MarkChanged, decode
 from pipelines.trends import posts as posts_of
 from pipelines.trends.hashing import KIND_BITS, TERM_BITS, Ints, UInts, mixed
+from pipelines.trends.marks import Mark
 from pipelines.trends.places import places_of
 from pipelines.trends.posts import Post, Posts
+from pipelines.trends.recent_tweets import UNKNOWN, tweet_hashes
 from pipelines.trends.terms import TermReader
+from timelines.entry import ID_LIMIT
 
 TOTAL = np.uint64(0)
 """The term that every tweet contains: how much is written in a place."""
@@ -22,21 +25,15 @@ NAMED_SLOTS = 1 << 20
 """Of two forms with one slot the later is remembered: the other one's name is sent again."""
 
 
-class AccountMark(msgspec.Struct, array_like=True, frozen=True):
-    """A judgement of an account; of several the one of the largest ``rank`` (``MarkChanged.rank``) holds."""
-
-    account: int
-    quarantined: bool
-    rank: tuple[bool, int, str]
-
-
 class Occurrences(msgspec.Struct, array_like=True):
     """One batch of one partition. Arrays are little-endian bytes.
 
-    ``newest``, ``clock``: see ``posts.Posts``. Row r says that author ``authors[r]`` (uint32 hash) used term
-    ``keys[codes[r]]`` (codes int32); rows of ``panes[i]`` are ``bounds[i]:bounds[i + 1]``. The j-th key is
-    the term ``terms[j]`` (uint64) in ``places[place_codes[j]]`` (int32). ``named`` (uint64) are terms whose
-    text follows: the kind in their two lowest bits, code points (uint32) in ``text`` cut at ``cuts`` (int64).
+    ``newest``, ``clock``: see ``posts.Posts``. Row r says that tweet ``tweets[r]`` (int32) used term
+    ``keys[codes[r]]`` (codes int32); rows of ``panes[i]`` are ``bounds[i]:bounds[i + 1]``, and their tweets
+    follow each other. The k-th tweet is ``ids[k]`` (``tweet_hashes``) by ``authors[k]`` (uint32 hash).
+    The j-th key is the term ``terms[j]`` (uint64) in ``places[place_codes[j]]`` (int32). ``named`` (uint64)
+    are terms whose text follows: the kind in their two lowest bits, code points (uint32) in ``text`` cut at
+    ``cuts`` (int64). In records from before there were ``tweets``, ``authors`` are those of the rows.
     """
 
     partition: int
@@ -52,7 +49,21 @@ class Occurrences(msgspec.Struct, array_like=True):
     named: bytes
     cuts: bytes
     text: bytes
-    marks: list[AccountMark] = []
+    marks: list[Mark] = []
+    tweets: bytes = b""
+    ids: bytes = b""
+    tweet_marks: list[Mark] = []
+
+    def tweets_in(self, rows: slice) -> tuple[Ints, UInts, npt.NDArray[np.uint32]]:
+        """Of rows of one pane: each one's tweet, and the tweets' hashes and authors."""
+        authors = np.frombuffer(self.authors, np.uint32)
+        if not self.tweets:
+            alone = authors[rows]
+            return np.arange(len(alone)), np.full(len(alone), UNKNOWN), alone
+        tweet = np.frombuffer(self.tweets, np.int32)[rows]
+        first, last = int(tweet.min()), int(tweet.max())
+        ids = np.frombuffer(self.ids, np.uint64)
+        return tweet - first, ids[first : last + 1], authors[first : last + 1]
 
 
 NOWHERE = -1
@@ -60,17 +71,22 @@ NOWHERE = -1
 
 
 def marks_of(values: Sequence[bytes | None]) -> Occurrences:
-    """The judgements of accounts among records of the topic ``marks``, as a record of their own."""
-    marks = []
+    """The judgements among records of the topic ``marks``, as a record of their own."""
+    found: dict[str, list[Mark]] = {"account": [], "tweet": []}
     for value in values:
         try:
             event = decode(value or b"")
         except MalformedEventError:
             continue
-        if isinstance(event, MarkChanged) and event.target == "account":
-            marks.append(AccountMark(event.target_id, event.verdict == "quarantine", event.rank))
+        if isinstance(event, MarkChanged) and 0 <= event.target_id < ID_LIMIT:
+            mark = Mark(event.target_id, event.verdict == "quarantine", event.rank)
+            found[event.target].append(mark)
     cuts = np.zeros(1, np.int64).tobytes()
-    return Occurrences(NOWHERE, 0, 0, [], [0], b"", b"", b"", b"", [], b"", cuts, b"", marks)
+    return Occurrences(
+        *(NOWHERE, 0, 0, [], [0], b"", b"", b"", b"", [], b"", cuts, b""),
+        marks=found["account"],
+        tweet_marks=found["tweet"],
+    )
 
 
 class Reader:
@@ -131,7 +147,6 @@ class Reader:
         row, column = np.nonzero(spread >= 0)
         keys, codes = _numbered(code[row] * len(places) + spread[row, column], len(used) * len(places))
         panes, first = np.unique(pane[tweet[row]], return_index=True)
-        authors = author_hashes([post.author_id for post in posts])[tweet[row]]
         new = self._new_forms(forms, newest)
         cuts, text = terms.names(sample[new] - len(posts))
         return Occurrences(
@@ -141,13 +156,15 @@ class Reader:
             panes.tolist(),
             [*first.tolist(), len(codes)],
             codes.astype(np.int32).tobytes(),
-            authors.tobytes(),
+            author_hashes([post.author_id for post in posts]).tobytes(),
             used[keys // len(places)].tobytes(),
             (keys % len(places)).astype(np.int32).tobytes(),
             places,
             forms[new].tobytes(),
             cuts.tobytes(),
             text.tobytes(),
+            tweets=tweet[row].astype(np.int32).tobytes(),
+            ids=tweet_hashes([post.tweet_id for post in posts]).tobytes(),
         )
 
     def _places(self, posts: list[Post]) -> tuple[list[str], Ints]:

@@ -9,7 +9,7 @@ import msgspec
 
 from ingestion.events import TIME_LIMIT, ClockAdvanced, TweetCreated
 from ingestion.lake import type_name
-from timelines.entry import AUTHOR_LIMIT
+from timelines.entry import AUTHOR_LIMIT, ID_LIMIT
 
 _POSTED = type_name(TweetCreated)
 _CLOCK = type_name(ClockAdvanced)
@@ -21,6 +21,7 @@ class Post(msgspec.Struct, gc=False):
     type: str
     ts: int
     author_id: int = 0
+    tweet_id: int = 0
     text: str | None = None
     lang: str | None = None
     place: str | None = None
@@ -54,6 +55,8 @@ def read(values: Sequence[bytes | None]) -> Posts:
         except (msgspec.DecodeError, UnicodeDecodeError):
             continue
         if not (0 <= post.ts < TIME_LIMIT and 0 <= post.author_id < AUTHOR_LIMIT):
+            continue
+        if not 0 <= post.tweet_id < ID_LIMIT:
             continue
         if post.type == _CLOCK:
             clock = max(clock, post.ts)

@@ -8,8 +8,7 @@ still is take one away. Nothing is merged, and every count is exact until the bo
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,22 +16,15 @@ import numpy.typing as npt
 
 from pipelines.trends import scoring
 from pipelines.trends.hashing import Bools, Ints, UInts
+from pipelines.trends.pane_log import PaneLog
 from pipelines.trends.plan import Window
+from pipelines.trends.recent_tweets import TURN_BITS, Turns, turns_of
 from pipelines.trends.slots import Columns, SlotIndex
 
 NEVER = -(1 << 31)
 _AUTHOR_BITS = np.uint64(32)
 _AUTHOR = np.uint64(0xFFFFFFFF)
 COMPACT_FROM = 1 << 16
-
-
-@dataclass(frozen=True)
-class PaneLog:
-    """What a pane brought: slots of pairs; slots of terms and each one's number of authors."""
-
-    pairs: npt.NDArray[np.int32]
-    terms: npt.NDArray[np.int32]
-    counts: npt.NDArray[np.int32]
 
 
 class Windows:
@@ -105,19 +97,19 @@ class Windows:
                 if i == self._longest:
                     del self._log[left]
 
-    def enter(self, pane: int, rows: Ints, authors: UInts) -> None:
-        """Count authors (32-bit hashes) for terms (rows, one an author) in ``pane``, now or late.
+    def enter(self, pane: int, rows: Ints, tweets: UInts) -> None:
+        """Count the authors of tweets (``contributions``) for terms (rows, one a tweet), now or late.
 
         What is too late for the longest window is left out.
         """
         if pane <= self.now - self.windows[self._longest].panes or len(rows) == 0:
             return
-        keys = np.unique((rows.astype(np.uint64) << _AUTHOR_BITS) | (authors & _AUTHOR))
+        keys, turns = turns_of(np.unique((rows.astype(np.uint64) << (_AUTHOR_BITS + TURN_BITS)) | tweets))
         slots = self._pair_index.find_or_add(keys)
         self._pairs.grow(self._pair_index.size)
         if pane in self._log:
-            fresh = ~np.isin(slots, np.concatenate([log.pairs for log in self._log[pane]]))
-            keys, slots = keys[fresh], slots[fresh]
+            fresh = self._not_in(self._log[pane], slots, turns)
+            keys, slots, turns = keys[fresh], slots[fresh], turns[fresh]
             if len(keys) == 0:
                 return
         row = (keys >> _AUTHOR_BITS).astype(np.int64)
@@ -132,29 +124,31 @@ class Windows:
                 self.terms[f"authors_{i}"][terms] += np.add.reduceat(came, first)
         last[slots] = np.maximum(before, pane)
         self._pairs["row"][slots] = row
-        log = PaneLog(slots.astype(np.int32), terms.astype(np.int32), counts.astype(np.int32))
+        log = PaneLog(slots.astype(np.int32), terms.astype(np.int32), counts.astype(np.int32), turns)
         self._log.setdefault(pane, []).append(log)
 
     def leave_out(self, authors: UInts) -> None:
         """Take these authors (sorted 32-bit hashes) out of every pane and window."""
-        keys = self._pair_index.keys()
-        gone = np.isin(keys & _AUTHOR, authors)
-        if not np.any(gone):
+        gone = np.isin(self._pair_index.keys() & _AUTHOR, authors)
+        if np.any(gone):
+            self._leave_only(lambda pane, log: np.where(gone[log.pairs], np.uint8(0), log.tweets))
+
+    def take_back(self, panes: Ints, tweets: UInts) -> None:
+        """Take these tweets (``contributions`` to their panes) out of every window."""
+        if not self._log.keys() & set(panes.tolist()):
             return
-        last, rows = self._pairs["last"], self._pairs["row"]
-        for i, window in enumerate(self.windows):
-            inside = rows[gone & (last > self.now - window.panes)]
-            np.subtract.at(self.terms[f"authors_{i}"], inside, 1)
-        for pane, logs in self._log.items():
-            for index, log in enumerate(logs):
-                taken = gone[log.pairs]
-                for i, window in enumerate(self.windows):
-                    if pane > self.now - window.panes:
-                        np.subtract.at(self.terms[f"count_{i}"], rows[log.pairs[taken]], 1)
-                pairs = log.pairs[~taken]
-                terms, counts = np.unique(rows[pairs], return_counts=True)
-                logs[index] = PaneLog(pairs, terms.astype(np.int32), counts.astype(np.int32))
-        last[gone] = NEVER
+        author = self._pair_index.keys() & _AUTHOR
+
+        def left(pane: int, log: PaneLog) -> Turns:
+            here = np.unique(tweets[panes == pane])
+            if len(here) == 0:
+                return log.tweets
+            authors, turns = turns_of(here)
+            wrote = author[log.pairs]
+            place = np.minimum(np.searchsorted(authors, wrote), len(authors) - 1)
+            return np.where(authors[place] == wrote, log.tweets & ~turns[place], log.tweets)
+
+        self._leave_only(left)
 
     def history(self, i: int, rows: Ints) -> scoring.Moments:
         """What the panes that have left the i-th window say of these rows, as of now."""
@@ -203,11 +197,7 @@ class Windows:
             "term_keys": self.term_index.keys().tobytes(),
             "pairs": self._pairs.pack(),
             "pair_keys": self._pair_index.keys().tobytes(),
-            "log": [
-                (pane, log.pairs.tobytes(), log.terms.tobytes(), log.counts.tobytes())
-                for pane, logs in self._log.items()
-                for log in logs
-            ],
+            "log": [(pane, *log.pack()) for pane, logs in self._log.items() for log in logs],
         }
 
     def unpack(self, packed: dict[str, Any]) -> None:
@@ -219,9 +209,39 @@ class Windows:
         self._pair_index = SlotIndex(np.frombuffer(packed["pair_keys"], np.uint64))
         self._log = {}
         for pane, *arrays in packed["log"]:
-            log = PaneLog(*(np.frombuffer(array, np.int32) for array in arrays))
-            self._log.setdefault(pane, []).append(log)
+            self._log.setdefault(pane, []).append(PaneLog.unpack(*arrays))
         self._compact_at = max(COMPACT_FROM, 2 * self._pairs.size)
+
+    def _not_in(self, logs: list[PaneLog], slots: Ints, turns: Turns) -> Bools:
+        """Which pairs a pane has not had; those that it has are of these turns, too."""
+        fresh = np.ones(len(slots), np.bool_)
+        number = np.full(self._pairs.size, -1, np.int32)
+        number[slots] = np.arange(len(slots))
+        for index, log in enumerate(logs):
+            again = number[log.pairs]
+            known = again >= 0
+            fresh[again[known]] = False
+            logs[index] = log.also_of(known, turns[again[known]])
+        return fresh
+
+    def _leave_only(self, left: Callable[[int, PaneLog], Turns]) -> None:
+        """Take out of every pane the pairs of which no tweet is ``left``."""
+        last, rows = self._pairs["last"], self._pairs["row"]
+        latest = np.full(self._pairs.size, NEVER, np.int32)
+        for pane, logs in self._log.items():
+            for index, log in enumerate(logs):
+                tweets = left(pane, log)
+                if tweets is not log.tweets:
+                    gone = rows[log.pairs[tweets == 0]]
+                    for i, window in enumerate(self.windows):
+                        if pane > self.now - window.panes:
+                            np.subtract.at(self.terms[f"count_{i}"], gone, 1)
+                    logs[index] = log = log.left_with(tweets, rows)
+                latest[log.pairs] = np.maximum(latest[log.pairs], pane)
+        for i, window in enumerate(self.windows):
+            edge = self.now - window.panes
+            np.subtract.at(self.terms[f"authors_{i}"], rows[(last > edge) & (latest <= edge)], 1)
+        last[:] = latest
 
     def _leave(self, i: int, window: Window, pane: int, logs: list[PaneLog]) -> None:
         last, rows = self._pairs["last"], self._pairs["row"]
@@ -270,14 +290,7 @@ class Windows:
         self.term_index = SlotIndex(self.term_index.keys()[rows])
         self.terms.keep(rows)
         for logs in self._log.values():
-            for index, log in enumerate(logs):
-                old_terms, old_pairs = new_row[log.terms], new_pair[log.pairs]
-                stays = old_terms >= 0
-                logs[index] = PaneLog(
-                    old_pairs[old_pairs >= 0].astype(np.int32),
-                    old_terms[stays].astype(np.int32),
-                    log.counts[stays],
-                )
+            logs[:] = [log.renumbered(new_pair, new_row) for log in logs]
 
 
 def _too_rare(authors: Ints, room: int) -> int:

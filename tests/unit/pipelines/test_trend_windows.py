@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from pipelines.trends import windows as windows_module
 from pipelines.trends.plan import Window
+from pipelines.trends.recent_tweets import contributions
 from pipelines.trends.windows import Windows
 
 PLAN = (Window("short", 2, 1, 1, 4), Window("long", 5, 1, 1, 8))
@@ -21,7 +22,8 @@ def enter(windows: Windows, pane: int, rows: Rows) -> None:
     terms = np.asarray([term for term, _ in rows], np.uint64) + np.uint64(100)
     distinct, which = np.unique(terms, return_inverse=True)
     slots = windows.term_slots(distinct, distinct, np.zeros(len(distinct), np.int64))
-    windows.enter(pane, slots[which], np.asarray([author for _, author in rows], np.uint64))
+    authors = np.asarray([author for _, author in rows], np.uint32)
+    windows.enter(pane, slots[which], contributions(authors, np.zeros(len(rows), np.uint8)))
 
 
 def counted(windows: Windows, i: int) -> dict[int, tuple[int, int]]:
@@ -95,6 +97,62 @@ def test_authors_left_out_are_out_of_every_window_that_holds_them(
             panes = {p: {row for row in found if row[1] not in left_out} for p, found in panes.items()}
         for i, window in enumerate(PLAN):
             assert counted(windows, i) == plain(panes, pane, window.panes)
+
+
+occurrences = st.lists(
+    st.tuples(st.integers(0, 3), st.integers(0, 3), st.integers(0, 2)), max_size=10, unique=True
+)
+
+
+@given(
+    st.lists(st.tuples(occurrences, st.integers(0, 6), occurrences), min_size=2, max_size=10),
+    st.lists(
+        st.tuples(st.integers(0, 9), st.integers(0, 9), st.integers(0, 3), st.integers(0, 2)), max_size=12
+    ),
+)
+def test_tweets_taken_back_are_out_of_every_window_that_holds_them(
+    log: list[tuple[list[tuple[int, int, int]], int, list[tuple[int, int, int]]]],
+    taken: list[tuple[int, int, int, int]],
+) -> None:
+    """Occurrences are (term, author, turn); ``taken`` (when, pane, author, turn)."""
+    windows, panes = Windows(PLAN, {}), dict[int, set[tuple[int, int, int]]]()
+    windows.start(0)
+    for now, (rows, back, late) in enumerate(log):
+        windows.slide()
+        for pane, brought in ((now, rows), (max(0, now - back), late)):
+            enter_tweets(windows, pane, brought)
+            if pane > now - 5:
+                panes.setdefault(pane, set()).update(brought)
+        gone = [(pane, author, turn) for when, pane, author, turn in taken if when == now]
+        windows.take_back(
+            np.asarray([pane for pane, _, _ in gone], np.int64),
+            contributions(
+                np.asarray([author for _, author, _ in gone], np.uint32),
+                np.asarray([turn for _, _, turn in gone], np.uint8),
+            ),
+        )
+        for pane, author, turn in gone:
+            panes[pane] = {row for row in panes.get(pane, set()) if row[1:] != (author, turn)}
+        for i, window in enumerate(PLAN):
+            inside = {pane: found for pane, found in panes.items() if now - window.panes < pane <= now}
+            pairs = [{(term, author) for term, author, _ in found} for found in inside.values()]
+            assert counted(windows, i) == {
+                term: (
+                    sum(one == term for pane_pairs in pairs for one, _ in pane_pairs),
+                    len({author for pane_pairs in pairs for one, author in pane_pairs if one == term}),
+                )
+                for term in {term for pane_pairs in pairs for term, _ in pane_pairs}
+            }
+
+
+def enter_tweets(windows: Windows, pane: int, rows: list[tuple[int, int, int]]) -> None:
+    terms, authors, turns = (
+        (np.asarray(column) for column in zip(*rows, strict=True)) if rows else ([], [], [])
+    )
+    distinct, which = np.unique(np.asarray(terms, np.uint64) + np.uint64(100), return_inverse=True)
+    slots = windows.term_slots(distinct, distinct, np.zeros(len(distinct), np.int64))
+    tweets = contributions(np.asarray(authors, np.uint32), np.asarray(turns, np.uint8))
+    windows.enter(pane, slots[which], tweets)
 
 
 def test_history_is_the_weighted_mean_of_the_panes_that_have_left() -> None:
