@@ -22,7 +22,7 @@ PLACES = 1000
 ACCOUNT_AGES = Ages(fresh=10.0, stale=120.0)
 ACCOUNTS = 50_000
 # Counts reach the store half a second after what they count.
-COUNT_AGES = Ages(fresh=1.0, stale=10.0)
+COUNT_AGES = Ages(fresh=1.0, stale=3.0)
 COUNTS = 100_000
 
 CountLookups = Callable[[str, Outcome, int], None]

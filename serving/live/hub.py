@@ -124,12 +124,13 @@ class Hub:
                     except UNAVAILABLE as error:
                         self._metrics.failures.inc()
                         logger.warning("The streams of feeds wait for the store: %s", error)
+                    except Exception:
+                        self._metrics.failures.inc()
+                        logger.exception("A round of the streams of feeds failed; the next goes on.")
                 self._opened.clear()
                 await asyncio.sleep(self._settings.probe_ms / 1000)
                 if not self._streams.watches:
                     await self._opened.wait()
-        except Exception:
-            logger.exception("The streams of feeds end.")
         finally:
             self.stop()  # clients go to another worker
 

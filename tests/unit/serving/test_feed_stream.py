@@ -274,6 +274,28 @@ def test_what_could_not_be_read_comes_once_the_store_answers(live: Live) -> None
     assert live.tweets(connection) == [101]
 
 
+def test_a_fault_in_one_round_does_not_end_the_streams_of_the_worker(world: Any) -> None:
+    live = Live(world, LiveSection(probe_ms=1))
+    connection, rounds = live.open(), list[int]()
+    live.events(connection)
+
+    async def faulty() -> None:
+        rounds.append(len(rounds))
+        if len(rounds) == 1:
+            raise ZeroDivisionError
+
+    async def run() -> None:
+        live.hub.round = faulty  # type: ignore[method-assign]
+        live.hub.start()
+        async with asyncio.timeout(30):
+            while len(rounds) < 3:
+                await asyncio.sleep(0)
+        assert connection.idle  # nobody told it to go to another worker
+        await live.hub.close()
+
+    asyncio.run(run())
+
+
 def test_what_arrives_out_of_order_comes_and_the_place_to_resume_from_does_not_go_back(live: Live) -> None:
     connection = live.open()
     for tweet in (105, 103):
