@@ -241,8 +241,8 @@ def test_the_stages_milliseconds_are_in_the_server_timing_header(reader: Reader)
     timing = reader.get("/v1/feed").headers["server-timing"]
     stages = [part.split(";")[0] for part in timing.split(", ")]
     assert sorted(stages[:3]) == ["home_timeline", "lately", "restrictions"]
-    assert sorted(stages[3:7]) == ["following", "popular", "trending", "two_hop"]
-    assert stages[7:9] == ["muted_or_blocked", "duplicates"]
+    assert sorted(stages[3:8]) == ["following", "popular", "similar", "trending", "two_hop"]
+    assert stages[8:10] == ["muted_or_blocked", "duplicates"]
 
 
 def test_delta_tells_what_is_newer_than_the_newest_seen(reader: Reader) -> None:
