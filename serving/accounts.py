@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from serving.batch import Batch, Values, readable
 from serving.shapes import User, UserViewer, rfc3339
 from timelines import bodies
+from timelines.edges import stands
 
 
 class Account(NamedTuple):
@@ -61,10 +62,10 @@ class Viewers:
         rows = zip(self.ids, follows, followed_by, muted, blocked, strict=True)
         return {
             user: {
-                "follows": active(follow),
-                "followed_by": active(back),
-                "muted": active(mute),
-                "blocked": active(block),
+                "follows": stands(follow),
+                "followed_by": stands(back),
+                "muted": stands(mute),
+                "blocked": stands(block),
             }
             for user, follow, back, mute, block in rows
         }
@@ -104,7 +105,3 @@ def _user(account: Account, viewer: UserViewer) -> User:
     if card.place is not None:
         user["place"] = card.place
     return user
-
-
-def active(score: float | None) -> bool:
-    return score is not None and bool(int(score) & 1)

@@ -9,12 +9,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from serving.accounts import Account, Accounts, Viewers, active, nameless, seen_by
+from serving.accounts import Account, Accounts, Viewers, nameless, seen_by
 from serving.archive import Archive
 from serving.batch import Batch, readable
 from serving.shapes import Trends, Tweet, TweetCounts, TweetViewer, User, UserViewer, rfc3339
 from timelines import bodies, interests, marks, popular
 from timelines.bodies import TweetBody
+from timelines.edges import stands
 from timelines.interests import Interests
 from timelines.keys import Keyspace
 from timelines.lately import SEEN, SERVED, Records, decode, queue
@@ -56,7 +57,7 @@ class Reads:
         pipe.zmscore(self.keys.retweets(reader), tweet_ids)
         likes, retweets = await pipe.execute()
         return [
-            {"liked": active(like), "retweeted": active(retweet)}
+            {"liked": stands(like), "retweeted": stands(retweet)}
             for like, retweet in zip(likes, retweets, strict=True)
         ]
 
@@ -68,7 +69,7 @@ class Reads:
         for user in users:
             pipe.zrange(self.keys.likes(user), -each, -1, withscores=True)
         answers = await pipe.execute()
-        return [[int(tweet) for tweet, score in reversed(found) if active(score)] for found in answers]
+        return [[int(tweet) for tweet, score in reversed(found) if stands(score)] for found in answers]
 
     async def popular(self, count: int) -> list[TweetBody]:
         """The tweets that gather most engagement now, the most popular first."""
@@ -175,7 +176,7 @@ class Reads:
         body = (await self.bodies([tweet_id]))[0]
         if body is None or body.deleted:
             return None
-        if active(await self.redis.zscore(self.keys.blocked_by(reader), body.author_id)):
+        if stands(await self.redis.zscore(self.keys.blocked_by(reader), body.author_id)):
             return None
         users = await self.users(reader, [body.author_id])
         author = users.get(body.author_id) or nameless(body.author_id)
@@ -249,7 +250,7 @@ def tweet_shape(
 
 
 def _members(sets: Sequence[Sequence[tuple[bytes, float]]]) -> frozenset[int]:
-    return frozenset(int(member) for members in sets for member, score in members if active(score))
+    return frozenset(int(member) for members in sets for member, score in members if stands(score))
 
 
 def _tweet_counts(stored: bytes | None) -> TweetCounts:

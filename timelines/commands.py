@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from timelines import bodies, entry
 from timelines.cells import pack_cells
+from timelines.edges import edge_score
 from timelines.entry import Entries, Ids
 from timelines.keys import TAIL, Keyspace
 from timelines.settings import TimelineSettings
@@ -184,11 +185,6 @@ def unmark_pulled_share(pipe: Any, keys: Keyspace, authors: Sequence[int], share
     if authors:
         names = (keys.pulled(), keys.pulled_shares(), keys.pulled_stamp())
         pipe.fcall("unmark_pulled_share", 3, *names, uuid.uuid4().hex, share, shares, *authors)
-
-
-def edge_score(ts_ms: int, active: bool) -> int:
-    """Order of the changes of one edge: the later wins, at the same millisecond the active one."""
-    return ts_ms * 2 + int(active)
 
 
 def set_followee(pipe: Any, keys: Keyspace, follower: int, followee: int, ts_ms: int, active: bool) -> None:

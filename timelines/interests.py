@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from timelines import commands
+from timelines.edges import edge_ts, stands
 from timelines.entry import Ids
 from timelines.keys import Keyspace
 from timelines.topics import NO_TOPIC
@@ -105,7 +106,7 @@ def decode(answers: Sequence[Any]) -> Interests:
     """No more than the acts where nothing is stored, or what this build cannot read."""
     stored, *sets = answers
     acts = tuple(
-        Act(int(tweet), int(score) // 2) for members in sets for tweet, score in members if int(score) & 1
+        Act(int(tweet), edge_ts(score)) for members in sets for tweet, score in members if stands(score)
     )
     if stored is None or len(stored) < _HEAD.size:
         return Interests(acts=acts)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from timelines.bodies import TweetBody, decode_body
+from timelines.edges import edge_ts, stands
 from timelines.entry import RETWEET, WITHDRAWN
 from timelines.keys import Keyspace
 from timelines.timeline import decode, newest
@@ -35,14 +36,14 @@ class Targets:
         return bool(await self.redis.exists(self.keys.account(user)))
 
     async def follows(self, user: int, followee: int) -> bool:
-        return _active(await self.redis.zscore(self.keys.followees(user), followee))
+        return stands(await self.redis.zscore(self.keys.followees(user), followee))
 
     async def blocked(self, user: int, other: int) -> bool:
         """Whether one of the two blocks the other."""
         pipe = self.redis.pipeline(transaction=False)
         pipe.zscore(self.keys.blocked(user), other)
         pipe.zscore(self.keys.blocked_by(user), other)
-        return any(map(_active, await pipe.execute()))
+        return any(map(stands, await pipe.execute()))
 
     async def like(self, user: int, tweet_id: int) -> Standing | None:
         """The user's like of the tweet, None where there never was one."""
@@ -65,8 +66,4 @@ class Targets:
 
 
 def _standing(score: float | None) -> Standing | None:
-    return None if score is None else Standing(int(score) // 2, _active(score))
-
-
-def _active(score: float | None) -> bool:
-    return score is not None and bool(int(score) & 1)
+    return None if score is None else Standing(edge_ts(score), stands(score))

@@ -37,6 +37,7 @@ from pipelines.stream.fan_out import unfit
 from pipelines.stream.store import Store, StoreAddress
 from timelines import commands
 from timelines.bodies import tombstone
+from timelines.edges import edge_score
 from timelines.keys import Keyspace
 from timelines.marks import put_mark
 
@@ -50,7 +51,7 @@ def write(pipe: Any, keys: Keyspace, events: Iterable[AnyEvent]) -> None:
 
     def change(key: str, member: int, ts_ms: int, active: bool) -> None:
         scores = sets.setdefault(key, {})
-        score = commands.edge_score(ts_ms, active)
+        score = edge_score(ts_ms, active)
         scores[str(member)] = max(score, scores.get(str(member), 0))
 
     for event in events:

@@ -18,6 +18,7 @@ from pipelines.stream.fan_out import FanOut, fan_out, unfit, without_followers
 from pipelines.stream.spreading import ToShare, decode_message, encode_message, pulled_in, take_over
 from pipelines.stream.tiers import FanOutTiers
 from timelines import commands
+from timelines.edges import edge_score
 from timelines.keys import Keyspace
 
 TO_SHARES = OutputTag("to-shares", PAYLOAD)
@@ -72,7 +73,7 @@ class FanOutOperator(AuthorShards):
         keys = self.store.keys
         with self.store.pipeline() as pipe:
             for follower, changes in result.edges.items():
-                scores = {str(followee): commands.edge_score(*change) for followee, change in changes.items()}
+                scores = {str(followee): edge_score(*change) for followee, change in changes.items()}
                 pipe.zadd(keys.followees(follower), scores, gt=True)
             settle_ties(pipe, keys, result)
             commands.append_outbox(pipe, keys, self.store.settings, result.entries)

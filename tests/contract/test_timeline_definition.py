@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from timelines import commands, entry
+from timelines.edges import edge_score
 from timelines.entry import RETWEET, WITHDRAWN
 from timelines.home import HomeReader
 from timelines.reading import collapse
@@ -152,7 +153,7 @@ class Job:
                     lambda: self.deliver(readers, row),
                 ]
             case Follow(follower, followee, ts, active):
-                edges, score = self.edges[followee], commands.edge_score(ts, active)
+                edges, score = self.edges[followee], edge_score(ts, active)
                 edges[follower] = max(edges.get(follower, 0), score)
                 todo = [
                     lambda: self.write(commands.set_followee, follower, followee, ts, active),
