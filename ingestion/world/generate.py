@@ -11,12 +11,14 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from ingestion.world.attack import plant
 from ingestion.world.days import Burst, Originals, ids_of, make_bursts, make_deletes, make_originals
-from ingestion.world.people import Follows, Ints, People, make_follows, make_people
+from ingestion.world.people import Floats, Follows, Ints, People, make_follows, make_people
 from ingestion.world.plan import HOUR_MS, PLACES, WorldError, WorldPlan
-from ingestion.world.reading import Log, Readers
+from ingestion.world.reading import ALSO_LIKED, LIKED, Log, Readers
+from ingestion.world.reporting import Chances, make_chances, make_reports
 from ingestion.world.schema import FILES, FORMAT_VERSION
 from ingestion.world.writing import Vocabulary, make_vocabulary, write_texts
 
@@ -39,7 +41,7 @@ class World:
 
 def generate(plan: WorldPlan) -> World:
     """The world that follows from the plan; the same plan gives the same tables."""
-    streams = np.random.SeedSequence(plan.seed).spawn(8)
+    streams = np.random.SeedSequence(plan.seed).spawn(9)
     rng = [np.random.default_rng(stream) for stream in streams]
     people = make_people(plan, rng[0])
     follows = make_follows(plan, people, rng[1])
@@ -49,6 +51,8 @@ def generate(plan: WorldPlan) -> World:
     log = Readers(plan, people, follows, originals, deleted_ms, rng[5]).run()
     vocabulary = make_vocabulary(plan.topics, len(bursts), rng[6])
     retweets = _retweets(originals, log, plan, rng[6])
+    shown = np.asarray(log.shown, dtype=np.int64).reshape(-1, 5)
+    chances = make_chances(plan, shown[:, 2], *_engaging(log), rng[8])
     columns = {
         "accounts": _accounts(plan, people),
         "follows": _follows(plan, follows),
@@ -57,7 +61,8 @@ def generate(plan: WorldPlan) -> World:
         "likes": _likes(originals, log, plan, rng[6]),
         "deletes": _deletes(plan, originals, deleted_ms),
         "impressions": _impressions(originals, log),
-        "truth_impressions": _truth(originals, log),
+        "reports": _reports(plan, originals, shown, chances, rng[8]),
+        "truth_impressions": _truth(originals, log, chances),
         "truth_bursts": _bursts(bursts, vocabulary, originals),
         "truth_users": _users(people, follows),
         "truth_attacks": {"role": [], "user_id": [], "tweet_id": []},
@@ -248,10 +253,44 @@ def _impressions(originals: Originals, log: Log) -> Columns:
     }
 
 
-def _truth(originals: Originals, log: Log) -> Columns:
-    names = FILES["truth_impressions"].names[6:]
+def _engaging(log: Log) -> tuple[Floats, NDArray[np.bool_]]:
+    """Of each item shown the chance that it is engaged with, and whether its author was followed."""
+    drawn = np.asarray([(row[0], row[4]) for row in log.truth], dtype=np.float64).reshape(-1, 2)
+    # Only who is not followed adds nothing at all.
+    return drawn[:, 0], drawn[:, 1] != 0.0
+
+
+def _reports(
+    plan: WorldPlan, originals: Originals, shown: Ints, chances: Chances, rng: np.random.Generator
+) -> Columns:
+    session, position, reader, original, ts = shown.T
+    item, actions, looks, at = make_reports(plan, chances, position, ts, rng)
+    return {
+        "ts": at,
+        "request_id": [str(number) for number in session[item].tolist()],
+        "user_id": reader[item] + 1,
+        "tweet_id": originals.tweet_id[original[item]],
+        "author_id": originals.author[original[item]] + 1,
+        "position": position[item],
+        "action": actions,
+        "ms": looks,
+    }
+
+
+def _truth(originals: Originals, log: Log, chances: Chances) -> Columns:
+    names = FILES["truth_impressions"].names[6:15]
     drawn = zip(*log.truth, strict=True) if log.truth else ([] for _ in names)
-    return {**_impressions(originals, log), **dict(zip(names, drawn, strict=True))}
+    columns = {**_impressions(originals, log), **dict(zip(names, drawn, strict=True))}
+    retweeted = np.asarray(columns["p_retweeted"], dtype=np.float64)
+    otherwise = np.asarray(columns["p_engaged"], dtype=np.float64) - retweeted
+    return {
+        **columns,
+        "p_liked": ALSO_LIKED * retweeted + LIKED * otherwise,
+        "p_replied": (1 - LIKED) * otherwise,
+        "p_opened": chances.opened,
+        "p_dwelt": chances.dwelt,
+        "p_hidden": chances.hidden,
+    }
 
 
 def _bursts(bursts: tuple[Burst, ...], vocabulary: Vocabulary, originals: Originals) -> Columns:

@@ -13,6 +13,9 @@ from ingestion.world.plan import HOUR_MS, WorldPlan
 WINDOW_MS = 24 * HOUR_MS
 RECENCY_MS = 6 * HOUR_MS
 SECONDS_PER_ITEM = 3
+ALSO_LIKED, LIKED, REPLIED = 0.4, 0.76, 0.17
+"""Of what is retweeted, so much is liked, too; of what else is engaged with, liked or replied to; the rest is
+quoted."""
 
 
 @dataclass
@@ -184,11 +187,11 @@ class Readers:
             self._retweet_ms.append(at)
             self._retweet_of.append(original)
             self._retweet_by.append(reader)
-            if how < 0.4:
+            if how < ALSO_LIKED:
                 self.log.likes.append((reader, original, at + 400))
-        elif how < 0.76:
+        elif how < LIKED:
             self.log.likes.append(act)
-        elif how < 0.93:
+        elif how < LIKED + REPLIED:
             self.log.replies.append(act)
         else:
             self.log.quotes.append(act)

@@ -104,8 +104,8 @@ def explored_world(exploration: Exploration, intercept: float) -> ExploredWorld:
     rng = np.random.default_rng(0)
     old, new = (np.log(worth) + noise * rng.normal(size=len(truth)) for noise in (1.5, 0.3))
     order = np.lexsort((places(lists, old), lists))
-    columns = {"worth": worth, "new": new, "reader": truth["user_id"], "p_engaged": truth["p_engaged"]}
-    columns |= {"p_retweeted": truth["p_retweeted"]}
+    columns = {"worth": worth, "new": new, "reader": truth["user_id"]}
+    columns |= {f"p_{head}": truth[f"p_{head}"] for head in DEFAULT_WEIGHTS}
     rows = {name: np.asarray(column, dtype=np.float64)[order] for name, column in columns.items()}
     sizes = np.bincount(lists)
     starts = np.cumsum(sizes) - sizes
