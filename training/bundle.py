@@ -73,9 +73,9 @@ class ScoringCost(msgspec.Struct, frozen=True):
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     """``bundle.json``. ``features`` is the model input in order; ``defaults`` fill what is missing.
 
-    ``left_out`` says of each head that the bundle does not have why. A default of None leaves a value missing, for the trees to handle: missing is not zero. ``learned_until``
-    is when the last list began that the model learned from, ``scoring`` what a page costs: None in bundles of
-    before these were recorded.
+    A default of None leaves a value missing, for the trees to handle: missing is not zero. ``left_out`` says
+    of each head that the bundle does not have why. ``learned_until`` is when the last list began that the
+    model learned from, ``scoring`` what a page costs: None where these were not recorded.
     """
 
     bundle_version: int

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 
@@ -40,7 +40,7 @@ class TrainedHead:
     booster: lightgbm.Booster
     calibrator: Calibrator
     weight: float
-    calibration_losses: Mapping[str, float] = MappingProxyType({})
+    calibration_losses: Mapping[str, float] = field(default_factory=dict)
 
 
 def assemble(
@@ -53,7 +53,8 @@ def assemble(
 ) -> tuple[Bundle, dict[str, str]]:
     """A bundle in memory, as it will be after loading, and its model files' texts by file name.
 
-    ``left_out`` says why there is no such head. ``smoke_rows`` [n, len(MODEL_INPUT)] are scored now and must score the same wherever the bundle is loaded.
+    ``smoke_rows`` [n, len(MODEL_INPUT)] are scored now and must score the same wherever the bundle is loaded.
+    ``left_out`` says of each head that is not there why.
     """
     texts = {f"head_{head}.txt": model_text(trained.booster) for head, trained in heads.items()}
     if light is not None:
@@ -120,7 +121,7 @@ def write(
 
 
 def code_fingerprint() -> str:
-    """sha256 of what shapes a model: the sources of this package and the vocabulary of features and labels."""
+    """sha256 of what shapes a model: the sources of this package, the features' and the labels' names."""
     folder = Path(__file__).parent
     sources = [*sorted(folder.glob("*.py")), Path(names.__file__), Path(labels.__file__)]
     return sha256(b"\0".join(source.name.encode() + b"\0" + source.read_bytes() for source in sources))

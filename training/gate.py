@@ -12,7 +12,6 @@ from training.evaluation import ModelReport
 from training.settings import GateSettings
 
 LIMITS = GateSettings()
-LARGEST_CALIBRATION_ERROR = LIMITS.calibration_error
 TITLES = {"ndcg_10": "nDCG@10", "mrr": "MRR", "ap": "AP", "rce": "RCE"}
 
 
@@ -67,8 +66,8 @@ def floors(report: ModelReport, limits: GateSettings = LIMITS) -> list[str]:
 
 
 def worse(comparison: Comparison, limits: GateSettings = LIMITS) -> list[str]:
-    """The heads that it lacks, and the guarded metrics whose interval of the paired difference reaches further
-    below zero than its margin.
+    """The champion's heads that it lacks, and the guarded metrics whose interval of the paired difference
+    reaches further below zero than its margin.
 
     Non-inferiority: with little data the interval is wide, and the model is refused for want of evidence.
     """

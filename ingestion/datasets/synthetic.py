@@ -49,11 +49,11 @@ class Synthetic:
     @property
     def recordings(self) -> tuple[Recording, ...]:
         tweets = self._span("tweets")
-        shown = self._span("impressions")
-        others = ("retweets", "likes", "deletes", "follows", "reports")
+        # A world that nobody has read yet has no impressions.
+        first = min(self._span(stem)[0] for stem in ("tweets", "impressions") if row_count(self._path(stem)))
+        others = ("impressions", "retweets", "likes", "deletes", "follows", "reports")
         acts = (self._span(stem) for stem in others if stem in self._files)
-        last = max(tweets[1], shown[1], *(end for _, end in acts))
-        return (Recording(self.name, min(tweets[0], shown[0]), last),)
+        return (Recording(self.name, first, max(tweets[1], *(end for _, end in acts))),)
 
     @property
     def size(self) -> int:

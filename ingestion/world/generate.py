@@ -13,12 +13,19 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from ingestion.world.answers import ALSO_LIKED, LIKED
 from ingestion.world.attack import plant
 from ingestion.world.days import Burst, Originals, ids_of, make_bursts, make_deletes, make_originals
 from ingestion.world.people import Floats, Follows, Ints, People, make_follows, make_people
 from ingestion.world.plan import HOUR_MS, PLACES, WorldError, WorldPlan
-from ingestion.world.reading import ALSO_LIKED, LIKED, Log, Readers
-from ingestion.world.reporting import Chances, make_chances, make_reports
+from ingestion.world.reading import Log, Readers
+from ingestion.world.reporting import (
+    ReportChances,
+    Tempers,
+    make_reports,
+    make_tempers,
+    report_chances,
+)
 from ingestion.world.schema import FILES, FORMAT_VERSION
 from ingestion.world.writing import Vocabulary, make_vocabulary, write_texts
 
@@ -39,8 +46,49 @@ class World:
         return {stem: table.num_rows for stem, table in self.tables.items()}
 
 
-def generate(plan: WorldPlan) -> World:
-    """The world that follows from the plan; the same plan gives the same tables."""
+@dataclass(frozen=True)
+class Ground:
+    """What is there before anybody reads: who lives, follows, and writes what when.
+
+    ``rng`` are the streams that the rest of the world is drawn from: readers', words', attackers', clients'.
+    """
+
+    plan: WorldPlan
+    people: People
+    tempers: Tempers
+    follows: Follows
+    bursts: tuple[Burst, ...]
+    originals: Originals
+    deleted_ms: Ints
+    vocabulary: Vocabulary
+    rng: Mapping[str, np.random.Generator]
+
+    def world(self, log: Log) -> World:
+        """The tables of a world whose readers did what ``log`` says."""
+        plan, people, originals, words = self.plan, self.people, self.originals, self.rng["words"]
+        retweets = _retweets(originals, log, plan, words)
+        shown = np.asarray(log.shown, dtype=np.int64).reshape(-1, 5)
+        chances = report_chances(plan.reporting, self.tempers, shown[:, 2], *_engaging(log))
+        columns = {
+            "accounts": _accounts(plan, people),
+            "follows": _follows(plan, self.follows),
+            "tweets": _tweets(plan, people, originals, log, self.vocabulary, words),
+            "retweets": retweets,
+            "likes": _likes(originals, log, plan, words),
+            "deletes": _deletes(plan, originals, self.deleted_ms),
+            "impressions": _impressions(originals, log),
+            "reports": _reports(plan, originals, shown, chances, self.rng["clients"]),
+            "truth_impressions": _truth(originals, log, chances),
+            "truth_bursts": _bursts(self.bursts, self.vocabulary, originals),
+            "truth_users": _users(people, self.follows),
+            "truth_attacks": {"role": [], "user_id": [], "tweet_id": []},
+        }
+        tables = {stem: _table(stem, values) for stem, values in columns.items()}
+        return World(plan, plant(plan, tables, self.rng["attackers"]) if plan.attackers else tables)
+
+
+def settle(plan: WorldPlan) -> Ground:
+    """The ground of the plan's world; the same plan gives the same."""
     streams = np.random.SeedSequence(plan.seed).spawn(9)
     rng = [np.random.default_rng(stream) for stream in streams]
     people = make_people(plan, rng[0])
@@ -48,27 +96,19 @@ def generate(plan: WorldPlan) -> World:
     bursts = make_bursts(plan, rng[2])
     originals = make_originals(plan, people, bursts, rng[3])
     deleted_ms = make_deletes(plan, originals, rng[4])
-    log = Readers(plan, people, follows, originals, deleted_ms, rng[5]).run()
     vocabulary = make_vocabulary(plan.topics, len(bursts), rng[6])
-    retweets = _retweets(originals, log, plan, rng[6])
-    shown = np.asarray(log.shown, dtype=np.int64).reshape(-1, 5)
-    chances = make_chances(plan, shown[:, 2], *_engaging(log), rng[8])
-    columns = {
-        "accounts": _accounts(plan, people),
-        "follows": _follows(plan, follows),
-        "tweets": _tweets(plan, people, originals, log, vocabulary, rng[6]),
-        "retweets": retweets,
-        "likes": _likes(originals, log, plan, rng[6]),
-        "deletes": _deletes(plan, originals, deleted_ms),
-        "impressions": _impressions(originals, log),
-        "reports": _reports(plan, originals, shown, chances, rng[8]),
-        "truth_impressions": _truth(originals, log, chances),
-        "truth_bursts": _bursts(bursts, vocabulary, originals),
-        "truth_users": _users(people, follows),
-        "truth_attacks": {"role": [], "user_id": [], "tweet_id": []},
-    }
-    tables = {stem: _table(stem, values) for stem, values in columns.items()}
-    return World(plan, plant(plan, tables, rng[7]) if plan.attackers else tables)
+    tempers = make_tempers(plan.users, rng[8])
+    rest = {"readers": rng[5], "words": rng[6], "attackers": rng[7], "clients": rng[8]}
+    return Ground(plan, people, tempers, follows, bursts, originals, deleted_ms, vocabulary, rest)
+
+
+def generate(plan: WorldPlan) -> World:
+    """The world that follows from the plan; the same plan gives the same tables."""
+    ground = settle(plan)
+    readers = Readers(
+        plan, ground.people, ground.follows, ground.originals, ground.deleted_ms, ground.rng["readers"]
+    )
+    return ground.world(readers.run())
 
 
 def write(world: World, directory: Path) -> None:
@@ -261,7 +301,7 @@ def _engaging(log: Log) -> tuple[Floats, NDArray[np.bool_]]:
 
 
 def _reports(
-    plan: WorldPlan, originals: Originals, shown: Ints, chances: Chances, rng: np.random.Generator
+    plan: WorldPlan, originals: Originals, shown: Ints, chances: ReportChances, rng: np.random.Generator
 ) -> Columns:
     session, position, reader, original, ts = shown.T
     item, actions, looks, at = make_reports(plan, chances, position, ts, rng)
@@ -277,7 +317,7 @@ def _reports(
     }
 
 
-def _truth(originals: Originals, log: Log, chances: Chances) -> Columns:
+def _truth(originals: Originals, log: Log, chances: ReportChances) -> Columns:
     names = FILES["truth_impressions"].names[6:15]
     drawn = zip(*log.truth, strict=True) if log.truth else ([] for _ in names)
     columns = {**_impressions(originals, log), **dict(zip(names, drawn, strict=True))}

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import erfc
-from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ingestion.events import LONG_DWELL_MS
 from ingestion.world.people import Floats, Ints
@@ -24,7 +24,16 @@ REPORTED_SHARE = 0.15
 
 
 @dataclass(frozen=True)
-class Chances:
+class Tempers:
+    """Arrays over users, standard normal: how readily each opens, looks for long, and hides."""
+
+    curiosity: Floats
+    patience: Floats
+    irritability: Floats
+
+
+@dataclass(frozen=True)
+class ReportChances:
     """For each item shown, how likely its reader was to open it, to look for long, and to hide or report it.
 
     ``look_ms`` is the median of the time looked at it.
@@ -36,32 +45,40 @@ class Chances:
     look_ms: Floats
 
 
-def make_chances(
-    plan: WorldPlan, reader: Ints, p_engaged: Floats, followed: Any, rng: np.random.Generator
-) -> Chances:
-    """What follows from the chance to engage and the reader's curiosity, patience and irritability.
+def make_tempers(users: int, rng: np.random.Generator) -> Tempers:
+    """Draw the tempers."""
+    return Tempers(*rng.normal(0.0, 1.0, (3, users)))
+
+
+def report_chances(
+    weights: Reporting, tempers: Tempers, reader: Ints, p_engaged: Floats, followed: NDArray[np.bool_]
+) -> ReportChances:
+    """What follows from the chance to engage and the reader's tempers.
 
     Args:
-        plan: of the world.
+        weights: of the world's plan.
+        tempers: of its people.
         reader: index of each item's reader, int64 [n].
         p_engaged: the chance that the item is engaged with, float64 [n].
         followed: whether the reader followed the author, bool [n].
-        rng: draws the tempers.
     """
-    weights: Reporting = plan.reporting
-    curiosity, patience, irritability = (rng.normal(0.0, 1.0, plan.users)[reader] for _ in range(3))
     odds = np.log(p_engaged) - np.log1p(-p_engaged)
-    look = np.log(weights.look_ms) + weights.look_interest * odds + weights.look_patience * patience
-    long = (np.log(LONG_DWELL_MS) - look) / weights.look_spread
-    return Chances(
+    look = (
+        np.log(weights.look_ms)
+        + weights.look_interest * odds
+        + weights.look_patience * tempers.patience[reader]
+    )
+    return ReportChances(
         opened=_logistic(
-            weights.open_intercept + weights.open_interest * odds + weights.open_curiosity * curiosity
+            weights.open_intercept
+            + weights.open_interest * odds
+            + weights.open_curiosity * tempers.curiosity[reader]
         ),
-        dwelt=_upper_tail(long),
+        dwelt=_upper_tail((np.log(LONG_DWELL_MS) - look) / weights.look_spread),
         hidden=_logistic(
             weights.hide_intercept
             + weights.hide_interest * odds
-            + weights.hide_irritability * irritability
+            + weights.hide_irritability * tempers.irritability[reader]
             + weights.hide_stranger * ~followed
         ),
         look_ms=np.exp(look),
@@ -69,7 +86,7 @@ def make_chances(
 
 
 def make_reports(
-    plan: WorldPlan, chances: Chances, position: Ints, shown_ms: Ints, rng: np.random.Generator
+    plan: WorldPlan, chances: ReportChances, position: Ints, shown_ms: Ints, rng: np.random.Generator
 ) -> tuple[Ints, list[str], list[int | None], Ints]:
     """The reports: which item each is of, its action, its milliseconds (of a dwell), and its time."""
     count = len(position)

@@ -28,9 +28,9 @@ PAGE = 10
 class ExploredWorld:
     """Rankings of at least two more items than a page, and the exploration of their pages.
 
-    ``rows``: one per item, list by list, best first by the log's policy, with ``p_engaged``, ``p_retweeted``,
-    ``worth`` and the score ``new`` of the new policy. ``starts`` and ``sizes`` [lists] their places in it;
-    ``lists_of`` has the lists of each reader.
+    ``rows``: one per item, list by list, best first by the log's policy, with the chance ``p_<head>`` of each
+    head, ``worth`` and the score ``new`` of the new policy. ``starts`` and ``sizes`` [lists] their places in
+    it; ``lists_of`` has the lists of each reader.
     """
 
     exploration: Exploration
