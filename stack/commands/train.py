@@ -22,11 +22,11 @@ def train(
     Exits 1 with one sentence when there is nothing to learn from or the model is not good enough to serve.
     """
     from rich.console import Console
-    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
     from features.historical import TRAINING_EXAMPLES, training_frame
     from features.names import VIEWS
     from stack.errors import UserError
+    from stack.progress import steps
     from training.checks import tables_check
     from training.settings import TrainingSettings
     from training.tables import comparison
@@ -34,16 +34,14 @@ def train(
     from training.train import train as run
 
     settings = TrainingSettings() if namespace is None else TrainingSettings(namespace=namespace)
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), disable=as_json) as progress:
-        task = progress.add_task("joining examples with features", total=None)
+    with steps("joining examples with features", quiet=as_json) as announce:
         frame = training_frame(settings)
         tables = [*(view.name for view in VIEWS), TRAINING_EXAMPLES]
         result = run(
             settings.mlflow,
             frame,
             TrainingPlan(),
-            lambda step: progress.update(task, description=step),
+            announce,
             checks=[tables_check(settings.features.quality / settings.namespace, tables)],
             limits=settings.gate,
             promote=promote,
