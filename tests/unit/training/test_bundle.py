@@ -179,7 +179,7 @@ def swap(manifest: dict[str, Any]) -> None:
         (lambda m: m["heads"]["liked"].update(file="gone.txt"), "lacks its file gone.txt"),
         (lambda m: m["heads"]["liked"].update(sha256="0"), "is not the file that the bundle was made with"),
         (lambda m: m["heads"]["liked"]["calibrator"].update(y=[0.5]), "is not a bundle's manifest"),
-        (lambda m: m["heads"]["replied"]["calibrator"].update(slope=-1), "is not a bundle's manifest"),
+        (lambda m: m["heads"]["opened"]["calibrator"].update(slope=-1), "is not a bundle's manifest"),
         (lambda m: m["heads"]["liked"]["calibrator"].update(kind="beta"), "is not a bundle's manifest"),
         (lambda m: m["smoke"]["scores"].__setitem__(0, 0.123), "unlike where it was made"),
     ],
