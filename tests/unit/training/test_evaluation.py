@@ -87,7 +87,7 @@ def test_authors_without_a_known_number_of_followers_are_a_slice_of_their_own(
 
 def test_every_figure_has_a_flat_name_and_is_a_number(report: ModelReport) -> None:
     flat = report.metrics()
-    assert {"liked.ap", "engaged.ap.low", "retweeted.rce", "model.mrr", "hot.ndcg_10.high"} <= set(flat)
+    assert {"liked.ap", "hidden.ap.low", "retweeted.rce", "model.mrr", "hot.ndcg_10.high"} <= set(flat)
     assert all(math.isfinite(value) for value in flat.values())
 
 
