@@ -11,6 +11,7 @@ KNOWN = frozenset(
     {
         "features.store.OfflineRowsMissingError",
         "ingestion.datasets.dataset.DatasetError",
+        "ingestion.lake_compaction.LakeFileError",
         "ingestion.machine.NoMachineNumberError",
         "ingestion.publisher.LogUnavailableError",
         "ingestion.tokens.SigningKeyError",
