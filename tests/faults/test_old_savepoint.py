@@ -38,9 +38,7 @@ def restored(town: Any, tmp_path: Path) -> Any:
     (job,) = stream_jobs(NAMESPACE, ["timelines"])
     savepoint = shutil.copytree(SAVEPOINT, tmp_path / "savepoint")
     town.control.restore(job, savepoint)
-    with town.store.pipeline(
-        transaction=False
-    ) as pipe:  # the store is empty
+    with town.store.pipeline(transaction=False) as pipe:  # the store is empty
         commands.note_beginning(pipe, Keyspace(NAMESPACE, RedisSettings().partitions))
         pipe.execute()
     yield publisher
