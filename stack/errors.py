@@ -26,6 +26,8 @@ KNOWN = frozenset(
         "training.off_policy.OffPolicyError",
         "training.promotion.NothingToRestoreError",
         "training.registry.RegistryError",
+        "training.tuning.parameters.ParametersError",
+        "training.tuning.study.StudyError",
     }
 )
 
