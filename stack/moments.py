@@ -8,6 +8,8 @@ from datetime import UTC, datetime, time
 from stack.errors import UserError
 
 UNITS_MS = {"s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
+MOMENTS = ["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"]
+"""How an option that is a moment may be written; it is UTC."""
 EXAMPLES = "2026-11-21T14:00, 14:00, 2h or 7d"
 
 
@@ -30,6 +32,11 @@ def moment_ms(text: str, now_ms: int) -> int:
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
     return int(moment.timestamp() * 1000)
+
+
+def utc_ms(moment: datetime) -> int:
+    """Milliseconds of a moment without a time zone, which is UTC."""
+    return int(moment.replace(tzinfo=UTC).timestamp() * 1000)
 
 
 def as_text(ms: int) -> str:

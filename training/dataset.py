@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -37,12 +38,12 @@ class Examples:
     def __len__(self) -> int:
         return len(self.frame)
 
-    @property
+    @cached_property
     def matrix(self) -> NDArray[np.float32]:
         """The model input, float32 [n, len(MODEL_INPUT)]; NaN is missing."""
         return np.ascontiguousarray(self.frame[list(MODEL_INPUT)].to_numpy(dtype=np.float32))
 
-    @property
+    @cached_property
     def requests(self) -> NDArray[np.int64]:
         """The list each row belongs to, as codes 0, 1, 2, ... in order of appearance, int64 [n]."""
         return np.asarray(pd.factorize(self.frame["request_id"])[0], dtype=np.int64)
@@ -51,7 +52,7 @@ class Examples:
         """0/1 labels of one head, float64 [n]."""
         return self.frame[LABELS[head]].to_numpy(dtype=np.float64)
 
-    @property
+    @cached_property
     def fingerprint(self) -> str:
         """sha256 of the content: the same rows in whatever order and engine give the same digest."""
         columns = [*KEYS, *LABELS.values(), *MODEL_INPUT]

@@ -12,7 +12,6 @@ from training.evaluation import ModelReport
 from training.settings import GateSettings
 
 LIMITS = GateSettings()
-LARGEST_CALIBRATION_ERROR = LIMITS.calibration_error
 TITLES = {"ndcg_10": "nDCG@10", "mrr": "MRR", "ap": "AP", "rce": "RCE"}
 
 

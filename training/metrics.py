@@ -27,6 +27,12 @@ class Interval:
     low: float
     high: float
 
+    @classmethod
+    def of(cls, value: float, drawn: Array | list[float]) -> Interval:
+        """``value`` within the middle 95 % of what it was in each draw."""
+        low, high = np.quantile(drawn, (0.025, 0.975))
+        return cls(float(value), float(low), float(high))
+
 
 def average_precision(labels: Array, scores: Array, weights: Array | None = None) -> float:
     """AP: precision averaged over the positives in score order; a constant score gives the base rate.
@@ -134,8 +140,7 @@ def mean_interval(values: Array, seed: int, resamples: int = RESAMPLES) -> Inter
     if len(values) == 0:
         return Interval(float("nan"), float("nan"), float("nan"))
     drawn = np.random.default_rng(seed).integers(0, len(values), (resamples, len(values)))
-    low, high = np.quantile(values[drawn].mean(axis=1), (0.025, 0.975))
-    return Interval(float(values.mean()), float(low), float(high))
+    return Interval.of(values.mean(), values[drawn].mean(axis=1))
 
 
 def row_interval(
@@ -157,8 +162,7 @@ def row_interval(
             drawn.append(metric(labels[kept], scores[kept], weights[kept]))
     if not drawn:
         raise ValueError("An interval needs labels of both kinds.")
-    low, high = np.quantile(drawn, (0.025, 0.975))
-    return Interval(metric(labels, scores, np.ones(len(labels))), float(low), float(high))
+    return Interval.of(metric(labels, scores, np.ones(len(labels))), drawn)
 
 
 def popularity_groups(followers: Array, groups: int = 5) -> Codes:

@@ -104,12 +104,7 @@ def _draws(rows: Array | Codes, seed: int, resamples: int) -> Iterator[Array]:
 def _paired(values: tuple[float, float], draws: Array) -> Paired:
     first, second = values
     return Paired(
-        _interval(first, draws[:, 0]),
-        _interval(second, draws[:, 1]),
-        _interval(first - second, draws[:, 0] - draws[:, 1]),
+        Interval.of(first, draws[:, 0]),
+        Interval.of(second, draws[:, 1]),
+        Interval.of(first - second, draws[:, 0] - draws[:, 1]),
     )
-
-
-def _interval(value: float, draws: Array) -> Interval:
-    low, high = np.quantile(draws, (0.025, 0.975))
-    return Interval(value, float(low), float(high))

@@ -43,10 +43,10 @@ class Synthetic:
     @property
     def recordings(self) -> tuple[Recording, ...]:
         tweets = self._span("tweets")
-        shown = self._span("impressions")
-        acts = (self._span(stem) for stem in ("retweets", "likes", "deletes", "follows"))
-        last = max(tweets[1], shown[1], *(end for _, end in acts))
-        return (Recording(self.name, min(tweets[0], shown[0]), last),)
+        # A world that nobody has read yet has no impressions.
+        first = min(self._span(stem)[0] for stem in ("tweets", "impressions") if row_count(self._path(stem)))
+        acts = (self._span(stem) for stem in ("impressions", "retweets", "likes", "deletes", "follows"))
+        return (Recording(self.name, first, max(tweets[1], *(end for _, end in acts))),)
 
     @property
     def size(self) -> int:

@@ -37,8 +37,45 @@ class World:
         return {stem: table.num_rows for stem, table in self.tables.items()}
 
 
-def generate(plan: WorldPlan) -> World:
-    """The world that follows from the plan; the same plan gives the same tables."""
+@dataclass(frozen=True)
+class Ground:
+    """What is there before anybody reads: who lives, follows, and writes what when.
+
+    ``rng`` are the streams that the rest of the world is drawn from: readers', words' and attackers'.
+    """
+
+    plan: WorldPlan
+    people: People
+    follows: Follows
+    bursts: tuple[Burst, ...]
+    originals: Originals
+    deleted_ms: Ints
+    vocabulary: Vocabulary
+    rng: Mapping[str, np.random.Generator]
+
+    def world(self, log: Log) -> World:
+        """The tables of a world whose readers did what ``log`` says."""
+        plan, people, originals, words = self.plan, self.people, self.originals, self.rng["words"]
+        retweets = _retweets(originals, log, plan, words)
+        columns = {
+            "accounts": _accounts(plan, people),
+            "follows": _follows(plan, self.follows),
+            "tweets": _tweets(plan, people, originals, log, self.vocabulary, words),
+            "retweets": retweets,
+            "likes": _likes(originals, log, plan, words),
+            "deletes": _deletes(plan, originals, self.deleted_ms),
+            "impressions": _impressions(originals, log),
+            "truth_impressions": _truth(originals, log),
+            "truth_bursts": _bursts(self.bursts, self.vocabulary, originals),
+            "truth_users": _users(people, self.follows),
+            "truth_attacks": {"role": [], "user_id": [], "tweet_id": []},
+        }
+        tables = {stem: _table(stem, values) for stem, values in columns.items()}
+        return World(plan, plant(plan, tables, self.rng["attackers"]) if plan.attackers else tables)
+
+
+def settle(plan: WorldPlan) -> Ground:
+    """The ground of the plan's world; the same plan gives the same."""
     streams = np.random.SeedSequence(plan.seed).spawn(8)
     rng = [np.random.default_rng(stream) for stream in streams]
     people = make_people(plan, rng[0])
@@ -46,24 +83,18 @@ def generate(plan: WorldPlan) -> World:
     bursts = make_bursts(plan, rng[2])
     originals = make_originals(plan, people, bursts, rng[3])
     deleted_ms = make_deletes(plan, originals, rng[4])
-    log = Readers(plan, people, follows, originals, deleted_ms, rng[5]).run()
     vocabulary = make_vocabulary(plan.topics, len(bursts), rng[6])
-    retweets = _retweets(originals, log, plan, rng[6])
-    columns = {
-        "accounts": _accounts(plan, people),
-        "follows": _follows(plan, follows),
-        "tweets": _tweets(plan, people, originals, log, vocabulary, rng[6]),
-        "retweets": retweets,
-        "likes": _likes(originals, log, plan, rng[6]),
-        "deletes": _deletes(plan, originals, deleted_ms),
-        "impressions": _impressions(originals, log),
-        "truth_impressions": _truth(originals, log),
-        "truth_bursts": _bursts(bursts, vocabulary, originals),
-        "truth_users": _users(people, follows),
-        "truth_attacks": {"role": [], "user_id": [], "tweet_id": []},
-    }
-    tables = {stem: _table(stem, values) for stem, values in columns.items()}
-    return World(plan, plant(plan, tables, rng[7]) if plan.attackers else tables)
+    rest = {"readers": rng[5], "words": rng[6], "attackers": rng[7]}
+    return Ground(plan, people, follows, bursts, originals, deleted_ms, vocabulary, rest)
+
+
+def generate(plan: WorldPlan) -> World:
+    """The world that follows from the plan; the same plan gives the same tables."""
+    ground = settle(plan)
+    readers = Readers(
+        plan, ground.people, ground.follows, ground.originals, ground.deleted_ms, ground.rng["readers"]
+    )
+    return ground.world(readers.run())
 
 
 def write(world: World, directory: Path) -> None:

@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from ingestion.world.answers import Act, Chances, acts_of, chances
 from ingestion.world.days import Originals, moments
-from ingestion.world.people import Floats, Follows, Ints, People
+from ingestion.world.people import Follows, Ints, People
 from ingestion.world.plan import HOUR_MS, WorldPlan
 
 WINDOW_MS = 24 * HOUR_MS
@@ -35,12 +36,10 @@ class Log:
 
 @dataclass(frozen=True)
 class Page:
-    """What was shown in one session and how likely each engagement was; arrays over positions."""
+    """What was shown in one session, by position, and how likely each engagement was."""
 
     original: Ints
-    parts: Floats
-    p_engaged: Floats
-    p_retweeted: Floats
+    chances: Chances
 
 
 class Readers:
@@ -65,6 +64,12 @@ class Readers:
         self._retweet_by: list[int] = []
         self._seen: dict[int, set[int]] = {}
         self.log = Log()
+        self._acts: dict[Act, list[tuple[int, int, int]]] = {
+            "like": self.log.likes,
+            "retweet": self.log.retweets,
+            "reply": self.log.replies,
+            "quote": self.log.quotes,
+        }
 
     def run(self) -> Log:
         """All sessions."""
@@ -117,52 +122,37 @@ class Readers:
         return fresh
 
     def _page(self, reader: int, now: int) -> Page:
-        originals, people, weights = self._originals, self._people, self._plan.engagement
+        originals = self._originals
         both = self._candidates(reader, now)
         draw = -(now - originals.ts[both]) / RECENCY_MS + self._rng.gumbel(size=len(both))
         chosen = both[np.argsort(-draw)[: self._plan.page]]
         author = originals.author[chosen]
-        parts = np.stack(
-            [
-                people.topics[reader][originals.topic[chosen]],
-                people.quality[author],
-                self._affinity[author],
-                (now - originals.ts[chosen]) / HOUR_MS,
-                self._popularity[chosen],
-            ],
-            axis=1,
+        drawn = chances(
+            self._plan.engagement,
+            self._people,
+            reader,
+            author,
+            originals.topic[chosen],
+            self._affinity[author],
+            (now - originals.ts[chosen]) / HOUR_MS,
+            self._popularity[chosen],
         )
-        odds = (
-            weights.intercept
-            + weights.reader * people.warmth[reader]
-            + weights.topic_match * parts[:, 0]
-            + weights.author_quality * parts[:, 1]
-            + weights.pair_affinity * parts[:, 2]
-            + weights.age * np.log1p(parts[:, 3])
-            + weights.popularity * np.log1p(parts[:, 4])
-            + weights.position * np.arange(len(chosen))
-        )
-        share = (
-            weights.retweet_intercept
-            + weights.retweet_author * people.shareable[author]
-            + weights.retweet_reader * people.retweeting[reader]
-        )
-        engaged = 1 / (1 + np.exp(-odds))
-        return Page(chosen, parts, engaged, engaged / (1 + np.exp(-share)))
+        return Page(chosen, drawn)
 
     def _act(self, session: int, reader: int, now: int, page: Page) -> None:
         count = len(page.original)
         drawn = self._rng.random(count)
-        engaged, retweeted = drawn < page.p_engaged, drawn < page.p_retweeted
+        truth = page.chances
+        engaged, retweeted = drawn < truth.p_engaged, drawn < truth.p_retweeted
         how = self._rng.random((count, 2))
         self._seen.setdefault(reader, set()).update(page.original.tolist())
         for position, original in enumerate(page.original.tolist()):
             self.log.shown.append((session, position, reader, original, now))
-            match, quality, affinity, age, popularity = page.parts[position].tolist()
+            match, quality, affinity, age, popularity = truth.parts[position].tolist()
             self.log.truth.append(
                 (
-                    float(page.p_engaged[position]),
-                    float(page.p_retweeted[position]),
+                    float(truth.p_engaged[position]),
+                    float(truth.p_retweeted[position]),
                     match,
                     quality,
                     affinity,
@@ -177,18 +167,12 @@ class Readers:
                 self._engage(reader, original, at, bool(retweeted[position]), float(how[position, 1]))
 
     def _engage(self, reader: int, original: int, at: int, retweeted: bool, how: float) -> None:
-        act = (reader, original, at)
         self._popularity[original] += 1
+        for kind in acts_of(retweeted, how):
+            # Who retweets likes it, if at all, just after.
+            made = at + 400 if retweeted and kind == "like" else at
+            self._acts[kind].append((reader, original, made))
         if retweeted:
-            self.log.retweets.append(act)
             self._retweet_ms.append(at)
             self._retweet_of.append(original)
             self._retweet_by.append(reader)
-            if how < 0.4:
-                self.log.likes.append((reader, original, at + 400))
-        elif how < 0.76:
-            self.log.likes.append(act)
-        elif how < 0.93:
-            self.log.replies.append(act)
-        else:
-            self.log.quotes.append(act)

@@ -24,15 +24,13 @@ def evaluate(
     Exits 1 with one sentence when a folder is not what it should be, or there is too little to learn from.
     """
     from rich.console import Console
-    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+    from stack.progress import steps
     from training.list_evaluation import evaluate as run
     from training.list_report import comparison
 
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True)) as progress:
-        task = progress.add_task("starting", total=None)
-        result = run(dataset, train, test, announce=lambda step: progress.update(task, description=step))
+    with steps("starting") as announce:
+        result = run(dataset, train, test, announce=announce)
     title = (
         f"{dataset}: {result.lists:,} lists, {result.rows:,} rows, after {result.train_rows:,} to learn from"
     )

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json
 import time
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-app = typer.Typer(help="Experiments on readers of the feed.", no_args_is_help=True)
+from stack.moments import MOMENTS, utc_ms
 
-MOMENTS = ["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"]
+app = typer.Typer(help="Experiments on readers of the feed.", no_args_is_help=True)
 
 
 @app.command()
@@ -43,8 +43,8 @@ def report(
     chosen = load_experiment(path)
     settings = StreamSettings()
     files = lake.Lake(settings.lake.path, settings.namespace)
-    until_ms = _milliseconds(until) if until else time.time_ns() // 1_000_000
-    shown = lake.served(files, chosen, _milliseconds(since) if since else None, until_ms)
+    until_ms = utc_ms(until) if until else time.time_ns() // 1_000_000
+    shown = lake.served(files, chosen, utc_ms(since) if since else None, until_ms)
     if shown.empty:
         raise UserError(f"The lake has no impressions of the experiment {chosen.name} in that time.")
     pages = lake.pages(shown)
@@ -59,7 +59,3 @@ def report(
         typer.echo(line)
     if unmeasured:
         typer.echo(f"{LATENCY}: {unmeasured:,} of {len(pages):,} pages did not log what they took.")
-
-
-def _milliseconds(moment: datetime) -> int:
-    return int(moment.replace(tzinfo=UTC).timestamp() * 1000)

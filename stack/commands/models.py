@@ -80,28 +80,18 @@ def promote(
 
     Exits 1 with a line for each guard that does not hold; the version is then the challenger.
     """
-    from rich.console import Console
-    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-
+    from stack.progress import steps
     from training.promotion import carry_out, judge
     from training.versions import CHALLENGER, opened
 
     settings = _settings(namespace)
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
     with opened(settings.mlflow) as versions:
         chosen = versions.resolve(version or CHALLENGER)
         if versions.aliases().get(settings.mlflow.alias) == chosen:
             raise UserError(f"{versions.name}@{chosen} is {settings.mlflow.alias} already.")
-        with Progress(*columns, console=Console(stderr=True), disable=as_json) as progress:
-            task = progress.add_task("joining examples with features", total=None)
+        with steps("joining examples with features", quiet=as_json) as announce:
             examples = _examples(settings)
-            decision = judge(
-                versions,
-                chosen,
-                examples,
-                settings.gate,
-                lambda step: progress.update(task, description=step),
-            )
+            decision = judge(versions, chosen, examples, settings.gate, announce)
             carry_out(versions, decision)
     name = f"{settings.mlflow.model_name}@{chosen}"
     if as_json:

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import json
 import tempfile
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from stack.moments import MOMENTS, utc_ms
+
 if TYPE_CHECKING:
     from training.bundle import Bundle
     from training.settings import MlflowSettings
-
-MOMENTS = ["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"]
 
 
 def off_policy(
@@ -42,8 +42,8 @@ def off_policy(
     settings, stream = TrainingSettings(), StreamSettings()
     labels = read_labels(offline_folder(settings) / TRAINING_EXAMPLES)
     # What was shown later may still be engaged with.
-    until_ms = _milliseconds(until) if until else int(labels["ts"].max()) - ATTRIBUTION_MS
-    since_ms = _milliseconds(since) if since else None
+    until_ms = utc_ms(until) if until else int(labels["ts"].max()) - ATTRIBUTION_MS
+    since_ms = utc_ms(since) if since else None
     contests = read_contests(stream.lake.path, stream.namespace, labels, since_ms, until_ms)
     result = report(decide(contests, _bundle(settings.mlflow, model)), clip)
     if as_json:
@@ -65,7 +65,3 @@ def _bundle(settings: MlflowSettings, model: str) -> Bundle:
     with tempfile.TemporaryDirectory() as folder:
         named = settings.model_copy(update={"alias": model})
         return Bundle.load(download_champion(named, Path(folder)).path)
-
-
-def _milliseconds(moment: datetime) -> int:
-    return int(moment.replace(tzinfo=UTC).timestamp() * 1000)

@@ -34,26 +34,19 @@ def costs(
 
     Makes a world, its features and a model in a folder that is removed again; needs no running stack.
     """
-    from rich.console import Console
-    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-
     from ingestion.world.plan import WorldError
     from serving.feed.rule_costs import rule_costs
     from serving.feed.rung_costs import rung_costs
     from serving.settings import ServingSettings
     from stack.judged_world import judged, wide_world
+    from stack.progress import steps
     from training.dataset import NoExamplesError
 
     policy = ServingSettings().serving.load_policy()
-    spinner = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
     try:
         plan = wide_world(users, days, seed)
-        with (
-            tempfile.TemporaryDirectory() as folder,
-            Progress(*spinner, console=Console(stderr=True), disable=as_json) as progress,
-        ):
-            task = progress.add_task("starting", total=None)
-            lists = judged(plan, policy, Path(folder), lambda step: progress.update(task, description=step))
+        with tempfile.TemporaryDirectory() as folder, steps("starting", quiet=as_json) as announce:
+            lists = judged(plan, policy, Path(folder), announce)
     except (WorldError, NoExamplesError) as error:
         raise UserError(str(error)) from error
     candidates = sum(len(request.ids) for request in lists.rungs) / len(lists.rungs)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from training.formula import DEFAULT_WEIGHTS, FORMULA_VERSION
-from training.gate import LARGEST_CALIBRATION_ERROR
+from training.gate import LIMITS
 
 PAGE = Path(__file__).parents[3] / "docs" / "ranking.md"
 TEXT = PAGE.read_text()
@@ -28,7 +28,7 @@ def test_the_worked_example_gives_the_printed_scores() -> None:
 def test_the_page_names_this_builds_formula_weights_and_gate() -> None:
     assert f"version `{FORMULA_VERSION}`" in TEXT
     assert ", ".join(f"`{head}` {weight}" for head, weight in DEFAULT_WEIGHTS.items()) in TEXT
-    assert f"calibration error at most {LARGEST_CALIBRATION_ERROR}" in TEXT
+    assert f"calibration error at most {LIMITS.calibration_error}" in TEXT
 
 
 @pytest.mark.parametrize("target", re.findall(r"\]\((\.\./[^)]*)\)", TEXT))
