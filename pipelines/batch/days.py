@@ -1,17 +1,17 @@
 """Which days a build has to compute: those of which the lake says something else than when they were built.
 
-What was built is kept beside the tables: up to when, from which files of the lake, by which definitions.
+What was built is kept beside the tables: up to when, from how many events, by which definitions.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
+import pyarrow.parquet as pq
 
 from features.day_partitions import DAY_MS, day_name, day_start_ms, days_in
 from features.layout import fingerprint
@@ -26,14 +26,15 @@ from ingestion.events import (
     TweetDeleted,
 )
 from ingestion.lake import event_folder
+from ingestion.lake_partitions import current_files
 
 LEDGER = ".built.json"
 REVISION = 1
 """Counted up when a formula changes: what was built before is then built anew."""
 READ = (FollowChanged, TweetCreated, TweetDeleted, RetweetChanged, LikeChanged, Impression, ClientReport)
 
-LakeState = Mapping[str, str]
-"""Of each day what the lake's files of it were, in few letters."""
+LakeState = Mapping[str, int]
+"""How many events the lake has of each day, redeliveries included: it only ever grows."""
 
 
 class DayNotBuildableError(ValueError):
@@ -44,7 +45,7 @@ class Ledger(msgspec.Struct, frozen=True):
     """What the tables hold: everything before ``until_ms``, from ``lake``, as ``definitions`` say."""
 
     until_ms: int
-    lake: dict[str, str]
+    lake: dict[str, int]
     definitions: str
 
 
@@ -69,18 +70,14 @@ def definitions() -> str:
 
 
 def lake_state(lake: Path, namespace: str, until_ms: int) -> LakeState:
-    """The state of each day that has events before ``until_ms``: names, sizes and times of its files."""
-    found: dict[str, list[str]] = {}
+    """How many events each day that begins before ``until_ms`` has; compaction changes nothing of it."""
+    found: dict[str, int] = {}
     for event_type in READ:
-        folder = event_folder(lake, namespace, event_type)
-        for day, path in days_in(folder).items():
+        for day, path in days_in(event_folder(lake, namespace, event_type)).items():
             if day_start_ms(day) < until_ms:
-                for file in sorted(path.glob("[!._]*")):
-                    about = file.stat()
-                    found.setdefault(day, []).append(
-                        f"{folder.name}/{file.name} {about.st_size} {about.st_mtime_ns}"
-                    )
-    return {day: hashlib.sha256("\n".join(files).encode()).hexdigest()[:16] for day, files in found.items()}
+                rows = sum(pq.read_metadata(file).num_rows for file in current_files(path))
+                found[day] = found.get(day, 0) + rows
+    return found
 
 
 def plan(ledger: Ledger | None, lake: LakeState, until_ms: int, late_days: int) -> Span:

@@ -21,6 +21,7 @@ from ingestion.events import (
     TweetDeleted,
 )
 from ingestion.lake import Column, columns, event_folder
+from ingestion.lake_partitions import current_files
 
 _TYPES: dict[str, T.DataType] = {
     "string": T.StringType(),
@@ -88,14 +89,15 @@ def stored_events(
     """The events of one type as they lie in the lake: of a redelivered one there may be several."""
     folder, schema = event_folder(lake, namespace, event_type), event_schema(event_type)
     last = None if until_ms is None else day_name(until_ms - 1)
-    days = [
-        str(path.absolute())
+    files = [
+        str(file.absolute())
         for day, path in days_in(folder).items()
-        if day >= day_name(since_ms) and (last is None or day <= last) and any(path.glob("[!._]*"))
+        if day >= day_name(since_ms) and (last is None or day <= last)
+        for file in current_files(path)
     ]
-    if not days:
+    if not files:
         return spark.createDataFrame([], schema)
-    rows = spark.read.schema(schema).parquet(*days).where(F.col("ts") >= since_ms)
+    rows = spark.read.schema(schema).parquet(*files).where(F.col("ts") >= since_ms)
     return rows if until_ms is None else rows.where(F.col("ts") < until_ms)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import msgspec
@@ -9,6 +10,7 @@ import pytest
 
 from features.day_partitions import DAY_MS, day_name
 from ingestion.events import LikeChanged
+from ingestion.lake_compaction import compact
 from ingestion.lake_files import write_lake
 from pipelines.batch.days import (
     DayNotBuildableError,
@@ -30,7 +32,7 @@ def day(number: int) -> str:
     return day_name(START + number * DAY_MS)
 
 
-LAKE = {day(number): f"files of {number}" for number in range(6)}
+LAKE = {day(number): 10 + number for number in range(6)}
 
 
 def ledger(until_ms: int) -> Ledger:
@@ -59,14 +61,14 @@ def test_what_is_built_up_to_that_moment_is_not_built_again() -> None:
 
 def test_a_late_event_has_its_day_and_all_after_it_built_again() -> None:
     until = START + 5 * DAY_MS
-    span = plan(ledger(until), {**LAKE, day(3): "and one more"}, until, LATE)
+    span = plan(ledger(until), {**LAKE, day(3): 99}, until, LATE)
     assert span.since_ms == START + 3 * DAY_MS
     assert span.left == ()
 
 
 def test_an_event_later_than_the_horizon_is_told_of_and_left() -> None:
     until = START + 5 * DAY_MS
-    span = plan(ledger(until), {**LAKE, day(1): "and one more"}, until, LATE)
+    span = plan(ledger(until), {**LAKE, day(1): 99}, until, LATE)
     assert span.empty
     assert span.left == (day(1),)
 
@@ -97,7 +99,7 @@ def test_a_build_that_ends_halfway_leaves_no_word_of_the_days_it_was_to_replace(
     assert read_ledger(tmp_path) is None
 
 
-def test_a_new_file_changes_the_state_of_its_day_alone_and_one_being_written_none(tmp_path: Path) -> None:
+def test_the_state_of_a_day_is_how_many_events_it_has_however_they_lie(tmp_path: Path) -> None:
     likes = [
         LikeChanged(event_id=str(n), ts=START + n * DAY_MS, user_id=1, tweet_id=2, author_id=3, active=True)
         for n in range(3)
@@ -107,7 +109,9 @@ def test_a_new_file_changes_the_state_of_its_day_alone_and_one_being_written_non
     assert sorted(before) == [day(0), day(1)]
     folder = lake / "like_changed" / f"day={day(1)}"
     (folder / ".being-written").write_bytes(b"1")
-    assert lake_state(lake, "", START + 2 * DAY_MS) == before
-    (folder / "part-1.parquet").write_bytes(b"1")
-    after = lake_state(lake, "", START + 2 * DAY_MS)
-    assert {name for name in before if before[name] != after[name]} == {day(1)}
+    assert lake_state(lake, "", START + 2 * DAY_MS) == before == {day(0): 1, day(1): 1}
+    write_lake(lake, [msgspec.structs.replace(likes[1], event_id="late")], part="part-1")
+    assert lake_state(lake, "", START + 2 * DAY_MS) == {day(0): 1, day(1): 2}
+    now = datetime.fromtimestamp(START / 1000, tz=UTC)
+    assert list(compact(lake, "", now.date() + timedelta(days=9), timedelta(days=1), now))
+    assert lake_state(lake, "", START + 2 * DAY_MS) == {day(0): 1, day(1): 2}
