@@ -146,6 +146,7 @@ class Api:
 
     async def register(self, *users: int) -> None:
         pipe = self.service.redis.pipeline(transaction=False)
+        commands.note_beginning(pipe, self.service.keys)
         commands.activate(pipe, self.service.keys, self.settings.timelines, users)
         for user in users:
             commands.put_card(pipe, self.service.keys, AccountCard(user, f"u{user}", f"U {user}", 1), 1)
@@ -266,6 +267,7 @@ def trends_week(tmp_path_factory: pytest.TempPathFactory) -> TrendsWeek:
     tweets = event_folder(home / "lake", "", TweetCreated) / f"day={end:%Y-%m-%d}"
     tweets.mkdir(parents=True)
     columns = {
+        "event_id": [f"e{number}" for number in range(60)],
         "ts": [end_ms - 2 * hour_ms + 60_000 * number for number in range(60)],
         "author_id": [1 + number % 12 for number in range(60)],
         "hashtags": [["Storm"] if number % 2 else ["other"] for number in range(60)],
