@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 from pyspark.sql import functions as F  # noqa: N812 - the name PySpark's own guide gives it
 
 from features.day_partitions import COLUMN, day_name, put, stage
+from features.labels import LABELS
 from features.names import CONTEXT_FEATURES, FEATURE_SERVICE, MODEL_INPUT
 from features.settings import HasFeatureStore
 from features.spark_session import spark_session
@@ -18,7 +19,6 @@ from features.store import OfflineRowsMissingError, offline_folder, open_store
 TRAINING_EXAMPLES = "training_examples"
 TRAINING_FRAME = "training_frame"
 KEYS = ("request_id", "user", "author", "tweet", "event_timestamp", "position")
-LABELS = ("label_engaged", "label_retweeted")
 
 
 def training_frame(settings: HasFeatureStore) -> pd.DataFrame:
@@ -47,6 +47,9 @@ def examples_built(settings: HasFeatureStore) -> int:
 def join_examples(settings: HasFeatureStore, since_ms: int = 0) -> int:
     """Join the examples of the days from ``since_ms`` on with the features of their moment into
     ``training_frame``; returns how many they are.
+
+    Raises:
+        OfflineRowsMissingError: the examples lack a label that they were not built with.
     """
     folder = offline_folder(settings)
     spark = spark_session(settings.features)
@@ -55,16 +58,20 @@ def join_examples(settings: HasFeatureStore, since_ms: int = 0) -> int:
         F.col("event_timestamp") >= F.timestamp_millis(F.lit(since_ms))
     )
     context = [feature.name for feature in CONTEXT_FEATURES]
+    if not set(LABELS.values()) <= set(examples.columns):
+        raise OfflineRowsMissingError(
+            "The training examples are from before this build's labels: run `tideline features build` again."
+        )
     store = open_store(settings)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)
         joined = store.get_historical_features(
-            entity_df=examples.select(*KEYS, *LABELS, *context),
+            entity_df=examples.select(*KEYS, *LABELS.values(), *context),
             features=store.get_feature_service(FEATURE_SERVICE),
         )
+    columns = (*KEYS, *LABELS.values(), *MODEL_INPUT)
     day = F.date_format("event_timestamp", "yyyy-MM-dd").alias(COLUMN)
-    frame = joined.to_spark_df().select(*KEYS, *LABELS, *MODEL_INPUT, day)
-    staged = stage(frame, folder / TRAINING_FRAME, day_name(since_ms))
+    staged = stage(joined.to_spark_df().select(*columns, day), folder / TRAINING_FRAME, day_name(since_ms))
     rows = int(spark.read.parquet(str(staged)).count())
     put(staged, folder / TRAINING_FRAME, day_name(since_ms))
     return rows

@@ -14,6 +14,7 @@ import msgspec
 import pyarrow.parquet as pq
 
 from features.day_partitions import DAY_MS, day_name, day_start_ms, days_in
+from features.labels import LABELS
 from features.layout import fingerprint
 from features.names import VIEWS
 from ingestion.events import (
@@ -66,7 +67,7 @@ class Span:
 
 def definitions() -> str:
     """What a table depends on beside the lake."""
-    return json.dumps([REVISION, *((view.name, fingerprint(view)) for view in VIEWS)])
+    return json.dumps([REVISION, [*LABELS.values()], *((view.name, fingerprint(view)) for view in VIEWS)])
 
 
 def lake_state(lake: Path, namespace: str, until_ms: int) -> LakeState:

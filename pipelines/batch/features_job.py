@@ -90,7 +90,7 @@ def tables(events: LakeEvents, lately: LakeEvents, build: BuildTime, earlier: Ea
     follows = acts.changes(acts.follows(events)).cache()
     authored = acts.changes(acts.authored(events)).cache()
     received = acts.changes(engagements.where("author IS NOT NULL").withColumn("born", F.col("ts")))
-    shown = showings(events.impressions, engagements, acts.mentions(events)).cache()
+    shown = showings(events.impressions, engagements, acts.mentions(events), events.reports).cache()
     outcomes = showing_changes(shown)
 
     def totals(view: View, transform: Callable[..., DataFrame], *inputs: DataFrame) -> Table:

@@ -30,14 +30,15 @@ def test_changes_and_examples_of_a_day_are_those_of_the_whole_lake(spark: Any, t
     def found(events: LakeEvents) -> dict[str, pd.DataFrame]:
         engagements = acts.engagements(events).cache()
         follows = acts.changes(acts.follows(events)).cache()
-        shown = showings(events.impressions, engagements, acts.mentions(events)).cache()
+        mentions = acts.mentions(events)
+        shown = showings(events.impressions, engagements, mentions, events.reports).cache()
         examples = training_examples.transform(shown, events.tweets, follows)
         born = engagements.withColumn("born", F.col("ts"))
         frames = {
             "follows": follows,
             "engagements": acts.changes(born),
             "authored": acts.changes(acts.authored(events)),
-            "mentions": acts.mentions(events),
+            "mentions": mentions,
             "outcomes": showing_changes(shown),
         }
         tables = {name: frame.where(F.col("ts") >= SINCE) for name, frame in frames.items()}
