@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -15,19 +16,24 @@ import pandas as pd
 from features.names import MODEL_INPUT
 from training.bundle import Bundle, ScoringCost
 from training.calibration import fit_isotonic
+from training.card import LONGEST_DESCRIPTION, Judged, model_card
 from training.checks import RecordedCheck, examples_check
 from training.dataset import LABELS, Examples, Split, prepare, time_split
 from training.evaluation import ModelReport, evaluate
 from training.export import TrainedHead, assemble, write
+from training.feast_link import FEATURES_FILE, SERVICE_TAG, feast_tags, features_file
 from training.formula import DEFAULT_WEIGHTS
 from training.gate import LIMITS, floors, sentence
+from training.head_runs import head_runs
 from training.heads import HeadParameters, train_head
 from training.held_out import learned_until
 from training.latency import scoring_cost
 from training.plots import write_plots
 from training.promotion import carry_out, judge
+from training.registry import RegistryError
 from training.settings import GateSettings, MlflowSettings
-from training.tracking import RunRecord, log_run, register
+from training.slice_report import slice_figures
+from training.tracking import DataRecord, RunRecord, log_run, register
 from training.versions import CHALLENGER, check_tags, opened
 
 SMOKE_ROWS = 4
@@ -96,11 +102,13 @@ def train(
     checks: Sequence[RecordedCheck] = (),
     limits: GateSettings = LIMITS,
     promote: bool = True,
+    namespace: str = "",
 ) -> TrainingResult:
     """Trains on ``frame`` (see :mod:`training.dataset`), judges on its latest part, registers what is of use.
 
     A model below the floors is logged as a run, but not registered. One that the gate refuses beside the
-    champion, or that is not to be promoted, becomes ``challenger``. ``checks`` are recorded with the version.
+    champion, or that is not to be promoted, becomes ``challenger``. ``checks`` are recorded with the version;
+    ``namespace`` is where the examples are from.
 
     Raises:
         DatasetError: the frame is not one of examples; NoExamplesError where it has too few.
@@ -116,9 +124,19 @@ def train(
     announce("timing a page")
     cost = scoring_cost(bundle, split.test.matrix)
     reasons = floors(report, limits)
-    with tempfile.TemporaryDirectory() as folder:
-        announce("logging to the registry")
+    announce("judging by slices")
+    parts = slice_figures(
+        scores, split.test, {head: found.rce.value for head, found in report.heads.items()}, plan.seed
+    )
+    away = "nothing is registered, so train again when it answers"
+    with tempfile.TemporaryDirectory() as folder, _leaving(away):
         written = write(Path(folder) / "bundle", bundle, texts, report.metrics(), learned_until(split), cost)
+        card = model_card(
+            Judged(written, split, report, parts, cost, limits, plan.parameters, plan.seed, reasons)
+        )
+        announce("drawing")
+        heads = head_runs(Path(folder), written, scores, split.test, report.heads, parts, plan.head)
+        announce("logging to the registry")
         run_id = log_run(
             settings,
             Path(folder) / "bundle",
@@ -128,10 +146,16 @@ def train(
                 metrics=_metrics(report, cost),
                 tags={
                     "gate": sentence(reasons) if reasons else "not asked yet",
-                    "feature_service": written.manifest.feature_service,
+                    **feast_tags(namespace),
                 },
-                plots=write_plots(Path(folder), written, scores, split.test, report),
-                texts={"features.json": msgspec.json.format(msgspec.json.encode(MODEL_INPUT)).decode()},
+                plots=write_plots(Path(folder), scores, split.test, report),
+                texts={
+                    "model_card.md": card,
+                    "features.json": msgspec.json.format(msgspec.json.encode(MODEL_INPUT)).decode(),
+                    FEATURES_FILE: features_file(),
+                },
+                children=heads,
+                data=DataRecord(namespace or "examples", examples.fingerprint),
             ),
         )
     version, champion = None, False
@@ -139,8 +163,11 @@ def train(
         announce("registering the version")
         tags = {"data_fingerprint": examples.fingerprint}
         tags |= check_tags([examples_check(examples), *checks])
-        version = register(settings, run_id, tags)
-        with opened(settings) as versions:
+        tags |= {SERVICE_TAG: written.manifest.feature_service}
+        with _leaving(away):
+            version = register(settings, run_id, tags, card[:LONGEST_DESCRIPTION])
+        away = f"version {version} is registered: `tideline models promote {version}` asks the gate again"
+        with _leaving(away), opened(settings) as versions:
             if promote:
                 decision = judge(versions, version, examples, limits, announce)
                 carry_out(versions, decision)
@@ -157,6 +184,15 @@ def train(
         data_fingerprint=examples.fingerprint,
         report=report,
     )
+
+
+@contextmanager
+def _leaving(consequence: str) -> Iterator[None]:
+    """A registry that goes away in the block says what that leaves."""
+    try:
+        yield
+    except RegistryError as error:
+        raise RegistryError(f"{str(error).rstrip('.')}; {consequence}.") from error
 
 
 def fit(
