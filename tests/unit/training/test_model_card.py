@@ -95,8 +95,8 @@ def test_gains_are_the_share_of_positives_among_the_rows_scored_highest() -> Non
 
 def test_a_shap_summary_has_the_strongest_features_and_what_they_add(judged: Judged) -> None:
     matrix = judged.split.test.matrix[:200]
-    contributions = judged.bundle.contributions(matrix)["engaged"][:, :-1]
-    figure = shap_summary("engaged", judged.bundle.features, matrix, contributions)
+    contributions = judged.bundle.contributions(matrix)["retweeted"][:, :-1]
+    figure = shap_summary("retweeted", judged.bundle.features, matrix, contributions)
     strongest = int(np.abs(contributions).mean(axis=0).argmax())
     names = [label.get_text() for label in figure.axes[0].get_yticklabels()]
     assert names[-1] == judged.bundle.features[strongest]
