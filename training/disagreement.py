@@ -11,8 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from features.labels import LABELS
 from training.bundle import Bundle, Scores
-from training.dataset import LABELS, Examples
+from training.dataset import Examples
 from training.metrics import Array, Codes, places
 
 QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
