@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
-from training.bundle import Bundle, ScoringCost
+from training.bundle import Bundle, Scores, ScoringCost
 from training.dataset import Split
 from training.evaluation import ListReport, ModelReport
 from training.metrics import Interval
 from training.settings import GateSettings
 from training.slice_report import SliceFigures
+
+if TYPE_CHECKING:
+    from training.train import TrainingPlan
 
 LONGEST_DESCRIPTION = 5000
 """Characters that MLflow keeps of a version's description."""
@@ -19,16 +23,16 @@ LONGEST_DESCRIPTION = 5000
 
 @dataclass(frozen=True)
 class Judged:
-    """A model and what was found of it on the test part; ``parameters``: where its heads' are from."""
+    """A model, what was found of it on the split's test part, and what the floors say against it."""
 
     bundle: Bundle
     split: Split
+    scores: Scores
     report: ModelReport
     slices: Sequence[SliceFigures]
     cost: ScoringCost
     limits: GateSettings
-    parameters: str
-    seed: int
+    plan: TrainingPlan
     reasons: Sequence[str]
 
 
@@ -104,7 +108,9 @@ def _heads(judged: Judged) -> str:
         )
 
     columns = ("head", "weight", "trees", "calibration", "base rate", "AP", "RCE", "AUC", "calibration error")
-    return _table(columns, (row(head) for head in judged.report.heads))
+    table = _table(columns, (row(head) for head in judged.report.heads))
+    left_out = [f"- no head `{head}`: {why}." for head, why in judged.bundle.manifest.left_out.items()]
+    return "\n".join([table, *([""] if left_out else []), *left_out])
 
 
 def _weak(slices: Sequence[SliceFigures]) -> str:
@@ -151,7 +157,7 @@ def _data(judged: Judged) -> str:
     table = _table(("part", "rows", "lists", "from", "to"), (row(name) for name in judged.split.parts))
     return (
         f"{table}\n\nFingerprint of the data `{manifest.data_fingerprint}`, of the code "
-        f"`{manifest.code_fingerprint[:12]}`; parameters: {judged.parameters}; seed {judged.seed}."
+        f"`{manifest.code_fingerprint[:12]}`; parameters: {judged.plan.parameters}; seed {judged.plan.seed}."
     )
 
 

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 
-from training.bundle import Bundle, Scores
-from training.dataset import Examples
+from training.card import Judged
 from training.evaluation import HeadReport
 from training.head_plots import SHOWN_ROWS, gains, importance, shap_summary
-from training.heads import HeadParameters
 from training.plots import reliability, save, slice_quality
 from training.slice_report import SliceFigures
 from training.tracking import RunRecord
@@ -21,26 +18,19 @@ HEAD_TAG = "head"
 FIGURES = ("rows", "base_rate", "auc", "log_loss", "calibration_error")
 
 
-def head_runs(
-    folder: Path,
-    bundle: Bundle,
-    scores: Scores,
-    test: Examples,
-    reports: Mapping[str, HeadReport],
-    slices: list[SliceFigures],
-    parameters: HeadParameters,
-) -> list[RunRecord]:
+def head_runs(folder: Path, judged: Judged) -> list[RunRecord]:
     """One record for each head; the plots are written below ``folder``.
 
     The contributions are of at most ``SHOWN_ROWS`` rows, spread over the test part.
     """
+    bundle, test = judged.bundle, judged.split.test
     rows = np.unique(np.linspace(0, len(test) - 1, min(SHOWN_ROWS, len(test))).astype(np.int64))
     sample = test.matrix[rows]
     contributions = bundle.contributions(sample)
     found = []
-    for head, report in reports.items():
-        labels, probabilities = test.labels(head), scores.probabilities[head]
-        own = [part for part in slices if part.head == head]
+    for head, report in judged.report.heads.items():
+        labels, probabilities = test.labels(head), judged.scores.probabilities[head]
+        own = [part for part in judged.slices if part.head == head]
         figures = {
             "reliability": reliability({head: labels}, {head: probabilities}),
             "gains": gains(head, labels, probabilities),
@@ -57,7 +47,7 @@ def head_runs(
                     "weight": spec.weight,
                     "calibration": type(spec.calibrator).__name__.lower(),
                     "grown_trees": bundle.boosters[head].num_trees(),
-                    **asdict(parameters),
+                    **asdict(judged.plan.head),
                 },
                 metrics=_metrics(report, own),
                 tags={HEAD_TAG: head},

@@ -66,6 +66,8 @@ def beside(found: SideBySide) -> Group:
         shown.insert(1, _paired_table(f"Where {first} is worse", versions, worse))
     else:
         shown.append(f"Version {first} is worse in no slice.")
+    if comparison.lacking:
+        shown.append(f"Version {first} has no head {', '.join(comparison.lacking)}.")
     shown.append(_spread_table(versions, found.spreads))
     return Group(*shown, *(_disputed(versions, part) for part in found.disputed))
 

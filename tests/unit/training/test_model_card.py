@@ -22,7 +22,11 @@ from training.settings import GateSettings
 from training.slice_report import SliceFigures, slice_figures
 from training.train import TrainingPlan, fit
 
-PLAN = TrainingPlan(head=HeadParameters(trees=15, leaves=7), light=HeadParameters(trees=3, leaves=4))
+PLAN = TrainingPlan(
+    head=HeadParameters(trees=15, leaves=7),
+    light=HeadParameters(trees=3, leaves=4),
+    parameters="nightly",
+)
 
 Make = Callable[..., pd.DataFrame]
 WEAK = SliceFigures("retweeted", "new readers", 120, 0.02, Interval(-3.0, -5.0, 1.0), overall=9.0)
@@ -33,9 +37,10 @@ FINE = SliceFigures("retweeted", "new authors", 80, 0.02, Interval(7.0, 4.0, 11.
 def judged(examples_frame: Make) -> Judged:
     split = time_split(prepare(examples_frame(lists=300)))
     bundle, _ = fit("tideline-ranker", split, "f" * 64, PLAN, lambda step: None)
-    report = evaluate(bundle.score(split.test.matrix), split.test, 1)
+    scores = bundle.score(split.test.matrix)
+    report = evaluate(scores, split.test, 1)
     cost = ScoringCost(page_ms=6.0, plain_ms=4.0)
-    return Judged(bundle, split, report, [WEAK, FINE], cost, GateSettings(), "nightly", PLAN.seed, [])
+    return Judged(bundle, split, scores, report, [WEAK, FINE], cost, GateSettings(), PLAN, [])
 
 
 def test_the_card_says_what_the_model_is_how_good_what_it_costs_and_how_to_back_out(judged: Judged) -> None:
@@ -107,10 +112,7 @@ def test_a_shap_summary_has_the_strongest_features_and_what_they_add(judged: Jud
 def test_a_head_has_a_record_of_its_own_with_parameters_metrics_and_plots(
     judged: Judged, tmp_path: Path
 ) -> None:
-    scores = judged.bundle.score(judged.split.test.matrix)
-    records = head_runs(
-        tmp_path, judged.bundle, scores, judged.split.test, judged.report.heads, [WEAK], PLAN.head
-    )
+    records = head_runs(tmp_path, replace(judged, slices=[WEAK]))
     assert [record.name for record in records] == list(judged.bundle.manifest.heads)
     record = next(record for record in records if record.name == "retweeted")
     assert record.tags == {"head": "retweeted"}
