@@ -6,19 +6,20 @@ from collections.abc import Sequence
 
 import lightgbm
 import numpy as np
+from matplotlib import colormaps
 from matplotlib.figure import Figure
 
 from training.bundle import Matrix
 from training.metrics import Array
 
 TOP = 20
-SHOWN_ROWS = 1000
-"""So many rows are dots of a SHAP summary: their contributions take half a second a head."""
+SHOWN_ROWS = 500
+"""So many rows are dots of a SHAP summary."""
 
 
 def gains(head: str, labels: Array, probabilities: Array) -> Figure:
     """Cumulative gains: the share of all positives among the rows that are scored highest."""
-    figure = Figure(figsize=(6, 5), layout="constrained")
+    figure = Figure(figsize=(6, 5), layout="tight")
     axes = figure.add_subplot()
     shown = np.arange(1, len(labels) + 1) / len(labels)
     positives = labels.sum()
@@ -33,7 +34,7 @@ def gains(head: str, labels: Array, probabilities: Array) -> Figure:
 
 def importance(head: str, booster: lightgbm.Booster) -> Figure:
     """The strongest features by their total gain, as shares."""
-    figure = Figure(figsize=(7, 6), layout="constrained")
+    figure = Figure(figsize=(7, 6), layout="tight")
     axes = figure.add_subplot()
     found = np.asarray(booster.feature_importance("gain"), dtype=np.float64)
     top = np.argsort(found, kind="stable")[-TOP:]
@@ -50,18 +51,20 @@ def shap_summary(head: str, features: Sequence[str], matrix: Matrix, contributio
         matrix: float32 [n, features]; a missing value is grey.
         contributions: float64 [n, features], LightGBM's exact SHAP values.
     """
-    figure = Figure(figsize=(8, 7), layout="constrained")
+    figure = Figure(figsize=(8, 7), layout="tight")
     axes = figure.add_subplot()
     top = np.argsort(np.abs(contributions).mean(axis=0), kind="stable")[-TOP:]
     spread = np.random.default_rng(0).uniform(-0.3, 0.3, len(matrix))
-    for line, column in enumerate(top.tolist()):
-        values = matrix[:, column]
-        known = ~np.isnan(values)
-        added = contributions[:, column]
-        axes.scatter(added[~known], line + spread[~known], s=5, color="lightgrey")
-        dots = axes.scatter(
-            added[known], line + spread[known], s=5, c=_ranks(values[known]), cmap="coolwarm", vmin=0, vmax=1
-        )
+    ranks = np.stack([_ranks(matrix[:, column]) for column in top])
+    lines = np.arange(len(top))[:, None] + spread
+    dots = axes.scatter(
+        contributions[:, top].T.ravel(),
+        lines.ravel(),
+        s=5,
+        c=ranks.ravel(),
+        cmap=colormaps["coolwarm"].with_extremes(bad="lightgrey"),
+        plotnonfinite=True,
+    )
     axes.axvline(0, color="grey", linewidth=1)
     axes.set_yticks(range(len(top)), [features[column] for column in top])
     axes.set(title=f"What features add to {head}", xlabel="log-odds")
@@ -70,5 +73,7 @@ def shap_summary(head: str, features: Sequence[str], matrix: Matrix, contributio
 
 
 def _ranks(values: Matrix) -> Array:
-    """From 0, the lowest value, to 1; equal values are as high as their highest."""
-    return np.searchsorted(np.sort(values), values, side="right") / max(len(values), 1)
+    """From 0, the lowest value, to 1; equal values are as high as their highest, and NaN stays NaN."""
+    known = np.sort(values[~np.isnan(values)])
+    ranks = np.searchsorted(known, values, side="right") / max(len(known), 1)
+    return np.where(np.isnan(values), np.nan, ranks)

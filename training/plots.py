@@ -41,7 +41,7 @@ def save(folder: Path, figures: Mapping[str, Figure]) -> list[Path]:
 
 def reliability(labels: Mapping[str, Array], probabilities: Mapping[str, Array]) -> Figure:
     """Rate seen against rate predicted, over equally full bins: on the diagonal is calibrated."""
-    figure = Figure(figsize=(6, 6), layout="constrained")
+    figure = Figure(figsize=(6, 6), layout="tight")
     axes = figure.add_subplot()
     for head, seen in labels.items():
         parts = np.array_split(np.argsort(probabilities[head], kind="stable"), BINS)
@@ -56,7 +56,7 @@ def reliability(labels: Mapping[str, Array], probabilities: Mapping[str, Array])
 
 def list_quality(report: ModelReport) -> Figure:
     """nDCG@10 of the model and each baseline with 95 % intervals."""
-    figure = Figure(figsize=(7, 4), layout="constrained")
+    figure = Figure(figsize=(7, 4), layout="tight")
     axes = figure.add_subplot()
     orders = {"model": report.model, **report.baselines}
     values = np.array([order.ndcg_10.value for order in orders.values()])
@@ -76,7 +76,7 @@ def list_quality(report: ModelReport) -> Figure:
 
 def slice_quality(slices: Sequence[SliceFigures]) -> Figure:
     """RCE of one head on each slice with 95 % intervals, and on all rows; the weak ones are red."""
-    figure = Figure(figsize=(8, 1.5 + 0.35 * len(slices)), layout="constrained")
+    figure = Figure(figsize=(8, 1.5 + 0.35 * len(slices)), layout="tight")
     axes = figure.add_subplot()
     for line, part in enumerate(slices):
         ends = np.abs([[part.rce.value - part.rce.low], [part.rce.high - part.rce.value]])

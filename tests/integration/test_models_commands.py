@@ -83,6 +83,7 @@ def commands(
     monkeypatch.setenv("TIDELINE_MLFLOW__MODEL_NAME", shelf.settings.model_name)
     # Timing is the machine's; the figure has a test of its own.
     monkeypatch.setenv("TIDELINE_GATE__SCORING_RATIO", "1000")
+    monkeypatch.setenv("TIDELINE_GATE__MRR_MARGIN", str(LIMITS.mrr_margin))
     monkeypatch.setenv("TIDELINE_GATE__AP_MARGIN", str(LIMITS.ap_margin))
     monkeypatch.setenv("TIDELINE_GATE__RCE_MARGIN", str(LIMITS.rce_margin))
     return lambda *words: CliRunner().invoke(app, ["models", *words])

@@ -105,8 +105,10 @@ def test_a_shap_summary_has_the_strongest_features_and_what_they_add(judged: Jud
     strongest = int(np.abs(contributions).mean(axis=0).argmax())
     names = [label.get_text() for label in figure.axes[0].get_yticklabels()]
     assert names[-1] == judged.bundle.features[strongest]
-    dots = np.concatenate([part.get_offsets()[:, 0] for part in figure.axes[0].collections[-2:]])
-    np.testing.assert_allclose(np.sort(dots), np.sort(contributions[:, strongest]))
+    (dots,) = figure.axes[0].collections
+    line = dots.get_offsets()[-len(matrix) :, 0]
+    np.testing.assert_allclose(np.sort(line), np.sort(contributions[:, strongest]))
+    assert np.ma.getmaskarray(dots.get_array())[-len(matrix) :].sum() == np.isnan(matrix[:, strongest]).sum()
 
 
 def test_a_head_has_a_record_of_its_own_with_parameters_metrics_and_plots(
