@@ -82,10 +82,9 @@ def _orders(report: ModelReport) -> str:
         lead = "" if name == "model" else _interval(order.gain, "+.4f")
         return name, _interval(order.ndcg_10, ".4f"), _interval(order.mrr, ".4f"), lead
 
-    orders = {"model": report.model, **report.baselines}
     table = _table(
         ("order", "nDCG@10", "MRR", "the model's lead in nDCG@10"),
-        (row(name, order) for name, order in orders.items()),
+        (row(name, order) for name, order in report.orders.items()),
     )
     return f"{table}\n\n{report.lists:,} lists with engaged and other items; 95 % intervals."
 

@@ -56,6 +56,8 @@ def _parameters(judged: Judged) -> dict[str, str | int | float]:
         "seed": plan.seed,
         "data_fingerprint": judged.bundle.manifest.data_fingerprint,
         "parameters": plan.parameters,
+        "objective": plan.objective,
+        "constant_features": ", ".join(judged.split.train.constant_features) or "none",
     }
     shown |= {f"rows.{name}": len(part) for name, part in parts.items()}
     shown |= {f"from.{name}": part.frame["event_timestamp"].min().isoformat() for name, part in parts.items()}

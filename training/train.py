@@ -7,13 +7,16 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 import lightgbm
 import numpy as np
 import pandas as pd
 
+from features.labels import ENGAGED, HEADS
+from training.alternatives import fit_alternatives
 from training.bundle import Bundle
-from training.calibration import choose
+from training.calibration import choose, fit_platt
 from training.card import LONGEST_DESCRIPTION, Judged
 from training.checks import RecordedCheck, examples_check
 from training.dataset import Split, prepare, time_split
@@ -22,7 +25,7 @@ from training.export import TrainedHead, assemble, write
 from training.feast_link import SERVICE_TAG
 from training.formula import DEFAULT_WEIGHTS
 from training.gate import LIMITS, floors, sentence
-from training.heads import HeadParameters, distil, train_head, usable_heads
+from training.heads import HeadParameters, distil, train_head, train_order, usable_heads
 from training.held_out import learned_until
 from training.latency import scoring_cost
 from training.promotion import carry_out, judge
@@ -33,6 +36,7 @@ from training.slice_report import slice_figures
 from training.tracking import log_run, register
 from training.versions import CHALLENGER, check_tags, opened
 
+Objective = Literal["heads", "lambdarank"]
 SMOKE_ROWS = 4
 CALIBRATED_SHARE = 0.6
 """Of the calibration part's lists, the earlier ones: the later ones say which kind of calibrator is taken."""
@@ -55,6 +59,7 @@ class TrainingPlan:
     light: HeadParameters = LIGHT
     parameters: str = "default"
     weights: Mapping[str, float] = field(default_factory=lambda: dict(DEFAULT_WEIGHTS))
+    objective: Objective = "heads"
 
 
 @dataclass(frozen=True)
@@ -119,9 +124,10 @@ def train(
     examples = prepare(frame)
     split = time_split(examples)
     bundle, texts = fit(settings.model_name, split, examples.fingerprint, plan, announce)
-    announce("evaluating beside the baselines")
+    announce("evaluating beside baselines and alternatives")
     scores = bundle.score(split.test.matrix)
-    report = evaluate(scores, split.test, plan.seed)
+    others = fit_alternatives(split, plan.head, plan.seed, plan.threads)
+    report = evaluate(scores, split.test, plan.seed, others)
     announce("timing a page")
     cost = scoring_cost(bundle, split.test.matrix)
     reasons = floors(report, limits)
@@ -180,15 +186,35 @@ def fit(
     name: str, split: Split, fingerprint: str, plan: TrainingPlan, announce: Callable[[str], None]
 ) -> tuple[Bundle, dict[str, str]]:
     """The bundle learned from the split's first two parts, and its model files' texts by file name."""
+    heads, left_out = _trained(split, plan, announce)
+    announce("distilling the light ranker")
+    smoke_rows = split.test.matrix[:SMOKE_ROWS]
+    full, _ = assemble(name, heads, None, fingerprint, smoke_rows)
+    return assemble(name, heads, _distilled(full, split, plan), fingerprint, smoke_rows, left_out)
+
+
+def _trained(
+    split: Split, plan: TrainingPlan, announce: Callable[[str], None]
+) -> tuple[dict[str, TrainedHead], dict[str, str]]:
+    """The heads by name, and of every other why it is left out."""
+    if plan.objective == "lambdarank":
+        announce("training on the order of the lists")
+        return {ENGAGED: _trained_order(split, plan)}, dict.fromkeys(
+            HEADS, "only the order of lists is learned"
+        )
     names, left_out = usable_heads(split)
     heads = {}
     for head in names:
         announce(f"training the head {head}")
         heads[head] = _trained_head(head, split, plan)
-    announce("distilling the light ranker")
-    smoke_rows = split.test.matrix[:SMOKE_ROWS]
-    full, _ = assemble(name, heads, None, fingerprint, smoke_rows)
-    return assemble(name, heads, _distilled(full, split, plan), fingerprint, smoke_rows, left_out)
+    return heads, left_out
+
+
+def _trained_order(split: Split, plan: TrainingPlan) -> TrainedHead:
+    """LambdaRank as the one head of a model, its scores made chances of an engagement by Platt's map."""
+    booster, later = train_order(split, plan.head, plan.seed, plan.threads), split.calibration
+    said = np.asarray(booster.predict(later.matrix, num_threads=plan.threads), dtype=np.float64)
+    return TrainedHead(booster, fit_platt(said, later.labels(ENGAGED)), 1.0)
 
 
 def _trained_head(head: str, split: Split, plan: TrainingPlan) -> TrainedHead:
