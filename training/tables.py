@@ -109,16 +109,18 @@ def _spread_table(versions: Sequence[str], spreads: Mapping[str, Spread]) -> Tab
 def _disputed(versions: Sequence[str], part: DisputedList) -> Table:
     """One list: what moved, and what features add to its score in either version, less the list's mean."""
     table = Table(title=f"Disputed: list {part.request} of reader {part.reader}, {part.items} items")
-    for column in ("tweet", "its reader", f"place in {versions[0]}", f"in {versions[1]}"):
-        table.add_column(column, justify="left" if column == "its reader" else "right")
-    table.add_column(f"feature = value: adds in {versions[0]} / in {versions[1]}")
+    table.add_column("what moved, and what adds to its score")
+    for column in ("value", f"in {versions[0]}", f"in {versions[1]}"):
+        table.add_column(column, justify="right")
     for item in part.moved:
-        reasons = "\n".join(
-            f"{reason.feature} = {_value(reason.value)}: {reason.first:+.4f} / {reason.second:+.4f}"
-            for reason in item.reasons
-        )
-        first, second = (str(place + 1) for place in item.places)
-        table.add_row(str(item.tweet), ", ".join(item.labels), first, second, reasons, end_section=True)
+        first, second = (f"place {place + 1}" for place in item.places)
+        table.add_row(f"tweet {item.tweet}", "", first, second)
+        table.add_row(f"its reader: {', '.join(item.labels) or 'nothing'}", "", "", "")
+        for reason in item.reasons:
+            table.add_row(
+                f"  {reason.feature}", _value(reason.value), f"{reason.first:+.4f}", f"{reason.second:+.4f}"
+            )
+        table.add_section()
     return table
 
 

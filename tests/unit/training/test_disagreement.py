@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 import pytest
+from rich.console import Console
 
-from training.bundle import Bundle, Scores
+from training.bundle import Bundle, Scores, ScoringCost
+from training.comparison import compare
 from training.dataset import Examples, prepare, time_split
 from training.disagreement import disputed_lists, feature_effects, spreads
 from training.heads import HeadParameters
 from training.metrics import places
+from training.side_by_side import SideBySide
+from training.tables import beside
 from training.train import TrainingPlan, fit
 
 PLAN = TrainingPlan(head=HeadParameters(trees=20, leaves=7), light=HeadParameters(trees=2, leaves=2))
@@ -93,6 +98,30 @@ def test_effects_are_relative_to_the_list_and_follow_the_score(two: Two) -> None
     assert effects.shape == (len(rows), len(bundle.features))
     np.testing.assert_allclose(effects.mean(axis=0), 0, atol=1e-12)
     assert np.corrcoef(effects.sum(axis=1), scores.score[rows])[0, 1] > 0.8
+
+
+def test_the_terminal_shows_spreads_and_disputed_lists_in_eighty_columns(two: Two) -> None:
+    disputed = disputed_lists(two.bundles, two.scores, two.examples)
+    found = SideBySide(
+        versions=("12", "11"),
+        bundles=two.bundles,
+        examples=two.examples,
+        scores=two.scores,
+        comparison=compare(*two.scores, two.examples, 1),
+        costs=(ScoringCost(2.0, 4.0), ScoringCost(3.0, 4.0)),
+        spreads=spreads(*two.scores),
+        disputed=disputed,
+    )
+    console = Console(width=80, record=True, file=io.StringIO())
+    console.print(beside(found))
+    shown = console.export_text()
+    for part in disputed:
+        assert f"Disputed: list {part.request} of reader {part.reader}" in shown
+        for item in part.moved:
+            assert f"tweet {item.tweet} " in shown
+            assert f"place {item.places[0] + 1} " in shown
+            assert all(f"  {reason.feature} " in shown for reason in item.reasons)
+    assert f"{np.median(two.scores[0].score):.4f}" in shown
 
 
 def test_spreads_are_of_the_score_and_of_each_head_that_both_have(two: Two) -> None:
