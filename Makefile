@@ -4,7 +4,7 @@ VENV := .venv/bin
 # Flink's and Spark's launchers read JAVA_HOME; a newer Java on the PATH would not run them.
 WITH_JAVA = JAVA_HOME=$$($(VENV)/python -m stack.java)
 
-.PHONY: help bootstrap demo test test-faults test-unit test-properties check format lock up down clean
+.PHONY: help bootstrap demo test test-airflow test-faults test-unit test-properties check format lock airflow up down clean
 
 help: ## Print the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-16s %s\n", $$1, $$2}'
@@ -17,6 +17,10 @@ demo: bootstrap ## Run the whole path on a dataset (ARGS="--once --dataset retwe
 
 test: bootstrap ## Run every test but the long ones of test-faults (ARGS goes to pytest)
 	@$(WITH_JAVA) $(VENV)/pytest -m "not faults or quick" $(ARGS)
+
+test-airflow: ## Run the tests of the DAGs in Airflow's own environment
+	@scripts/bootstrap-airflow
+	@.venv-airflow/bin/pytest tests/airflow --confcutdir=tests/airflow $(ARGS)
 
 test-faults: bootstrap ## Kill, freeze, empty and fill the servers of a running stack; about 15 minutes
 	@$(WITH_JAVA) $(VENV)/pytest tests/faults -m faults $(ARGS)
@@ -40,6 +44,9 @@ format: bootstrap ## Sort imports and format
 
 lock: bootstrap ## Resolve the locks anew: Python packages and Java artifacts
 	@scripts/lock
+
+airflow: ## Run Airflow with the DAGs on 127.0.0.1:8090, until Ctrl-C
+	@scripts/airflow
 
 up: bootstrap ## Start the local stack
 	@$(VENV)/tideline up $(ARGS)

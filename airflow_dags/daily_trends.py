@@ -6,12 +6,14 @@ Holds no logic: each task is one `tideline` command, so that a task can be run a
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from pathlib import Path
 
 from airflow.providers.standard.operators.bash import BashOperator
 from airflow.sdk import DAG
 
 DEFAULTS = {
     "owner": "trends",
+    "cwd": str(Path(__file__).parents[1]),
     "retries": 2,
     "retry_delay": timedelta(minutes=5),
     "execution_timeout": timedelta(hours=1),
@@ -20,6 +22,8 @@ DEFAULTS = {
 with DAG(
     dag_id="daily_trends",
     description="The analysts' table of trends",
+    doc_md=__doc__,
+    tags=["trends"],
     schedule="0 2 * * *",
     start_date=datetime(2026, 1, 1),
     catchup=False,

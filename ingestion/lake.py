@@ -2,7 +2,8 @@
 
 ``<lake>/<namespace>/<event type>/day=YYYY-MM-DD/<part files>``; without a namespace that level is left
 out. Names that start with a dot or an underscore are files still being written. A redelivered event may
-be there twice: readers drop rows with the same ``event_id``.
+be there twice: readers drop rows with the same ``event_id``. Compaction puts a file beside those that it
+stands for, which stay for a day (``ingestion.lake_partitions``).
 """
 
 from __future__ import annotations

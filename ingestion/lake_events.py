@@ -14,6 +14,7 @@ import pyarrow.dataset as ds
 
 from ingestion.events import Event
 from ingestion.lake import PARTITION_COLUMN, Column, ScalarKind, columns, event_folder
+from ingestion.lake_partitions import current_files
 
 BATCH_ROWS = 8192
 
@@ -51,7 +52,7 @@ def read_columns(
     if having is not None:
         wanted &= pc.field(having).is_valid()
     tables = [
-        ds.dataset(day, schema=schema, format="parquet").to_table(columns=list(names), filter=wanted)
+        _rows(day, schema).to_table(columns=list(names), filter=wanted)
         for day in _days(event_folder(lake, namespace, event_type), from_ms, until_ms)
     ]
     empty = schema.empty_table().select(list(names))
@@ -74,14 +75,18 @@ def _read_day(day: Path, event_type: type[Event], from_ms: int | None, until_ms:
     # What an event left out is null in its row; a required field may be null itself.
     required = {field.name for field in msgspec.structs.fields(event_type) if field.required}
     names = [column.name for column in columns(event_type)]
-    files: Any = ds.dataset(day, schema=arrow_schema(event_type), format="parquet")
-    batches: Any = files.to_batches(columns=names, filter=_between(from_ms, until_ms), batch_size=BATCH_ROWS)
+    rows = _rows(day, arrow_schema(event_type))
+    batches: Any = rows.to_batches(columns=names, filter=_between(from_ms, until_ms), batch_size=BATCH_ROWS)
     for batch in batches:
         for row in batch.to_pylist():
             if row["event_id"] not in seen:
                 seen.add(row["event_id"])
                 kept = {name: value for name, value in row.items() if value is not None or name in required}
                 yield msgspec.convert(kept, event_type)
+
+
+def _rows(day: Path, schema: Any) -> Any:
+    return ds.dataset([str(path) for path in current_files(day)], schema=schema, format="parquet")
 
 
 def _days(folder: Path, from_ms: int | None, until_ms: int) -> Iterator[Path]:

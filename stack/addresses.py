@@ -56,6 +56,7 @@ def sections(plan: Plan, choices: Choices) -> dict[str, dict[str, str | bool | i
             "registry": str(home / "feast" / "registry.db"),
             "quality": str(home / "quality"),
         },
+        "tuning": {"folder": str(home / "tuning")},
         "security": {
             "private_key": str(home / "keys" / "token.pem"),
             "public_key": str(home / "keys" / "token.pub.pem"),

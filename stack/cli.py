@@ -20,6 +20,7 @@ from stack.commands import (
     fan_out,
     features,
     jobs,
+    lake,
     logs,
     marks,
     models,
@@ -32,6 +33,7 @@ from stack.commands import (
     token,
     train,
     trends,
+    tune,
     up,
     verify,
     warm,
@@ -55,6 +57,7 @@ for command in (
     world.world,
     replay.replay,
     train.train,
+    tune.tune,
     evaluate.evaluate,
     closed_loop.closed_loop,
     off_policy.off_policy,
@@ -70,6 +73,7 @@ app.add_typer(experiment.app, name="experiment")
 app.add_typer(fan_out.app, name="fan-out")
 app.add_typer(dead_letters.app, name="dead-letters")
 app.add_typer(features.app, name="features")
+app.add_typer(lake.app, name="lake")
 app.add_typer(marks.app, name="marks")
 app.add_typer(models.app, name="models")
 app.add_typer(ranking.app, name="ranking")

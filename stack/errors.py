@@ -11,6 +11,7 @@ KNOWN = frozenset(
     {
         "features.store.OfflineRowsMissingError",
         "ingestion.datasets.dataset.DatasetError",
+        "ingestion.lake_compaction.LakeFileError",
         "ingestion.machine.NoMachineNumberError",
         "ingestion.publisher.LogUnavailableError",
         "ingestion.tokens.SigningKeyError",
@@ -25,6 +26,8 @@ KNOWN = frozenset(
         "training.off_policy.OffPolicyError",
         "training.promotion.NothingToRestoreError",
         "training.registry.RegistryError",
+        "training.tuning.parameters.ParametersError",
+        "training.tuning.study.StudyError",
     }
 )
 

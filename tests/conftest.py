@@ -23,6 +23,9 @@ from hypothesis import settings
 
 from features.names import MODEL_INPUT
 
+# They need an environment with Airflow: `make test-airflow`.
+collect_ignore = ["airflow"]
+
 # How long an example takes says more of the machine than of the code. The examples are the same in every run,
 # so that a change is judged by what it changes; `make test-properties` draws many new ones.
 settings.register_profile("repeatable", deadline=None, derandomize=True)

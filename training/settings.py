@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from pydantic import BaseModel, ConfigDict, Field
 
 from features.settings import FeatureStoreSettings
@@ -49,8 +51,19 @@ class GateSettings(BaseModel):
         return float(getattr(self, f"{metric.rsplit('.', 1)[-1]}_margin"))
 
 
+class TuningSettings(BaseModel):
+    """``folder`` keeps the studies and what they found; ``trials`` and ``seconds`` are a study's budget."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    folder: Path = Path(".tideline/tuning")
+    trials: int = Field(default=30, ge=1)
+    seconds: float = Field(default=1800.0, gt=0, allow_inf_nan=False)
+
+
 class TrainingSettings(FeatureStoreSettings):
-    """What ``tideline train`` and ``models`` read: where the examples are, where the model goes, the gate."""
+    """What ``tideline train``, ``tune`` and ``models`` read: where the examples are, where the model goes."""
 
     mlflow: MlflowSettings = Field(default_factory=MlflowSettings)
     gate: GateSettings = Field(default_factory=GateSettings)
+    tuning: TuningSettings = Field(default_factory=TuningSettings)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,43 +18,68 @@ from training.settings import MlflowSettings
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-BUNDLE_ARTIFACTS = "bundle"
+BUNDLE_ARTIFACTS, PLOT_ARTIFACTS = "bundle", "plots"
+MLFLOW_PARENT_RUN_ID = "mlflow.parentRunId"
+"""The tag by which MLflow shows a run below another."""
 # What the server takes in one call.
 MOST_PARAMETERS, MOST_METRICS = 100, 1000
 
 
 @dataclass(frozen=True)
 class RunRecord:
-    """What a training run leaves in MLflow besides its bundle; ``texts`` maps a file name to its content."""
+    """What a run leaves in MLflow besides its bundle; ``texts`` maps a file name to its content.
+
+    ``children`` are runs nested under it, in the same experiment.
+    """
 
     name: str
     parameters: Mapping[str, str | int | float]
     metrics: Mapping[str, float]
     tags: Mapping[str, str]
-    plots: Sequence[Path]
-    texts: Mapping[str, str]
+    plots: Sequence[Path] = ()
+    texts: Mapping[str, str] = field(default_factory=dict)
+    children: Sequence[RunRecord] = ()
 
 
 def log_run(settings: MlflowSettings, bundle_path: Path, record: RunRecord) -> str:
     """Logs one training run with its bundle folder, plots and texts as artifacts; returns the run's id.
 
     Raises:
-        RegistryError: the registry does not answer; the run, if begun, is marked failed.
+        RegistryError: the registry does not answer; the runs, if begun, are marked failed.
     """
     with mlflow_client(settings) as client:
-        run_id = _start(client, settings.experiment, record)
-        try:
-            _log_figures(client, run_id, record)
-            for plot in record.plots:
-                client.log_artifact(run_id, str(plot), "plots")
-            for name, text in record.texts.items():
-                client.log_text(run_id, text, name)
+        with logged(client, experiment_id(client, settings.experiment), record) as run_id:
             client.log_artifacts(run_id, str(bundle_path), BUNDLE_ARTIFACTS)
-        except BaseException:
-            client.set_terminated(run_id, "FAILED")
-            raise
-        client.set_terminated(run_id)
         return run_id
+
+
+@contextmanager
+def logged(
+    client: MlflowClient, experiment: str, record: RunRecord, parent: str | None = None
+) -> Iterator[str]:
+    """A run, by its id, with all of the record; it is finished after the block, or failed by an exception."""
+    tags = {**record.tags, MLFLOW_PARENT_RUN_ID: parent} if parent else dict(record.tags)
+    run_id = str(client.create_run(experiment, run_name=record.name, tags=tags).info.run_id)
+    try:
+        _log_figures(client, run_id, record)
+        for plot in record.plots:
+            client.log_artifact(run_id, str(plot), PLOT_ARTIFACTS)
+        for name, text in record.texts.items():
+            client.log_text(run_id, text, name)
+        for child in record.children:
+            with logged(client, experiment, child, run_id):
+                pass
+        yield run_id
+    except BaseException:
+        client.set_terminated(run_id, "FAILED")
+        raise
+    client.set_terminated(run_id)
+
+
+def experiment_id(client: MlflowClient, name: str) -> str:
+    """The id of the experiment, which is made if there is none."""
+    found = client.get_experiment_by_name(name)
+    return str(found.experiment_id if found else client.create_experiment(name))
 
 
 def register(settings: MlflowSettings, run_id: str, tags: Mapping[str, str]) -> str:
@@ -76,13 +101,6 @@ def register(settings: MlflowSettings, run_id: str, tags: Mapping[str, str]) -> 
             settings.model_name, source, run_id, tags=dict(tags), await_creation_for=0
         )
         return str(version.version)
-
-
-def _start(client: MlflowClient, experiment: str, record: RunRecord) -> str:
-    found = client.get_experiment_by_name(experiment)
-    experiment_id = found.experiment_id if found else client.create_experiment(experiment)
-    run = client.create_run(experiment_id, run_name=record.name, tags=dict(record.tags))
-    return str(run.info.run_id)
 
 
 def _log_figures(client: MlflowClient, run_id: str, record: RunRecord) -> None:

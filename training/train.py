@@ -41,12 +41,14 @@ class TrainingPlan:
 
     One thread unless the machine is otherwise idle: LightGBM's threads wait for each other by spinning, and
     on a busy machine two of them took 70 s for what one does in 2 s. The trees do not depend on it.
+    ``parameters`` says where those of ``head`` come from.
     """
 
     seed: int = 20260101
     threads: int = 1
     head: HeadParameters = FULL
     light: HeadParameters = LIGHT
+    parameters: str = "default"
     weights: Mapping[str, float] = field(default_factory=lambda: dict(DEFAULT_WEIGHTS))
 
 
@@ -190,7 +192,11 @@ def _metrics(report: ModelReport, cost: ScoringCost) -> dict[str, float]:
 
 
 def _parameters(plan: TrainingPlan, split: Split, examples: Examples) -> dict[str, str | int | float]:
-    shown: dict[str, str | int | float] = {"seed": plan.seed, "data_fingerprint": examples.fingerprint}
+    shown: dict[str, str | int | float] = {
+        "seed": plan.seed,
+        "data_fingerprint": examples.fingerprint,
+        "parameters": plan.parameters,
+    }
     shown |= {f"rows.{name}": len(part) for name, part in split.parts.items()}
     shown |= {
         f"from.{name}": part.frame["event_timestamp"].min().isoformat() for name, part in split.parts.items()

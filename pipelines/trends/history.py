@@ -13,6 +13,7 @@ import pyarrow.dataset as ds
 
 from ingestion.events import TweetCreated
 from ingestion.lake import PARTITION_COLUMN, event_folder
+from ingestion.lake_partitions import current_files
 from pipelines.trends import table
 from pipelines.trends.board import Row
 from pipelines.trends.engine import TrendEngine
@@ -60,9 +61,10 @@ def _midnight_ms(day: date) -> int:
 def _tweets(folder: Path, day: date) -> Iterator[Posts]:
     """The public tweets of a day in order of time."""
     place = folder / f"{PARTITION_COLUMN}={day}"
-    if not place.is_dir():
+    files = [str(path) for path in current_files(place)]
+    if not files:
         return
-    found: Any = ds.dataset(place, format="parquet").to_table(columns=_COLUMNS)
+    found: Any = ds.dataset(files, format="parquet").to_table(columns=_COLUMNS)
     found = found.filter(pc.fill_null(pc.equal(found["visibility"], "public"), True)).sort_by("ts")
     for batch in found.to_batches(max_chunksize=BATCH):
         posts = [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Annotated
 
 import typer
@@ -15,6 +16,10 @@ def train(
     promote: Annotated[
         bool, typer.Option(help="Ask the gate at once; without it the version becomes the challenger.")
     ] = True,
+    parameters: Annotated[
+        str | None,
+        typer.Option(help="What `tideline tune` found: a study's name or a file; the defaults without it."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of tables.")] = False,
 ) -> None:
     """Train the ranker on the offline examples, judge it beside baselines and champion, promote what passes.
@@ -32,15 +37,20 @@ def train(
     from training.tables import comparison
     from training.train import TrainingPlan
     from training.train import train as run
+    from training.tuning.parameters import read_parameters
 
     settings = TrainingSettings() if namespace is None else TrainingSettings(namespace=namespace)
+    plan = TrainingPlan()
+    if parameters is not None:
+        tuned = read_parameters(parameters, settings.tuning.folder)
+        plan = replace(plan, head=tuned.of(plan.head), parameters=tuned.study)
     with steps("joining examples with features", quiet=as_json) as announce:
         frame = training_frame(settings)
         tables = [*(view.name for view in VIEWS), TRAINING_EXAMPLES]
         result = run(
             settings.mlflow,
             frame,
-            TrainingPlan(),
+            plan,
             announce,
             checks=[tables_check(settings.features.quality / settings.namespace, tables)],
             limits=settings.gate,

@@ -266,6 +266,7 @@ def trends_week(tmp_path_factory: pytest.TempPathFactory) -> TrendsWeek:
     tweets = event_folder(home / "lake", "", TweetCreated) / f"day={end:%Y-%m-%d}"
     tweets.mkdir(parents=True)
     columns = {
+        "event_id": [f"e{number}" for number in range(60)],
         "ts": [end_ms - 2 * hour_ms + 60_000 * number for number in range(60)],
         "author_id": [1 + number % 12 for number in range(60)],
         "hashtags": [["Storm"] if number % 2 else ["other"] for number in range(60)],

@@ -9,7 +9,7 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
-NOTEBOOK = Path(__file__).parents[2] / "notebooks" / "trends.ipynb"
+NOTEBOOK = Path(__file__).parents[2] / "notebooks" / "04_trends.ipynb"
 
 
 @pytest.fixture(scope="module")
@@ -54,4 +54,4 @@ def test_it_compares_with_a_week_before(outputs: list[Any]) -> None:
 @pytest.mark.timeout(300)
 def test_it_tells_whose_tweets_carried_it(outputs: list[Any]) -> None:
     assert "#storm: 30 tweets by 6 people; 100% by the ten who wrote most" in printed(outputs)
-    assert sum("image/png" in output.get("data", {}) for output in outputs) == 3
+    assert sum("image/png" in output.get("data", {}) for output in outputs) == 4

@@ -9,9 +9,11 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
+import pytest
 
 from ingestion.events import TweetCreated
 from ingestion.lake import event_folder
+from ingestion.lake_compaction import compact
 from pipelines.trends import table
 from pipelines.trends.board import Row
 from pipelines.trends.history import rebuild
@@ -65,27 +67,31 @@ def test_compacting_again_takes_the_later_version_of_a_moment(tmp_path: Path) ->
     assert [line["count"] for line in read(tmp_path)] == [9, 10, 9]
 
 
-def test_a_day_rebuilt_from_the_lake_has_the_late_tweets_in_their_place(tmp_path: Path) -> None:
+@pytest.mark.parametrize("compacted", [False, True])
+def test_a_day_rebuilt_from_the_lake_has_the_late_tweets_in_their_place(
+    tmp_path: Path, compacted: bool
+) -> None:
     lake = tmp_path / "lake"
     day = event_folder(lake, "", TweetCreated) / "day=2026-01-05"
     day.mkdir(parents=True)
     start = int(NOON.timestamp() * 1000)
     # In order of arrival: the last three came an hour late.
     moments = [start + minute * 60_000 for minute in (*range(4), 65, 66, *range(3))]
-    pq.write_table(
-        pa.table(
-            {
-                "ts": moments,
-                "author_id": list(range(len(moments))),
-                "text": ["storm"] * len(moments),
-                "lang": ["en"] * len(moments),
-                "place": pa.array([None] * len(moments), pa.string()),
-                "visibility": pa.array([None] * len(moments), pa.string()),
-                "hashtags": pa.array([[]] * len(moments), pa.list_(pa.string())),
-            }
-        ),
-        day / "part-0.parquet",
+    tweets = pa.table(
+        {
+            "ts": moments,
+            "author_id": list(range(len(moments))),
+            "text": ["storm"] * len(moments),
+            "lang": ["en"] * len(moments),
+            "place": pa.array([None] * len(moments), pa.string()),
+            "visibility": pa.array([None] * len(moments), pa.string()),
+            "hashtags": pa.array([[]] * len(moments), pa.list_(pa.string())),
+        }
     )
+    pq.write_table(tweets.slice(0, 6), day / "part-0.parquet")
+    pq.write_table(tweets.slice(6), day / "part-1.parquet")
+    if compacted:
+        assert list(compact(lake, "", date(2026, 1, 6), timedelta(days=1), NOON))
     folder = table.trends_folder(lake, "")
     table.write(folder, [row(5, "storm", tweets=4)])
     assert list(rebuild(lake, "", PLAN, True, (date(2026, 1, 5), date(2026, 1, 5)))) == [
