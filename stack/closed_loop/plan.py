@@ -5,13 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ingestion.topics import DAY_MS
-from ingestion.world.plan import WorldPlan
+from ingestion.world.plan import Engagement, WorldPlan
 from stack.errors import UserError
 
 CHRONOLOGICAL, FIRST, CHAMPION = "chronological", "first", "champion"
 ARMS = (CHRONOLOGICAL, FIRST, CHAMPION)
 """The feed newest first; the first model that was promoted, for ever; the champion of the day."""
 LEAST_READERS = 40
+GATE = {"ndcg_10_margin": 0.03, "mrr_margin": 0.04, "ap_margin": 0.02, "rce_margin": 4.0}
+"""How wide the gate's margins are: some hundred lists of a small world give intervals of about that width."""
+
+EAGER = Engagement(intercept=-2.6, retweet_intercept=-0.6)
+"""Twice the engagements of the usual world: a day of some hundred readers has to be enough to learn from."""
 
 
 @dataclass(frozen=True)
@@ -23,6 +28,7 @@ class LoopPlan:
         sessions_per_day: mean number of times that a reader opens the feed.
         page: tweets that a reader reads each time.
         exploration: share of the ranked pages whose contested slot is given to chance.
+        engagement: what makes readers engage.
     """
 
     days: int = 4
@@ -31,6 +37,7 @@ class LoopPlan:
     sessions_per_day: float = 2.5
     page: int = 20
     exploration: float = 0.1
+    engagement: Engagement = EAGER
 
     def __post_init__(self) -> None:
         if self.days < 2:
@@ -51,6 +58,7 @@ class LoopPlan:
             sessions_per_day=self.sessions_per_day,
             followees=40.0,
             tweets_per_day=6.0,
+            engagement=self.engagement,
         )
 
     def ends_ms(self, day: int) -> int:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+import tomllib
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 from stack import lifecycle
 from stack.addresses import Choices, render
+from stack.closed_loop.plan import GATE
 from stack.settings import Ports, StackSettings
 
 SERVERS = ("valkey", "mlflow")
@@ -29,32 +31,29 @@ def servers(folder: Path, announce: Callable[[str], None]) -> Iterator[None]:
     choices = Choices(namespace=NAMESPACE)
     lifecycle.start(plan, choices, lambda state: None)
     try:
-        import tomllib
-
-        with environment(
-            _variables(tomllib.loads(render(plan, choices))) | {"TIDELINE_HOME": str(plan.home)}
-        ):
+        of_servers = variables(tomllib.loads(render(plan, choices)))
+        with environment(of_servers | variables({"redis": {"cluster": False}, "gate": GATE})):
             yield
     finally:
         lifecycle.stop(plan.layout, plan.stack.stop_seconds)
 
 
-def _variables(settings: dict[str, object], prefix: str = "TIDELINE_") -> dict[str, str]:
+def variables(settings: Mapping[str, object], prefix: str = "TIDELINE_") -> dict[str, str]:
     """The settings as variables: these are stronger than what ``tideline.toml`` says of a deployment."""
     found: dict[str, str] = {}
     for name, value in settings.items():
-        if isinstance(value, dict):
-            found |= _variables(value, f"{prefix}{name.upper()}__")
+        if isinstance(value, Mapping):
+            found |= variables(value, f"{prefix}{name.upper()}__")
         else:
             found[prefix + name.upper()] = str(value)
     return found
 
 
 @contextmanager
-def environment(variables: dict[str, str]) -> Iterator[None]:
+def environment(values: Mapping[str, str]) -> Iterator[None]:
     """These variables are set until the block ends."""
-    before = {name: os.environ.get(name) for name in variables}
-    os.environ.update(variables)
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
     try:
         yield
     finally:
