@@ -64,6 +64,7 @@ def seed(
     author_ids = [10_000 + i for i in range(authors)]
     pushed = author_ids[pulled:]
     pipe = client.pipeline(transaction=False)
+    commands.note_beginning(pipe, keys)
     commands.activate(pipe, keys, settings, [*reader_ids, *author_ids])
     commands.mark_pulled(pipe, keys, author_ids[:pulled])
     born = now_ms - 1000 * HOUR_MS

@@ -47,6 +47,7 @@ class World:
         log = DeliveryLog(self.readers, self.readers, retweets=1 / 3, repeated=0.05, compared=self.readers)
         pushed, pulled = np.arange(10_000, 10_000 + PUSHED), np.arange(20_000, 20_000 + PULLED)
         with client.pipeline(transaction=False) as pipe:
+            commands.note_beginning(pipe, self.keys)
             commands.activate(pipe, self.keys, self.settings, range(self.readers))
             commands.mark_pulled(pipe, self.keys, pulled.tolist())
             for reader in range(self.readers):

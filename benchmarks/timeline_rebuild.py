@@ -47,6 +47,7 @@ class World:
         entries["author"] = log.rng.choice(authors, TWEETS, p=weights / weights.sum())
         entries["author"][:FOLLOWEES] = authors
         with client.pipeline(transaction=False) as pipe:
+            commands.note_beginning(pipe, self.keys)
             for author in authors.tolist():
                 commands.set_followee(pipe, self.keys, READER, author, 1, True)
             for start in range(0, TWEETS, 2000):

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, fields
 import numpy as np
 from numpy.typing import NDArray
 
-from features.running import Floats, Ints
+from features.running import UNKNOWN, Floats, Ints
 
 VERBS = ("retweet", "reply", "mention", "read", "like", "quote")
 TRUTH = "planted_truth"
@@ -58,6 +58,39 @@ class Candidates:
     later: NDArray[np.bool_]
     judged: NDArray[np.bool_]
     attributes: Mapping[str, Floats]
+
+    @classmethod
+    def shown_together(
+        cls,
+        *,
+        request: Ints,
+        time: Ints,
+        user: Ints,
+        label: Floats,
+        later: NDArray[np.bool_],
+        author: Ints | None = None,
+        item: Ints | None = None,
+        topic: Ints | None = None,
+        attributes: Mapping[str, Floats] | None = None,
+    ) -> Candidates:
+        """Rows of pages: a list is a request, and its labels are known at once; all rows are judged."""
+        unknown = np.full(len(time), UNKNOWN, dtype=np.int64)
+        return cls(
+            request=request,
+            list=request,
+            time=time,
+            known=time,
+            counted=time,
+            user=user,
+            author=unknown if author is None else author,
+            item=unknown if item is None else item,
+            topic=unknown if topic is None else topic,
+            label=label,
+            value=label,
+            later=later,
+            judged=np.ones(len(time), dtype=np.bool_),
+            attributes=attributes or {},
+        )
 
     def __len__(self) -> int:
         return len(self.time)

@@ -37,7 +37,7 @@ from serving.redis_client import open_redis
 from serving.settings import ServingSettings
 from serving.shapes import Readiness
 from timelines import functions
-from timelines.home import HomeReader
+from timelines.home import HomeReader, StoreEmptiedError
 from timelines.keys import Keyspace
 
 logger = logging.getLogger(__name__)
@@ -67,7 +67,8 @@ class Service:
         for alias, models in self.challengers.items():
             dependencies[f"model:{alias}"] = models.problem or "ok"
         try:
-            await self.reads.redis.ping()
+            if not await self.reads.redis.exists(self.reads.keys.begun()):
+                dependencies["redis"] = str(StoreEmptiedError())
         except (RedisError, OSError) as error:
             dependencies["redis"] = str(error) or type(error).__name__
         dependencies["records"] = await self.lists.archive.problem() or "ok"

@@ -187,6 +187,11 @@ def unmark_pulled_share(pipe: Any, keys: Keyspace, authors: Sequence[int], share
         pipe.fcall("unmark_pulled_share", 3, *names, uuid.uuid4().hex, share, shares, *authors)
 
 
+def note_beginning(pipe: Any, keys: Keyspace) -> None:
+    """Record that the store is filled from the beginning of the log on: what it lacks is not there at all."""
+    pipe.set(keys.begun(), b"1")
+
+
 def set_followee(pipe: Any, keys: Keyspace, follower: int, followee: int, ts_ms: int, active: bool) -> None:
     """Record that ``follower`` follows ``followee`` (or no longer) as of ``ts_ms``."""
     pipe.zadd(keys.followees(follower), {str(followee): edge_score(ts_ms, active)}, gt=True)

@@ -15,8 +15,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from redis.exceptions import RedisError
 
 from timelines.cells import pack_cells
+from timelines.client import mget
 from timelines.commands import deliver, expiry_ms
 from timelines.entry import Entries, Ids
 from timelines.keys import Keyspace
@@ -28,6 +30,13 @@ from timelines.timeline import Timeline, decode, decode_home, newest
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.005, 0.05
 """Seconds between two looks of a process that waits for another's rebuild."""
+
+
+class StoreEmptiedError(RedisError):  # type: ignore[misc]
+    """The store lost what it had, so a timeline that it lacks is not an empty one."""
+
+    def __init__(self) -> None:
+        super().__init__("The store was emptied or never filled: run `tideline jobs start-over`.")
 
 
 @dataclass(frozen=True)
@@ -55,6 +64,7 @@ class _Seen:
     authors: Ids
     pulled: Ids
     withdrawals: int
+    begun: bool
 
 
 class HomeReader:
@@ -88,7 +98,8 @@ class HomeReader:
         """The newest ``limit`` entries of a reader (at most the settings' ``length``).
 
         Raises:
-            redis.exceptions.RedisError: the store did not answer.
+            redis.exceptions.RedisError: the store did not answer; StoreEmptiedError where it answered, but
+                was emptied and has not been filled from the log again.
         """
         home, generation = await self._stored_answer(reader)
         if home is None:
@@ -114,6 +125,8 @@ class HomeReader:
         seen = await self._look(reader)
         home = decode_home(*seen.home)
         entries = None if home is None else await self._complete_answer(reader, home, seen)
+        if home is None and not seen.begun:
+            raise StoreEmptiedError
         generation = -1 if home is None else home.generation
         if entries is None:
             return None, generation
@@ -127,8 +140,8 @@ class HomeReader:
         for key in (self._keys.home(reader), self._keys.home_tail(reader)):
             pipe.getex(key, px=expiry_ms(self._settings))
         pipe.zrange(self._keys.followees(reader), 0, -1, withscores=True)
-        pipe.get(self._keys.withdrawals())
-        stamp, settled, tail, members, withdrawals = await pipe.execute()
+        mget(pipe, [self._keys.withdrawals(), self._keys.begun()])
+        stamp, settled, tail, members, (withdrawals, begun) = await pipe.execute()
         if stamp != known:
             found = await self._redis.smembers(self._keys.pulled())
             self._pulled = stamp, np.sort(np.fromiter((int(author) for author in found), dtype=np.int64))
@@ -143,6 +156,7 @@ class HomeReader:
             authors=authors,
             pulled=_common(authors, pulled),
             withdrawals=int(withdrawals or 0),
+            begun=begun is not None,
         )
 
     async def _complete_answer(self, reader: int, home: Timeline, seen: _Seen) -> Entries | None:

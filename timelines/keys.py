@@ -28,6 +28,7 @@ KINDS = {
         "pulled_shares",
         "pulled_stamp",
         "withdrawals",
+        "begun",
     ),
     "content": (
         "tweet",
@@ -209,6 +210,10 @@ class Keyspace:
     def withdrawals(self) -> str:
         """STRING: a number that changes whenever a retweet is taken back."""
         return self.head("withdrawals") + "{pulled}"
+
+    def begun(self) -> str:
+        """STRING: there since the job that fills the store began with the log; an emptied store lacks it."""
+        return self.head("begun") + "{pulled}"
 
     def marked(self, target: str) -> str:
         """ZSET of marked ids of ``target`` (tweet or account), scored by ``marks.score``."""

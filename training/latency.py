@@ -19,7 +19,12 @@ MOST_FITTED = 4000
 
 
 def scoring_cost(bundle: Bundle, rows: Matrix, repeats: int = REPEATS) -> ScoringCost:
-    """Medians over ``repeats`` of the bundle and of a plain head, in turn, on model input like ``rows``.
+    """What a full page costs the bundle, on model input like ``rows``."""
+    return page_cost(lambda page: score_page(bundle, page), rows, repeats)
+
+
+def page_cost(score: Callable[[Matrix], object], rows: Matrix, repeats: int = REPEATS) -> ScoringCost:
+    """Medians over ``repeats`` of ``score`` on a page of rows like ``rows`` and of a plain head, in turn.
 
     The time is that of this thread's processor, which hardly feels what else the machine does.
     """
@@ -27,7 +32,7 @@ def scoring_cost(bundle: Bundle, rows: Matrix, repeats: int = REPEATS) -> Scorin
     page, plain_rows = candidates(rows, LIGHT_ROWS), candidates(rows, PLAIN_ROWS)
     ours, theirs = [], []
     for number in range(repeats + 1):
-        page_ms = timed(lambda: score_page(bundle, page))
+        page_ms = timed(lambda: score(page))
         plain_ms = timed(lambda: plain.predict(plain_rows, num_threads=1))
         # The first is a warm-up.
         if number:

@@ -6,9 +6,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
+
 from features.list_table import compute
 from features.ranking_log import Candidates
+from training.bundle import ScoringCost
 from training.datasets.registry import read_log
+from training.latency import page_cost
 from training.list_baselines import Logistic, baselines
 from training.list_model import ListPlan, check_labels, fit
 from training.list_report import OrderFigures, figures_of, judged_lists
@@ -24,6 +28,7 @@ class ListEvaluation:
     lists: int
     features: int
     size: Mapping[str, int]
+    scoring: ScoringCost
     champion: OrderFigures
     baselines: Mapping[str, OrderFigures]
 
@@ -46,6 +51,7 @@ class ListEvaluation:
             "lists": self.lists,
             "features": self.features,
             "size": dict(self.size),
+            "scoring": {**msgspec.structs.asdict(self.scoring), "ratio": self.scoring.ratio},
             "champion": self.champion.flat(),
             "baselines": {name: figures.flat() for name, figures in self.baselines.items()},
         }
@@ -81,12 +87,15 @@ def evaluate(
     orders = [*baselines(judged), Logistic(learned)]
     announce("judging")
     rows: Candidates = judged.rows
-    champion = figures_of(rows, model.score(judged), model.probability(judged), plan.seed)
+    scores = model.scores(judged)
+    champion = figures_of(rows, scores.order, scores.probability, plan.seed)
     others = {
         order.name: figures_of(rows, score, score if order.probability else None, plan.seed)
         for order in orders
         for score in (order.score(judged),)
     }
+    announce("timing a page")
+    scoring = page_cost(model.page, judged.matrix)
     return ListEvaluation(
         dataset=dataset,
         train_rows=len(learned.rows),
@@ -94,6 +103,7 @@ def evaluate(
         lists=judged_lists(rows),
         features=len(table.names),
         size=model.size,
+        scoring=scoring,
         champion=champion,
         baselines=others,
     )

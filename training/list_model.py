@@ -1,8 +1,9 @@
 """The list model: boosters for P(label) and, for lists that come row by row, boosters for their order.
 
-One default configuration for all data. Both kinds of boosters are small and heavily regularised; what they
-cost to score together is that of the model bundle (see ``docs/ranking-quality.md``). Where the rows of a list
-are shown together, their ranks are features, and a booster for the order adds nothing to the log-odds.
+One default configuration for all data. Both kinds of boosters are small and heavily regularised. Where the
+rows of a list are shown together, their ranks are features, and a booster for the order adds nothing to the
+log-odds. A request of more than ``HEAD_ROWS`` rows is pruned to these by a light ranker, distilled from the
+log-odds, so that a page costs no more than a bundle's may (``training/latency.py``).
 """
 
 from __future__ import annotations
@@ -16,9 +17,11 @@ from numpy.typing import NDArray
 
 from features.list_table import ListTable
 from features.running import Ints
+from training.bundle import Matrix
 from training.calibration import Platt, fit_platt
 from training.dataset import NoExamplesError
-from training.metrics import rankable
+from training.latency import HEAD_ROWS
+from training.metrics import places, rankable
 
 Array = NDArray[np.float64]
 LEAST_POSITIVES = 20
@@ -46,39 +49,69 @@ class ListPlan:
 
     seed: int = 20260101
     threads: int = 1
-    head: ListParameters = ListParameters(trees=400, leaves=7, learning_rate=0.04, smallest_leaf=200)
-    order: ListParameters = ListParameters(trees=200, leaves=7, learning_rate=0.03, smallest_leaf=200)
+    head: ListParameters = ListParameters(trees=300, leaves=7, learning_rate=0.05, smallest_leaf=200)
+    order: ListParameters = ListParameters(trees=150, leaves=7, learning_rate=0.04, smallest_leaf=200)
+    light: ListParameters = ListParameters(
+        trees=40, leaves=7, learning_rate=0.2, smallest_leaf=200, members=1
+    )
     order_weight: float = 5.0
     monotone: bool = True
 
 
 @dataclass(frozen=True)
+class ListScores:
+    """``order`` sorts lists, ``probability`` is the calibrated P(label); both float64 [n]."""
+
+    order: Array
+    probability: Array
+
+
+@dataclass(frozen=True)
 class ListModel:
-    """``heads`` predict raw log-odds of the label, ``orders`` raw scores within a request."""
+    """``heads`` and ``light`` predict raw log-odds of the label, ``orders`` raw scores within a request."""
 
     names: tuple[str, ...]
     heads: tuple[lightgbm.Booster, ...]
     orders: tuple[lightgbm.Booster, ...]
+    light: lightgbm.Booster
     order_weight: float
     calibrator: Platt
 
-    def probability(self, table: ListTable) -> Array:
-        """Calibrated P(label), float64 [n]."""
-        return self.calibrator.apply(_mean_raw(self.heads, table))
+    def scores(self, table: ListTable) -> ListScores:
+        """Of every row; those that the light ranker prunes come behind the others of their request."""
+        request = np.unique(table.rows.request, return_inverse=True)[1].astype(np.int64)
+        crowded = (np.bincount(request) > HEAD_ROWS)[request]
+        light = np.zeros(len(request))
+        if crowded.any():
+            light[crowded] = _mean_raw((self.light,), table.matrix[crowded])
+        kept = ~crowded | (places(request, light) < HEAD_ROWS)
+        odds, order = light.copy(), light.copy()
+        odds[kept], order[kept] = self._full(table.matrix[kept])
+        pruned = request[~kept]
+        least_odds, least_order = (_least(request[kept], values[kept])[pruned] for values in (odds, order))
+        odds[~kept] = np.minimum(light[~kept], least_odds)
+        order[~kept] = least_order + odds[~kept] - least_odds
+        return ListScores(order, self.calibrator.apply(odds))
 
-    def score(self, table: ListTable) -> Array:
-        """What orders lists, float64 [n]: the log-odds, and the weighed score of the orders if there are."""
-        odds = _mean_raw(self.heads, table)
-        return odds + self.order_weight * _mean_raw(self.orders, table) if self.orders else odds
+    def page(self, rows: Matrix) -> None:
+        """Scores a full page, float32 [n, len(names)], as ``scores`` does a request of as many rows."""
+        odds = _mean_raw((self.light,), rows)
+        self._full(rows[np.sort(np.argsort(-odds, kind="stable")[:HEAD_ROWS])])
 
     @property
     def size(self) -> dict[str, int]:
-        """Trees and leaves that one row passes and may end in."""
+        """Trees and leaves that one row passes and may end in, and the trees of the light ranker."""
         boosters = (*self.heads, *self.orders)
         return {
             "trees": sum(booster.num_trees() for booster in boosters),
             "leaves": max(booster.params["num_leaves"] for booster in boosters),
+            "light_trees": self.light.num_trees(),
         }
+
+    def _full(self, rows: Matrix) -> tuple[Array, Array]:
+        """The log-odds, and what orders lists: with the weighed score of the orders, if there are."""
+        odds = _mean_raw(self.heads, rows)
+        return odds, odds + self.order_weight * _mean_raw(self.orders, rows) if self.orders else odds
 
 
 def fit(table: ListTable, plan: ListPlan, announce: Callable[[str], None]) -> ListModel:
@@ -94,13 +127,15 @@ def fit(table: ListTable, plan: ListPlan, announce: Callable[[str], None]) -> Li
     announce("fitting without every seventh list, to calibrate on those")
     # One seed is enough to learn how far to trust the probabilities.
     first = replace(plan, head=replace(plan.head, members=1))
-    raw = _mean_raw(_heads(table.where(~held), first), table.where(held))
+    raw = _mean_raw(_heads(table.where(~held), first), table.matrix[held])
     calibrator = fit_platt(raw, table.rows.label[held])
     announce("fitting the heads")
     heads = _heads(table, plan)
     announce("fitting the order")
     orders = () if _together(table) else _orders(table, plan)
-    return ListModel(table.names, heads, orders, plan.order_weight, calibrator)
+    announce("distilling the light ranker")
+    light = _boosters(table, _mean_raw(heads, table.matrix), plan.light, {"objective": "regression"}, plan)[0]
+    return ListModel(table.names, heads, orders, light, plan.order_weight, calibrator)
 
 
 def check_labels(labels: Array, where: str, least: int = LEAST_POSITIVES) -> None:
@@ -118,7 +153,7 @@ def check_labels(labels: Array, where: str, least: int = LEAST_POSITIVES) -> Non
 
 
 def _heads(table: ListTable, plan: ListPlan) -> tuple[lightgbm.Booster, ...]:
-    return _boosters(table, plan.head, {"objective": "binary"}, plan)
+    return _boosters(table, table.rows.label, plan.head, {"objective": "binary"}, plan)
 
 
 def _together(table: ListTable) -> bool:
@@ -134,11 +169,13 @@ def _orders(table: ListTable, plan: ListPlan) -> tuple[lightgbm.Booster, ...]:
     order = order[rankable(lists, table.rows.label)[lists[order]]]
     sizes = np.bincount(lists[order])
     objective: dict[str, str | int] = {"objective": "lambdarank", "lambdarank_truncation_level": TRUNCATION}
-    return _boosters(table.where(order), plan.order, objective, plan, sizes[sizes > 0])
+    ordered = table.where(order)
+    return _boosters(ordered, ordered.rows.label, plan.order, objective, plan, sizes[sizes > 0])
 
 
 def _boosters(
     table: ListTable,
+    target: Array,
     parameters: ListParameters,
     objective: Mapping[str, str | int],
     plan: ListPlan,
@@ -162,7 +199,7 @@ def _boosters(
             "num_threads": plan.threads,
             "verbosity": -1,
         }
-        data = lightgbm.Dataset(table.matrix, table.rows.label, group=groups, feature_name=list(table.names))
+        data = lightgbm.Dataset(table.matrix, target, group=groups, feature_name=list(table.names))
         boosters.append(lightgbm.train(settings, data, num_boost_round=parameters.trees))
     return tuple(boosters)
 
@@ -172,6 +209,13 @@ def _rises(name: str) -> int:
     return int("_rate" in name or "_lift" in name)
 
 
-def _mean_raw(boosters: tuple[lightgbm.Booster, ...], table: ListTable) -> Array:
-    raw = [booster.predict(table.matrix, raw_score=True, num_threads=1) for booster in boosters]
+def _least(requests: Ints, values: Array) -> Array:
+    """Per request, from 0, the least of its values; infinite without any."""
+    least = np.full(int(requests.max()) + 1, np.inf)
+    np.minimum.at(least, requests, values)
+    return least
+
+
+def _mean_raw(boosters: tuple[lightgbm.Booster, ...], rows: Matrix) -> Array:
+    raw = [booster.predict(rows, raw_score=True, num_threads=1) for booster in boosters]
     return np.asarray(np.mean(raw, axis=0), dtype=np.float64)

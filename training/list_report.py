@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from rich.table import Table
 
 from features.ranking_log import Candidates
@@ -71,7 +72,7 @@ def figures_of(rows: Candidates, scores: Array, probabilities: Array | None, see
         some = rankable(lists, labels)
         figures["auc"] = mean_interval(list_auc(lists, labels, ordered)[some], seed)
     else:
-        some = (np.bincount(lists) >= 2) & (np.bincount(lists, weights=labels) > 0)
+        some = _with_positives(lists, labels)
     beside = {}
     if not kept.all():
         every = np.unique(rows.list, return_inverse=True)[1].astype(np.int64)
@@ -89,8 +90,13 @@ def figures_of(rows: Candidates, scores: Array, probabilities: Array | None, see
 def judged_lists(rows: Candidates) -> int:
     """How many lists of ``rows`` hold two judged rows or more and a positive among them."""
     judged = rows.where(rows.judged)
-    lists = np.unique(judged.list, return_inverse=True)[1]
-    return int(((np.bincount(lists) >= 2) & (np.bincount(lists, weights=judged.label) > 0)).sum())
+    lists = np.unique(judged.list, return_inverse=True)[1].astype(np.int64)
+    return int(_with_positives(lists, judged.label).sum())
+
+
+def _with_positives(lists: Codes, labels: Array) -> NDArray[np.bool_]:
+    """Which lists hold two rows or more and a positive among them."""
+    return (np.bincount(lists) >= 2) & (np.bincount(lists, weights=labels) > 0)
 
 
 def comparison(title: str, orders: Mapping[str, OrderFigures]) -> Table:

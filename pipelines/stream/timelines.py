@@ -9,6 +9,8 @@ nothing. All writes may be repeated.
 
 from __future__ import annotations
 
+from contextlib import closing
+
 from pyflink.common import Types
 from pyflink.datastream import DataStream
 
@@ -19,7 +21,8 @@ from pipelines.stream import connectors, decoding
 from pipelines.stream.author_shards import PAYLOAD
 from pipelines.stream.delivery import Delivery
 from pipelines.stream.fan_out_operator import TO_SHARES, FanOutOperator, FanOutShares
-from pipelines.stream.store import StoreAddress
+from pipelines.stream.store import Store, StoreAddress
+from timelines import commands
 
 JOB = "timelines"
 
@@ -49,8 +52,17 @@ def build(batches: DataStream, address: StoreAddress, flink: FlinkSettings) -> D
     return fanned.get_side_output(decoding.DEAD_LETTERS).union(delivered)
 
 
+def note_beginning(address: StoreAddress) -> None:
+    """Tell readers of the store that what it lacks was never there, for the job begins with the log."""
+    store = Store(address)
+    with closing(store), store.pipeline() as pipe:
+        commands.note_beginning(pipe, store.keys)
+
+
 def main() -> None:
     settings = StreamSettings()
+    if not settings.flink.restore_from:
+        note_beginning(StoreAddress.of(settings))
     env = connectors.environment(settings, JOB)
     topics = [topic for topic in JOB_TOPICS[JOB] if topic != SETTINGS]
     batches = connectors.event_batches(env, settings, JOB, topics, to_all=(SETTINGS,))

@@ -26,6 +26,7 @@ def evaluate(
     from rich.console import Console
 
     from stack.progress import steps
+    from training.latency import HEAD_ROWS, LIGHT_ROWS
     from training.list_evaluation import evaluate as run
     from training.list_report import comparison
 
@@ -37,5 +38,9 @@ def evaluate(
     Console().print(comparison(title, {"champion": result.champion, **result.baselines}))
     if result.share_of_gain is not None:
         typer.echo(f"Share of the possible gain over chronological in nDCG@10: {result.share_of_gain:.3f}")
+    typer.echo(
+        f"Scoring a page costs {result.scoring.ratio:.2f} of one plain head: "
+        f"{result.size['light_trees']} trees on {LIGHT_ROWS} rows, {result.size['trees']} on {HEAD_ROWS}."
+    )
     if as_json:
         typer.echo(json.dumps(result.summary()))

@@ -15,6 +15,7 @@ from old_history import AUTHOR, FOLLOWERS, NAMESPACE, NEWCOMER, TWEETS, follow, 
 from ingestion.admin import create_topics
 from ingestion.publisher import KafkaPublisher
 from stack.jobs import stream_jobs
+from timelines import commands
 from timelines.home import HomeReader
 from timelines.keys import Keyspace
 from timelines.settings import RedisSettings, TimelineSettings
@@ -37,6 +38,9 @@ def restored(town: Any, tmp_path: Path) -> Any:
     (job,) = stream_jobs(NAMESPACE, ["timelines"])
     savepoint = shutil.copytree(SAVEPOINT, tmp_path / "savepoint")
     town.control.restore(job, savepoint)
+    with town.store.pipeline(transaction=False) as pipe:  # the store is empty
+        commands.note_beginning(pipe, Keyspace(NAMESPACE, RedisSettings().partitions))
+        pipe.execute()
     yield publisher
     publisher.close()
     town.control.cancel([job.title])

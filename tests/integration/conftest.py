@@ -146,6 +146,7 @@ class Api:
 
     async def register(self, *users: int) -> None:
         pipe = self.service.redis.pipeline(transaction=False)
+        commands.note_beginning(pipe, self.service.keys)
         commands.activate(pipe, self.service.keys, self.settings.timelines, users)
         for user in users:
             commands.put_card(pipe, self.service.keys, AccountCard(user, f"u{user}", f"U {user}", 1), 1)

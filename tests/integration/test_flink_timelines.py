@@ -117,6 +117,7 @@ class Job:
 
         settings = self.settings.timelines if tiers is None else tiers
         address = StoreAddress(self.settings.redis, settings, self.settings.namespace)
+        timelines.note_beginning(address)
         return self._run(
             rows(values, author_of), lambda batches: timelines.build(batches, address, self.settings.flink)
         )

@@ -36,6 +36,7 @@ from serving.settings import ServingSection, ServingSettings
 from serving.shapes import FeedPage, TweetPage, UserPage
 from timelines import commands, entry
 from timelines.bodies import AccountCard
+from timelines.home import StoreEmptiedError
 from timelines.keys import Keyspace
 from timelines.settings import RedisSettings, TimelineSettings
 from training.settings import MlflowSettings
@@ -147,6 +148,7 @@ def world(valkey: str, postgres: str, tmp_path: Path) -> Iterator[World]:
         world = World(http, settings, client, tables)
         for user in (READER, ANN, BEN, CAT):
             world.write(commands.put_card, AccountCard(user, f"h{user}", f"N{user}", 1), 1)
+        world.write(commands.note_beginning)
         world.write(commands.activate, settings.timelines, [READER])
         yield world
     tables.close()
@@ -286,6 +288,7 @@ def test_without_postgresql_the_feed_answers_and_lists_say_come_back(valkey: str
     with TestClient(create_app(settings)) as http, redis.Redis.from_url(valkey) as client:
         keys = Keyspace(settings.namespace, settings.redis.partitions)
         pipe = client.pipeline(transaction=False)
+        commands.note_beginning(pipe, keys)
         commands.put_card(pipe, keys, AccountCard(ANN, "ann", "Ann", 1), 1)
         pipe.execute()
         token = mint(settings.security, READER, int(time.time()), audit=True)
@@ -294,6 +297,22 @@ def test_without_postgresql_the_feed_answers_and_lists_say_come_back(valkey: str
         refused = http.get(f"/v1/users/{ANN}/followers", headers=headers)
         assert (refused.status_code, refused.headers["Retry-After"]) == (503, "1")
         assert refused.headers["Content-Type"] == "application/problem+json"
+
+
+def test_an_emptied_store_is_not_taken_for_empty_feeds(world: World) -> None:
+    for tweet_id, author in ((10, ANN), (11, BEN)):
+        world.follow(READER, author)
+        world.tweet(tweet_id, author)
+    assert feed(world.pages(FeedPage, "/v1/feed", algorithm="chronological")) == [11, 10]
+    for key in world.client.scan_iter(f"{world.settings.namespace}:*"):
+        world.client.delete(key)
+    pages = world.pages(FeedPage, "/v1/feed", algorithm="chronological")
+    assert feed(pages) == [11, 10]
+    assert {page["ranking"]["rung"] for page in pages} == {"records"}
+    ready = world.http.get("/readyz").json()
+    assert (ready["status"], ready["dependencies"]["redis"]) == ("degraded", str(StoreEmptiedError()))
+    world.write(commands.note_beginning)
+    assert feed(world.pages(FeedPage, "/v1/feed", algorithm="chronological")) == []
 
 
 def test_without_the_store_the_feed_is_answered_from_the_records(world: World, tmp_path: Path) -> None:

@@ -77,6 +77,7 @@ def test_expired_timelines_of_readers_whose_hour_begins_are_rebuilt_and_no_other
         commands.append_outbox(pipe, keys, settings, entries([(50, AUTHOR, 50, AUTHOR, 0)]))
         for reader in (EARLY, LATE, SELDOM, PRESENT):
             commands.set_followee(pipe, keys, reader, AUTHOR, 1, True)
+        commands.note_beginning(pipe, keys)
         commands.activate(pipe, keys, settings, [PRESENT])
         pipe.execute()
 

@@ -29,6 +29,7 @@ class StoreUnderTest:
         self.connect = connect
         self.settings = settings
         self.keys = Keyspace(f"contract{next(_namespaces)}", partitions=4)
+        self.write(commands.note_beginning)
 
     def fresh(self, settings: TimelineSettings) -> StoreUnderTest:
         """The same server, another namespace."""

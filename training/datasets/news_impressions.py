@@ -55,21 +55,14 @@ def read(folders: Folders) -> RankingLog:
     request = codes(shown["later"], shown["impression_id"])
     time = shown["time"].to_numpy()
     label = shown["clicked"].to_numpy(dtype=np.float64)
-    rows = Candidates(
+    rows = Candidates.shown_together(
         request=request,
-        list=request,
         time=time,
-        known=time,
-        counted=time,
         user=users[:count],
-        author=_unknown(count),
         item=items[:count],
         topic=codes(shown["news_id"].map(news)),
         label=label,
-        value=label,
         later=shown["later"].to_numpy(),
-        judged=np.ones(count, dtype=np.bool_),
-        attributes={},
     )
     acts = Acts(
         time=read_before["time"].to_numpy(),

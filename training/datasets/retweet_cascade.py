@@ -39,21 +39,13 @@ def read(folders: Folders) -> RankingLog:
     shown = shown.sort_values(["time", "impression_id", "author"], kind="stable", ignore_index=True)
     request = codes(shown["later"], shown["impression_id"])
     time, label = shown["time"].to_numpy(), shown["engaged"].to_numpy(dtype=np.float64)
-    unknown = np.full(len(shown), -1, dtype=np.int64)
-    rows = Candidates(
+    rows = Candidates.shown_together(
         request=request,
-        list=request,
         time=time,
-        known=time,
-        counted=time,
         user=shown["viewer"].to_numpy(),
         author=shown["author"].to_numpy(),
-        item=unknown,
-        topic=unknown,
         label=label,
-        value=label,
         later=shown["later"].to_numpy(),
-        judged=np.ones(len(shown), dtype=np.bool_),
         attributes={"seen_hours": ((shown["ts"] - shown["author_last_seen_ts"]) / HOUR_S).to_numpy()},
     )
     edges = folders.read("follows", FOLLOWS).drop_duplicates(["follower", "followee"])

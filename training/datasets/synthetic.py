@@ -58,20 +58,15 @@ def read(folders: Folders) -> RankingLog:
     request = codes(shown["later"], shown["request_id"])
     time, label = shown["time"].to_numpy(), shown["engaged"].to_numpy(dtype=np.float64)
     written = shown["tweet"].map(tweets["ts"]).to_numpy(dtype=np.float64)
-    rows = Candidates(
+    rows = Candidates.shown_together(
         request=request,
-        list=request,
         time=time,
-        known=time,
-        counted=time,
         user=people[0],
         author=people[1],
         item=items[0],
         topic=codes(shown["tweet"].map(tweets["hashtags"].str[0])),
         label=label,
-        value=label,
         later=shown["later"].to_numpy(),
-        judged=np.ones(len(shown), dtype=np.bool_),
         attributes={
             "age_hours": (time - written) / HOUR_MS,
             TRUTH: shown["p_engaged"].to_numpy(dtype=np.float64),

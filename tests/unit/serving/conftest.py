@@ -133,5 +133,6 @@ def world(tmp_path: Path) -> SmallWorld:
     small = SmallWorld(
         feed, MemoryRedis(store), feed.stores.keys, settings.timelines, publisher, models, dropped
     )
+    small.write(commands.note_beginning)
     small.write(commands.activate, settings.timelines, [small.reader])
     return small
