@@ -22,7 +22,7 @@ from stack.closed_loop.plan import ARMS, CHAMPION, CHRONOLOGICAL, FIRST, LoopPla
 from stack.closed_loop.plots import write_plot
 from stack.closed_loop.report import report
 from stack.closed_loop.run import Loop, run
-from stack.closed_loop.servers import servers
+from stack.closed_loop.servers import environment, servers
 from stack.java import JavaNotFoundError, export_java
 from training.settings import TrainingSettings
 from training.versions import opened
@@ -31,6 +31,9 @@ pytestmark = [pytest.mark.spark, pytest.mark.stack, pytest.mark.timeout(900)]
 
 # People who care so much who wrote it that a model of one small day is better than the baselines.
 EAGER = Engagement(intercept=-2.0, author_quality=1.6, pair_affinity=1.6, retweet_intercept=-0.5)
+
+# The last hours of a day have some dozen lists.
+SMALL = {"TIDELINE_GATE__LEAST_LISTS": "10", "TIDELINE_GATE__LEAST_READERS": "5"}
 
 
 @dataclass(frozen=True)
@@ -51,7 +54,7 @@ def lived(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lived]:
         pytest.skip(str(error))
     folder: Path = tmp_path_factory.mktemp("loop")
     plan = LoopPlan(days=2, readers=40, sessions_per_day=5.0, exploration=0.5, engagement=EAGER)
-    with servers(folder, lambda step: None):
+    with environment(SMALL), servers(folder, lambda step: None):
         loop = run(plan, folder, lambda step: None)
         stream, training = StreamSettings(), TrainingSettings()
         names = ["request_id", "user_id", "tweet_id", "position", "rung", "model", "arm", "features", "ts"]
