@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.feed_model import SIX_HEADS, write_model
+from benchmarks.feed_model import write_model
 from benchmarks.feed_world import World, seed
 from benchmarks.harness import BenchmarkRefusedError, Figures
 from benchmarks.round_trips import Recorder, Trip, replay
@@ -185,7 +185,7 @@ def feed_here(algorithm: Algorithm, rung: str) -> Iterator[FeedHere]:
         with open_store(address) as client:
             keys = Keyspace.of(settings)
             world = seed(client, keys, settings.timelines, time.time_ns() // 1_000_000, readers=20)
-        bundle = write_model(Path(folder) / "model", trees=100, weights=SIX_HEADS, light_trees=50)
+        bundle = write_model(Path(folder) / "model", trees=100, light_trees=50)
         gc.collect()
         gc.freeze()  # as the service does
         yield FeedHere(address, settings, world, bundle, algorithm, rung)

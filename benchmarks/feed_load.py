@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.feed_model import SIX_HEADS, write_model
+from benchmarks.feed_model import write_model
 from benchmarks.feed_service import model_folder, running_service, security_of
 from benchmarks.feed_world import seed
 from benchmarks.harness import BenchmarkRefusedError
@@ -90,7 +90,7 @@ def feed_over_http() -> Iterator[FeedOverHttp]:
                 keys = Keyspace("", RedisSettings().partitions)
                 now_ms = time.time_ns() // 1_000_000
                 world = seed(client, keys, TimelineSettings(), now_ms, readers=READERS)
-            write_model(model_folder(home), trees=100, weights=SIX_HEADS, light_trees=50)
+            write_model(model_folder(home), trees=100, light_trees=50)
             tokens = [mint(security_of(home), reader, int(time.time())) for reader in world.readers]
             settings = {"TIDELINE_SERVING__DEADLINE_MS": str(DEADLINE_MS)}
             with running_service(home, address.url, settings, service_core) as (port, _):

@@ -10,15 +10,11 @@ import numpy as np
 
 from features.names import MODEL_INPUT
 from training.bundle import Bundle, Matrix
-from training.calibration import Calibrator
+from training.calibration import Isotonic
 from training.export import TrainedHead, assemble, write
 from training.formula import DEFAULT_WEIGHTS
 
 ROWS = 4000
-
-
-SIX_HEADS = {"engaged": 0.5, "retweeted": 1.0, "replied": 1.0, "opened": 0.2, "dwelt": 0.1, "hidden": -2.0}
-"""As many heads as the issue of the benches names, with some weights."""
 
 
 def model_input(rng: np.random.Generator) -> Matrix:
@@ -58,7 +54,7 @@ def write_model(
         )
 
     heads = {
-        head: TrainedHead(booster(number, trees), Calibrator((0.0, 1.0), (0.001, 0.6)), weight)
+        head: TrainedHead(booster(number, trees), Isotonic((0.0, 1.0), (0.001, 0.6)), weight)
         for number, (head, weight) in enumerate(weights.items())
     }
     light = booster(0, light_trees, light_leaves or leaves) if light_trees else None

@@ -24,7 +24,7 @@ import numpy as np
 import psutil
 import redis
 
-from benchmarks.feed_model import SIX_HEADS, write_model
+from benchmarks.feed_model import write_model
 from benchmarks.feed_service import key_files, model_folder, running_service, security_of
 from benchmarks.feed_world import World, seed
 from benchmarks.harness import BenchmarkRefusedError, Figures, Trial
@@ -136,7 +136,7 @@ def trial() -> Iterator[Trial]:
         stack.enter_context(pinned(other_core))
         address = stack.enter_context(running_store())
         bundle = model_folder(home)
-        write_model(bundle, trees=100, weights=SIX_HEADS, light_trees=50)
+        write_model(bundle, trees=100, light_trees=50)
         world = _seeded(address, home / "registry.db")
         settings = {"TIDELINE_SERVING__DEADLINE_MS": "60000"}
         now = int(time.time())

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from features.labels import LABELS
 from features.names import CONTEXT_FEATURES, FEATURE_SERVICE, MODEL_INPUT
 from features.settings import HasFeatureStore
 from features.spark_session import spark_session
@@ -15,7 +16,6 @@ from features.store import OfflineRowsMissingError, offline_folder, open_store
 TRAINING_EXAMPLES = "training_examples"
 TRAINING_FRAME = "training_frame"
 KEYS = ("request_id", "user", "author", "tweet", "event_timestamp", "position")
-LABELS = ("label_engaged", "label_retweeted")
 
 
 def training_frame(settings: HasFeatureStore) -> pd.DataFrame:
@@ -36,20 +36,29 @@ def training_frame(settings: HasFeatureStore) -> pd.DataFrame:
 
 
 def join_examples(settings: HasFeatureStore) -> int:
-    """Join all examples with the features of their moment into ``training_frame``; returns the rows."""
+    """Join all examples with the features of their moment into ``training_frame``; returns the rows.
+
+    Raises:
+        OfflineRowsMissingError: the examples lack a label that they were not built with.
+    """
     folder = offline_folder(settings)
     spark = spark_session(settings.features)
     examples = spark.read.parquet(str((folder / TRAINING_EXAMPLES).absolute()))
     context = [feature.name for feature in CONTEXT_FEATURES]
+    if not set(LABELS.values()) <= set(examples.columns):
+        raise OfflineRowsMissingError(
+            "The training examples are from before this build's labels: run `tideline features build` again."
+        )
     store = open_store(settings)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)
         joined = store.get_historical_features(
-            entity_df=examples.select(*KEYS, *LABELS, *context),
+            entity_df=examples.select(*KEYS, *LABELS.values(), *context),
             features=store.get_feature_service(FEATURE_SERVICE),
         )
     target = str((folder / TRAINING_FRAME).absolute())
-    joined.to_spark_df().select(*KEYS, *LABELS, *MODEL_INPUT).write.mode("overwrite").parquet(target)
+    columns = (*KEYS, *LABELS.values(), *MODEL_INPUT)
+    joined.to_spark_df().select(*columns).write.mode("overwrite").parquet(target)
     return int(spark.read.parquet(target).count())
 
 

@@ -155,6 +155,11 @@ class Impression(Event, frozen=True, tag="impression"):
     alternative_propensity: Annotated[float, msgspec.Meta(ge=0, le=1)] | None = None
 
 
+LONG_DWELL_MS = 10_000
+"""From so long on somebody read an item rather than passed it: a text of 280 signs takes 12 s at 240 words a
+minute."""
+
+
 class ClientReport(Event, frozen=True, tag="client_report"):
     """What the client says was seen and done with one served item; ``ms`` is the dwell time."""
 

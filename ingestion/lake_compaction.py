@@ -116,11 +116,13 @@ def _merge(folder: Path, event_type: type[Event], now: datetime) -> tuple[int, i
 def _groups(batches: Iterable[Any]) -> Iterator[list[Any]]:
     """The batches of a row group each."""
     group: list[Any] = []
+    rows = 0
     for batch in batches:
         group.append(batch)
-        if sum(part.num_rows for part in group) >= ROW_GROUP:
+        rows += batch.num_rows
+        if rows >= ROW_GROUP:
             yield group
-            group = []
+            group, rows = [], 0
     if group:
         yield group
 

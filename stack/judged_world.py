@@ -105,7 +105,7 @@ def _frame(folder: Path, until_ms: int) -> pd.DataFrame:
 
 def _requests(world: Path, examples: Examples, bundle: Bundle) -> Iterator[tuple[JudgedRequest, Ids, Ids]]:
     """Each list with the authors and the topics of its candidates."""
-    columns = ["user_id", "tweet_id", "p_engaged", "p_retweeted"]
+    columns = ["user_id", "tweet_id", *(f"p_{head}" for head in DEFAULT_WEIGHTS)]
     truth = pq.read_table(world / "truth_impressions.parquet", columns=columns).to_pandas()
     tags = pq.read_table(world / "tweets.parquet", columns=["tweet_id", "hashtags"]).to_pydict()
     topics = {

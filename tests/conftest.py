@@ -176,6 +176,12 @@ def examples_frame() -> Callable[..., pd.DataFrame]:
         frame["label_engaged"] = (rng.random(rows) < chance).astype(np.float32)
         frame["label_retweeted"] = frame["label_engaged"] * (rng.random(rows) < 0.4)
         frame.loc[rng.random(rows) < 0.2, "pair_engagement_rate"] = np.nan
+        others = np.random.default_rng((seed, 1))
+        frame["label_replied"] = frame["label_engaged"] * (others.random(rows) < 0.3)
+        either = frame[["label_retweeted", "label_replied"]].max(axis=1)
+        frame["label_liked"] = frame["label_engaged"] * ((either == 0) | (others.random(rows) < 0.5))
+        for label, odds in (("opened", pull - 4.0), ("dwelt", pull - 4.5), ("hidden", -0.8 * pull - 1.0)):
+            frame[f"label_{label}"] = (others.random(rows) < 1.0 / (1.0 + np.exp(-odds))).astype(np.float32)
         return frame
 
     return make

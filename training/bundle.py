@@ -21,7 +21,7 @@ from features.names import FEATURE_SERVICE, MODEL_INPUT
 from training.calibration import Calibrator
 from training.formula import FORMULA_VERSION, combine
 
-BUNDLE_VERSION = 1
+BUNDLE_VERSION = 2
 MANIFEST_FILE = "bundle.json"
 SMOKE_TOLERANCE = 1e-6
 
@@ -33,16 +33,20 @@ class BundleError(ValueError):
 
 
 class HeadSpec(msgspec.Struct, frozen=True):
-    """One head: its LightGBM text file, that file's sha256, its weight in the score and its calibrator."""
+    """One head: its LightGBM text file, that file's sha256, its weight in the score and its calibrator.
+
+    ``calibration_losses``: the log losses by which the kind of the calibrator was chosen, by kind.
+    """
 
     file: str
     sha256: str
     weight: float
     calibrator: Calibrator
+    calibration_losses: dict[str, float] = {}
 
 
 class LightSpec(msgspec.Struct, frozen=True):
-    """The light ranker that prunes before the heads: one small booster over the same model input."""
+    """The light ranker that prunes before the heads: one small booster, distilled from their score."""
 
     file: str
     sha256: str
@@ -69,9 +73,9 @@ class ScoringCost(msgspec.Struct, frozen=True):
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     """``bundle.json``. ``features`` is the model input in order; ``defaults`` fill what is missing.
 
-    A default of None leaves a value missing, for the trees to handle: missing is not zero. ``learned_until``
-    is when the last list began that the model learned from, ``scoring`` what a page costs: None in bundles of
-    before these were recorded.
+    A default of None leaves a value missing, for the trees to handle: missing is not zero. ``left_out`` says
+    of each head that the bundle does not have why. ``learned_until`` is when the last list began that the
+    model learned from, ``scoring`` what a page costs: None where these were not recorded.
     """
 
     bundle_version: int
@@ -80,6 +84,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     features: list[str]
     defaults: dict[str, float | None]
     heads: dict[str, HeadSpec]
+    left_out: dict[str, str]
     light: LightSpec | None
     formula_version: str
     data_fingerprint: str
@@ -149,7 +154,7 @@ class Bundle:
         """
         matrix = self._filled(matrix)
         probabilities = {
-            head: spec.calibrator.apply(_predict(self.boosters[head], matrix))
+            head: spec.calibrator.apply(_predict(self.boosters[head], matrix, spec.calibrator.of_log_odds))
             for head, spec in self.manifest.heads.items()
         }
         return Scores(probabilities, combine(probabilities, self.weights))
@@ -220,7 +225,8 @@ def read_manifest(path: Path) -> Manifest:
         version = msgspec.json.decode(content, type=_Version).bundle_version
         if version != BUNDLE_VERSION:
             raise BundleError(
-                f"The bundle in {path} is of version {version}; this build reads {BUNDLE_VERSION}."
+                f"The bundle in {path} is of version {version}; this build reads {BUNDLE_VERSION}: "
+                "train again with `tideline train`."
             )
         manifest = msgspec.json.decode(content, type=Manifest)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -271,8 +277,8 @@ def _read_booster(path: Path, manifest: Manifest, spec: HeadSpec | LightSpec) ->
     return booster
 
 
-def _predict(booster: lightgbm.Booster, matrix: Matrix) -> NDArray[np.float64]:
+def _predict(booster: lightgbm.Booster, matrix: Matrix, log_odds: bool = False) -> NDArray[np.float64]:
     if len(matrix) == 0:
         return np.empty(0)
     # One thread: LightGBM's default threading multiplies the tail latency on a busy machine.
-    return np.asarray(booster.predict(matrix, num_threads=1), dtype=np.float64)
+    return np.asarray(booster.predict(matrix, raw_score=log_odds, num_threads=1), dtype=np.float64)

@@ -1,25 +1,31 @@
-"""Calibration: maps a head's raw probability to the rate that was seen at it."""
+"""Calibration: maps what a head says to the rate that was seen at it."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
 
 BINS = 100
 SMALLEST, LARGEST = 1e-5, 0.99
 LEAST_SLOPE = 1e-3
+CLIP = 1e-15
 
 
-@dataclass(frozen=True)
-class Calibrator:
-    """A piecewise linear map through the knots ``(x, y)``; flat before the first and after the last.
+class Isotonic(msgspec.Struct, frozen=True, tag_field="kind", tag="isotonic"):
+    """A piecewise linear map of raw probabilities through the knots ``(x, y)``; flat before and after them.
 
     Raises:
         ValueError: fewer than two knots, or ``x`` not increasing, or ``y`` falling or outside [0, 1].
     """
 
+    of_log_odds: ClassVar[bool] = False
     x: tuple[float, ...]
     y: tuple[float, ...]
 
@@ -30,32 +36,74 @@ class Calibrator:
         if not (np.all(np.diff(x) > 0) and np.all(np.diff(y) >= 0) and y[0] >= 0 and y[-1] <= 1):
             raise ValueError("A calibrator's knots must rise from left to right within 0 and 1.")
 
-    def apply(self, raw: NDArray[np.float64]) -> NDArray[np.float64]:
+    def apply(self, raw: Array) -> Array:
         """Calibrated probabilities of raw ones; NaN stays NaN."""
         return np.interp(raw, self.x, self.y)
 
 
-@dataclass(frozen=True)
-class Platt:
+class Platt(msgspec.Struct, frozen=True, tag_field="kind", tag="platt"):
     """Platt's map of raw log-odds, 1 / (1 + exp(-(slope * raw + offset))): it ties and bounds nothing.
 
     Raises:
         ValueError: a slope that is not positive.
     """
 
+    of_log_odds: ClassVar[bool] = True
     slope: float
     offset: float
 
     def __post_init__(self) -> None:
-        if not self.slope > 0:
+        if not (self.slope > 0 and np.isfinite([self.slope, self.offset]).all()):
             raise ValueError("A calibration must rise with what it calibrates.")
 
-    def apply(self, raw: NDArray[np.float64]) -> NDArray[np.float64]:
+    def apply(self, raw: Array) -> Array:
         """Calibrated probabilities of raw log-odds; NaN stays NaN."""
         return np.asarray(1.0 / (1.0 + np.exp(-(self.slope * raw + self.offset))))
 
 
-def fit_platt(raw: NDArray[np.float64], labels: NDArray[np.float64]) -> Platt:
+Calibrator = Isotonic | Platt
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The calibrator of the kind with the lower of the ``losses``: log losses on rows that neither was
+    fitted on. They are empty where there was too little to compare by.
+    """
+
+    calibrator: Calibrator
+    losses: Mapping[str, float]
+
+
+def choose(log_odds: Array, labels: Array, earlier: NDArray[np.bool_]) -> Choice:
+    """Isotonic or Platt for a head, by what the rest of the rows says of each fitted on the ``earlier`` ones.
+
+    The kind that wins is fitted on all rows. Platt, which has but two figures to learn, is taken where either
+    part has labels of one kind only.
+
+    Raises:
+        ValueError: no examples, or only one kind of label.
+    """
+    if any(len(set(labels[part].tolist())) < 2 for part in (earlier, ~earlier)):
+        return Choice(fit_platt(log_odds, labels), {})
+    chances = 1.0 / (1.0 + np.exp(-log_odds))
+    later = labels[~earlier]
+    losses = {
+        "isotonic": _log_loss(
+            later, fit_isotonic(chances[earlier], labels[earlier]).apply(chances[~earlier])
+        ),
+        "platt": _log_loss(later, fit_platt(log_odds[earlier], labels[earlier]).apply(log_odds[~earlier])),
+    }
+    if losses["isotonic"] < losses["platt"]:
+        return Choice(fit_isotonic(chances, labels), losses)
+    return Choice(fit_platt(log_odds, labels), losses)
+
+
+def _log_loss(labels: Array, chances: Array) -> float:
+    clipped = np.clip(chances, CLIP, 1 - CLIP)
+    return float(-(labels * np.log(clipped) + (1 - labels) * np.log1p(-clipped)).mean())
+
+
+def fit_platt(raw: Array, labels: Array) -> Platt:
     """Platt's calibration of raw log-odds [n] against 0/1 labels [n], by maximum likelihood.
 
     Log-odds that say nothing of the labels, or the opposite, all become nearly the labels' mean.
@@ -76,7 +124,7 @@ def fit_platt(raw: NDArray[np.float64], labels: NDArray[np.float64]) -> Platt:
     return Platt(slope, offset)
 
 
-def fit_isotonic(raw: NDArray[np.float64], labels: NDArray[np.float64], bins: int = BINS) -> Calibrator:
+def fit_isotonic(raw: Array, labels: Array, bins: int = BINS) -> Isotonic:
     """Isotonic calibration of raw probabilities [n] against 0/1 labels [n], made to rise everywhere.
 
     Plain isotonic regression is a staircase whose steps tie candidates that the model told apart. Here a step
@@ -105,4 +153,4 @@ def fit_isotonic(raw: NDArray[np.float64], labels: NDArray[np.float64], bins: in
                 least = knots_y[-1] + LEAST_SLOPE * (knot - knots_x[-1])
                 knots_x.append(float(knot))
                 knots_y.append(float(max(min(value, LARGEST), least)))
-    return Calibrator((*knots_x, 1.0), (*knots_y, 1.0))
+    return Isotonic((*knots_x, 1.0), (*knots_y, 1.0))

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from features.labels import ENGAGED
 from training.bundle import Scores
-from training.dataset import LABELS, Examples
-from training.evaluation import LIST_HEAD
+from training.dataset import Examples
 from training.metrics import (
     Array,
     Codes,
@@ -39,6 +39,7 @@ class Comparison:
     that both have. ``worse``: the RCE of a head on a slice, by ``<head>, <slice>``, where the whole interval
     of the difference is below zero. ``rank_correlation`` is Spearman's of all scores; ``top_10_overlap`` the
     mean share of the first ten that both orders have, over lists of more than ten (NaN without such lists).
+    ``lacking`` are the heads that only the second has.
     """
 
     lists: int
@@ -47,6 +48,7 @@ class Comparison:
     worse: Mapping[str, Paired]
     rank_correlation: float
     top_10_overlap: float
+    lacking: tuple[str, ...] = ()
 
 
 def compare(first: Scores, second: Scores, examples: Examples, seed: int) -> Comparison:
@@ -57,7 +59,7 @@ def compare(first: Scores, second: Scores, examples: Examples, seed: int) -> Com
     """
     requests = examples.requests
     readers = np.asarray(pd.factorize(examples.frame["user"])[0], dtype=np.int64)
-    labels = examples.labels(LIST_HEAD)
+    labels = examples.labels(ENGAGED)
     kept = rankable(requests, labels)
     reader_of_list = readers[np.unique(requests, return_index=True)[1]][kept]
     metrics = {}
@@ -77,11 +79,12 @@ def compare(first: Scores, second: Scores, examples: Examples, seed: int) -> Com
         worse=_worse_slices(first, second, examples, readers, seed),
         rank_correlation=_rank_correlation(first.score, second.score),
         top_10_overlap=top_overlap(requests, first.score, second.score),
+        lacking=tuple(head for head in second.probabilities if head not in first.probabilities),
     )
 
 
 def _common(first: Scores, second: Scores) -> list[str]:
-    return [head for head in LABELS if head in first.probabilities and head in second.probabilities]
+    return [head for head in first.probabilities if head in second.probabilities]
 
 
 def _worse_slices(

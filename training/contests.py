@@ -13,11 +13,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from features.labels import HEADS, LABELS
 from features.names import FEATURE_SERVICE, MODEL_INPUT
 from ingestion.events import Impression
 from ingestion.lake_events import read_columns
 from training.bundle import Bundle, Matrix
-from training.dataset import LABELS
 from training.formula import DEFAULT_WEIGHTS, worth
 from training.off_policy import Decisions, OffPolicyError
 
@@ -103,7 +103,7 @@ def read_contests(
     other = joined["alternative_propensity"].to_numpy(np.float64)
     return Contests(
         readers=joined["user_id"].to_numpy(np.int64),
-        rewards=worth({head: joined[label].to_numpy(np.float64) for head, label in LABELS.items()}),
+        rewards=worth({head: joined[LABELS[head]].to_numpy(np.float64) for head in HEADS}),
         propensities=1 - other,
         other_propensities=other,
         shown=_matrix(rows["features"], kept),
@@ -115,14 +115,16 @@ def read_contests(
 def decide(contests: Contests, bundle: Bundle) -> Decisions:
     """What a policy does that gives the slot to the item which the bundle scores higher, ties by a fair coin.
 
-    The reward model is the bundle itself: the formula's weighted sum of its probabilities.
+    The reward model is the bundle itself: the formula's weighted sum of its probabilities. A head that it
+    lacks predicts nothing, which the estimates allow for: the rewards count it all the same.
 
     Raises:
         OffPolicyError: a propensity is missing or none, the policy would show what the log never could, or
-            the bundle lacks a head of the formula.
+            the bundle has a head that the formula does not count.
     """
-    if lacking := sorted(DEFAULT_WEIGHTS.keys() - bundle.weights.keys()):
-        raise OffPolicyError(f"The model does not predict what the formula counts: {', '.join(lacking)}.")
+    if foreign := sorted(bundle.weights.keys() - DEFAULT_WEIGHTS.keys()):
+        raise OffPolicyError(f"The model predicts what the formula does not count: {', '.join(foreign)}.")
+    weights = {head: DEFAULT_WEIGHTS[head] for head in bundle.weights}
     shown, other = bundle.score(contests.shown), bundle.score(contests.other)
     chances = np.where(shown.score == other.score, 0.5, (shown.score > other.score).astype(np.float64))
     if never := int(((contests.other_propensities <= 0) & (chances < 1)).sum()):
@@ -130,7 +132,7 @@ def decide(contests: Contests, bundle: Bundle) -> Decisions:
             f"On {never:,} of {len(contests):,} pages the model would show an item that had no chance: "
             "exploration was off, or on for every page."
         )
-    predicted, otherwise = (worth(scores.probabilities) for scores in (shown, other))
+    predicted, otherwise = (worth(scores.probabilities, weights) for scores in (shown, other))
     return Decisions(
         readers=contests.readers,
         rewards=contests.rewards,

@@ -2,7 +2,7 @@
 
 The frame is what the feature store's point-in-time join returns: one row per shown item, with the columns
 ``request_id, user, author, tweet, event_timestamp, position``, the model input of ``features.names`` and the
-labels, 0 or 1.
+labels of ``features.labels``, 0 or 1.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from features.labels import ENGAGED, LABELS
 from features.names import MODEL_INPUT
 
 KEYS = ("request_id", "user", "author", "tweet", "event_timestamp", "position")
-LABELS = {"engaged": "label_engaged", "retweeted": "label_retweeted"}
 
 
 class DatasetError(ValueError):
@@ -48,9 +48,14 @@ class Examples:
         """The list each row belongs to, as codes 0, 1, 2, ... in order of appearance, int64 [n]."""
         return np.asarray(pd.factorize(self.frame["request_id"])[0], dtype=np.int64)
 
-    def labels(self, head: str) -> NDArray[np.float64]:
-        """0/1 labels of one head, float64 [n]."""
-        return self.frame[LABELS[head]].to_numpy(dtype=np.float64)
+    def labels(self, name: str) -> NDArray[np.float64]:
+        """0/1 of one of ``LABELS``, float64 [n]."""
+        return self.frame[LABELS[name]].to_numpy(dtype=np.float64)
+
+    def has_both_kinds(self, name: str) -> bool:
+        """Whether some rows have the label and some have not."""
+        labels = self.labels(name)
+        return len(labels) > 0 and bool(labels.min() < labels.max())
 
     @cached_property
     def fingerprint(self) -> str:
@@ -108,7 +113,7 @@ def time_split(examples: Examples, calibration: float = 0.15, test: float = 0.2)
     Judged on later requests only: a random split would let a model learn a reader's later behaviour.
 
     Raises:
-        NoExamplesError: a part has no example of some label or none without it.
+        NoExamplesError: a part has no engaged item, or no other.
     """
     requests = examples.requests
     count = int(requests[-1]) + 1
@@ -117,11 +122,9 @@ def time_split(examples: Examples, calibration: float = 0.15, test: float = 0.2)
     part = np.digitize(requests, [calibration_from, test_from])
     split = Split(*(Examples(examples.frame[part == index].reset_index(drop=True)) for index in range(3)))
     for name, rows in split.parts.items():
-        for head in LABELS:
-            labels = rows.labels(head)
-            if len(labels) == 0 or labels.min() == labels.max():
-                raise NoExamplesError(
-                    f"There are too few labelled examples: the {name} part of {count} lists needs rows that "
-                    f"were {head} and rows that were not."
-                )
+        if not rows.has_both_kinds(ENGAGED):
+            raise NoExamplesError(
+                f"There are too few labelled examples: the {name} part of {count} lists needs rows that "
+                f"were {ENGAGED} and rows that were not."
+            )
     return split

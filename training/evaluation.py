@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from features.labels import ENGAGED
 from training.baselines import BASELINES
 from training.bundle import Scores
-from training.dataset import LABELS, Examples
+from training.dataset import Examples
 from training.metrics import (
     Array,
     Codes,
@@ -26,8 +27,6 @@ from training.metrics import (
     relative_cross_entropy,
     row_interval,
 )
-
-LIST_HEAD = "engaged"
 
 
 @dataclass(frozen=True)
@@ -96,14 +95,18 @@ _HEAD_FIGURES = ("rows", "base_rate", "auc", "log_loss", "calibration_error")
 
 
 def evaluate(scores: Scores, test: Examples, seed: int) -> ModelReport:
-    """The model's ``scores`` of ``test`` and every baseline's, on the same lists."""
+    """The model's ``scores`` of ``test`` and every baseline's, on the same lists.
+
+    Raises:
+        ValueError: the label of a head is of one kind.
+    """
     requests = test.requests
     followers = test.frame["author_followers"].to_numpy(dtype=np.float64)
     heads = {
-        head: report_head(requests, test.labels(head), scores.probabilities[head], followers, seed)
-        for head in LABELS
+        head: report_head(requests, test.labels(head), probabilities, followers, seed)
+        for head, probabilities in scores.probabilities.items()
     }
-    labels = test.labels(LIST_HEAD)
+    labels = test.labels(ENGAGED)
     kept = rankable(requests, labels)
     orders = {"model": scores.score} | {ranker.name: ranker.score(test.frame) for ranker in BASELINES}
     values = {name: ndcg(requests, labels, order)[kept] for name, order in orders.items()}

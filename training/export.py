@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 
 import lightgbm
 import msgspec
 import numpy as np
 
-from features import names
+from features import labels, names
 from features.names import FEATURE_SERVICE, MODEL_INPUT
 from training.bundle import (
     BUNDLE_VERSION,
@@ -39,6 +40,7 @@ class TrainedHead:
     booster: lightgbm.Booster
     calibrator: Calibrator
     weight: float
+    calibration_losses: Mapping[str, float] = field(default_factory=dict)
 
 
 def assemble(
@@ -47,10 +49,12 @@ def assemble(
     light: lightgbm.Booster | None,
     data_fingerprint: str,
     smoke_rows: Matrix,
+    left_out: Mapping[str, str] = MappingProxyType({}),
 ) -> tuple[Bundle, dict[str, str]]:
     """A bundle in memory, as it will be after loading, and its model files' texts by file name.
 
     ``smoke_rows`` [n, len(MODEL_INPUT)] are scored now and must score the same wherever the bundle is loaded.
+    ``left_out`` says of each head that is not there why.
     """
     texts = {f"head_{head}.txt": model_text(trained.booster) for head, trained in heads.items()}
     if light is not None:
@@ -64,10 +68,15 @@ def assemble(
         defaults=dict.fromkeys(MODEL_INPUT),
         heads={
             head: HeadSpec(
-                f"head_{head}.txt", digests[f"head_{head}.txt"], trained.weight, trained.calibrator
+                f"head_{head}.txt",
+                digests[f"head_{head}.txt"],
+                trained.weight,
+                trained.calibrator,
+                dict(trained.calibration_losses),
             )
             for head, trained in heads.items()
         },
+        left_out=dict(left_out),
         light=LightSpec(LIGHT_FILE, digests[LIGHT_FILE]) if light is not None else None,
         formula_version=FORMULA_VERSION,
         data_fingerprint=data_fingerprint,
@@ -112,9 +121,9 @@ def write(
 
 
 def code_fingerprint() -> str:
-    """sha256 of what shapes a model: the sources of this package and the feature vocabulary."""
+    """sha256 of what shapes a model: the sources of this package, the features' and the labels' names."""
     folder = Path(__file__).parent
-    sources = [*sorted(folder.glob("*.py")), Path(names.__file__)]
+    sources = [*sorted(folder.glob("*.py")), Path(names.__file__), Path(labels.__file__)]
     return sha256(b"\0".join(source.name.encode() + b"\0" + source.read_bytes() for source in sources))
 
 

@@ -10,9 +10,16 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-FORMULA_VERSION = "weighted-sum-1"
-HEADS = ("engaged", "retweeted")
-DEFAULT_WEIGHTS: Mapping[str, float] = {"engaged": 0.5, "retweeted": 1.0}
+FORMULA_VERSION = "weighted-sum-2"
+DEFAULT_WEIGHTS: Mapping[str, float] = {
+    "liked": 0.5,
+    "retweeted": 1.0,
+    "replied": 1.0,
+    "opened": 0.2,
+    "dwelt": 0.1,
+    "hidden": -4.0,
+}
+"""What each of ``features.labels.HEADS`` is worth: the model has the weights of the heads that it has."""
 FLOOR = 0.001
 """Width of the band just above zero that net-negative sums are squeezed into."""
 

@@ -66,11 +66,12 @@ def floors(report: ModelReport, limits: GateSettings = LIMITS) -> list[str]:
 
 
 def worse(comparison: Comparison, limits: GateSettings = LIMITS) -> list[str]:
-    """The guarded metrics whose interval of the paired difference reaches further below zero than its margin.
+    """The champion's heads that it lacks, and the guarded metrics whose interval of the paired difference
+    reaches further below zero than its margin.
 
     Non-inferiority: with little data the interval is wide, and the model is refused for want of evidence.
     """
-    found = []
+    found = [f"it has no head {head}, which the champion has" for head in comparison.lacking]
     for name, paired in comparison.metrics.items():
         margin, lead = limits.margin(name), paired.difference
         if not lead.low >= -margin:

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import lightgbm
 import numpy as np
 from numpy.typing import NDArray
 
+from features.labels import HEADS
 from features.names import CONTEXT_FEATURES, MODEL_INPUT, VIEWS
+from training.dataset import NoExamplesError, Split
+
+Matrix = NDArray[np.float32]
+Array = NDArray[np.float64]
+
+LEAST_OF_EACH_KIND: Mapping[str, int] = {"train": 100, "calibration": 25, "test": 25}
+"""So many examples that have a head's label, and so many that have not, are asked for in each part."""
+SMALLEST_SCORE = 1e-6
 
 
 @dataclass(frozen=True)
@@ -33,7 +43,7 @@ def view_groups() -> list[list[int]]:
     return [*groups, [place[feature.name] for feature in CONTEXT_FEATURES]]
 
 
-def drop_views(matrix: NDArray[np.float32], share: float, rng: np.random.Generator) -> NDArray[np.float32]:
+def drop_views(matrix: Matrix, share: float, rng: np.random.Generator) -> Matrix:
     """A copy of [n, len(MODEL_INPUT)] in which each view is missing from about ``share`` of the rows.
 
     LightGBM reads NaN as zero in any column that was never missing in training. Dropping views teaches
@@ -46,10 +56,33 @@ def drop_views(matrix: NDArray[np.float32], share: float, rng: np.random.Generat
     return dropped
 
 
+def usable_heads(split: Split) -> tuple[tuple[str, ...], dict[str, str]]:
+    """The heads that the examples can teach and judge, and of every other head why it is left out.
+
+    Raises:
+        NoExamplesError: there is no usable head.
+    """
+    left_out = {}
+    for head in HEADS:
+        for name, least in LEAST_OF_EACH_KIND.items():
+            labels = split.parts[name].labels(head)
+            positives = int(labels.sum())
+            if min(positives, len(labels) - positives) < least:
+                left_out[head] = (
+                    f"{positives:,} of {len(labels):,} examples of the {name} part were {head}, "
+                    f"and {least} are needed that were and that were not"
+                )
+                break
+    if len(left_out) == len(HEADS):
+        reasons = "; ".join(left_out.values())
+        raise NoExamplesError(f"There are too few labelled examples for any head: {reasons}.")
+    return tuple(head for head in HEADS if head not in left_out), left_out
+
+
 def train_head(
-    matrix: NDArray[np.float32],
-    labels: NDArray[np.float64],
-    validation: tuple[NDArray[np.float32], NDArray[np.float64]],
+    matrix: Matrix,
+    labels: Array,
+    validation: tuple[Matrix, Array],
     parameters: HeadParameters,
     seed: int,
     threads: int,
@@ -58,12 +91,42 @@ def train_head(
 
     The same data, seed and parameters give the same trees, whatever ``threads`` is.
     """
+    return _train("binary", matrix, labels, validation, parameters, seed, threads)
+
+
+def distil(
+    matrix: Matrix,
+    scores: Array,
+    validation: tuple[Matrix, Array],
+    parameters: HeadParameters,
+    seed: int,
+    threads: int,
+) -> lightgbm.Booster:
+    """A small booster that follows another model's positive ``scores``, stopped early on ``validation``.
+
+    It learns their logarithm: what stands high is told apart as finely as what stands low, and its own scores
+    may be negative.
+    """
+    targets = np.log(np.maximum(scores, SMALLEST_SCORE))
+    held_out = (validation[0], np.log(np.maximum(validation[1], SMALLEST_SCORE)))
+    return _train("regression", matrix, targets, held_out, parameters, seed, threads)
+
+
+def _train(
+    objective: str,
+    matrix: Matrix,
+    targets: Array,
+    validation: tuple[Matrix, Array],
+    parameters: HeadParameters,
+    seed: int,
+    threads: int,
+) -> lightgbm.Booster:
     inputs = drop_views(matrix, parameters.view_dropout, np.random.default_rng(seed))
     settings = {
-        "objective": "binary",
+        "objective": objective,
         "num_leaves": parameters.leaves,
         "learning_rate": parameters.learning_rate,
-        "min_data_in_leaf": min(parameters.smallest_leaf, max(1, len(labels) // 20)),
+        "min_data_in_leaf": min(parameters.smallest_leaf, max(1, len(targets) // 20)),
         "lambda_l2": parameters.l2,
         "feature_fraction": parameters.feature_share,
         "bagging_fraction": parameters.row_share,
@@ -76,7 +139,7 @@ def train_head(
         "zero_as_missing": False,
         "verbosity": -1,
     }
-    data = lightgbm.Dataset(inputs, labels, feature_name=list(MODEL_INPUT), free_raw_data=True)
+    data = lightgbm.Dataset(inputs, targets, feature_name=list(MODEL_INPUT), free_raw_data=True)
     held_out = lightgbm.Dataset(validation[0], validation[1], reference=data)
     stop = lightgbm.early_stopping(parameters.patience, verbose=False)
     return lightgbm.train(

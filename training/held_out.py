@@ -7,9 +7,9 @@ from collections.abc import Iterable
 import numpy as np
 import pandas as pd
 
+from features.labels import ENGAGED
 from training.bundle import Manifest
-from training.dataset import LABELS, Examples, NoExamplesError, Split, time_split
-from training.evaluation import LIST_HEAD
+from training.dataset import Examples, NoExamplesError, Split, time_split
 from training.metrics import rankable
 from training.settings import GateSettings
 
@@ -26,8 +26,9 @@ def held_out(examples: Examples, models: Iterable[Manifest], limits: GateSetting
 
     Raises:
         NoExamplesError: fewer lists with engaged and other items than ``limits`` ask for, or of fewer
-            readers, or a label of one kind.
+            readers, or the label of a head is of one kind.
     """
+    models = list(models)
     test = time_split(examples).test
     known = [pd.Timestamp(model.learned_until) for model in models if model.learned_until is not None]
     if known:
@@ -39,9 +40,8 @@ def held_out(examples: Examples, models: Iterable[Manifest], limits: GateSetting
             f"There is too little to judge on: {lists} lists of {readers} readers{since} hold engaged and "
             f"other items, and {limits.least_lists} lists of {limits.least_readers} readers are asked for."
         )
-    for head in LABELS:
-        labels = test.labels(head)
-        if labels.min() == labels.max():
+    for head in dict.fromkeys(head for model in models for head in model.heads):
+        if not test.has_both_kinds(head):
             raise NoExamplesError(
                 f"There is too little to judge on: the lists{since} need rows that were {head} and rows that "
                 "were not."
@@ -54,7 +54,7 @@ def _enough(test: Examples) -> tuple[int, int]:
     if len(test) == 0:
         return 0, 0
     requests = test.requests
-    kept = rankable(requests, test.labels(LIST_HEAD))
+    kept = rankable(requests, test.labels(ENGAGED))
     readers = test.frame["user"].to_numpy()[kept[requests]]
     return int(kept.sum()), len(np.unique(readers))
 

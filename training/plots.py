@@ -10,7 +10,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from training.bundle import Bundle, Scores
-from training.dataset import LABELS, Examples
+from training.dataset import Examples
 from training.evaluation import ModelReport
 from training.metrics import Array
 
@@ -22,7 +22,7 @@ def write_plots(
     folder: Path, bundle: Bundle, scores: Scores, test: Examples, report: ModelReport
 ) -> list[Path]:
     """Reliability per head, nDCG@10 beside the baselines, and feature importance per head."""
-    labels = {head: test.labels(head) for head in LABELS}
+    labels = {head: test.labels(head) for head in scores.probabilities}
     figures = {
         "reliability": reliability(labels, scores.probabilities),
         "ndcg": list_quality(report),

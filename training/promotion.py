@@ -12,7 +12,7 @@ import msgspec
 
 from training.bundle import Bundle, BundleError, Matrix, ScoringCost
 from training.comparison import compare
-from training.dataset import LABELS, Examples, NoExamplesError
+from training.dataset import Examples, NoExamplesError
 from training.evaluation import evaluate
 from training.gate import Evidence, failures, sentence
 from training.held_out import held_out
@@ -74,7 +74,6 @@ def judge(
         announce(f"fetching version {version}")
         try:
             candidate = Bundle.load(versions.fetch(version, folder))
-            _check_heads(candidate)
         except BundleError as error:
             return Decision(version, champion, [str(error).rstrip(".")], at)
         reigning, uncompared = None, None
@@ -160,11 +159,6 @@ def rollback(versions: ModelVersions) -> Rollback | None:
 
 class NothingToRestoreError(LookupError):
     """There is no version to roll back to; the message is one sentence."""
-
-
-def _check_heads(bundle: Bundle) -> None:
-    if missing := sorted(set(LABELS) - set(bundle.boosters)):
-        raise BundleError(f"The model {bundle.manifest.name} has no head {', '.join(missing)}.")
 
 
 def _figures(evidence: Evidence, lists: Examples) -> dict[str, object]:

@@ -14,14 +14,14 @@ import pandas as pd
 
 from features.names import MODEL_INPUT
 from training.bundle import Bundle, ScoringCost
-from training.calibration import fit_isotonic
+from training.calibration import choose
 from training.checks import RecordedCheck, examples_check
-from training.dataset import LABELS, Examples, Split, prepare, time_split
+from training.dataset import Examples, Split, prepare, time_split
 from training.evaluation import ModelReport, evaluate
 from training.export import TrainedHead, assemble, write
 from training.formula import DEFAULT_WEIGHTS
 from training.gate import LIMITS, floors, sentence
-from training.heads import HeadParameters, train_head
+from training.heads import HeadParameters, distil, train_head, usable_heads
 from training.held_out import learned_until
 from training.latency import scoring_cost
 from training.plots import write_plots
@@ -31,6 +31,8 @@ from training.tracking import RunRecord, log_run, register
 from training.versions import CHALLENGER, check_tags, opened
 
 SMOKE_ROWS = 4
+CALIBRATED_SHARE = 0.6
+"""Of the calibration part's lists, the earlier ones: the later ones say which kind of calibrator is taken."""
 FULL = HeadParameters()
 LIGHT = HeadParameters(trees=30, leaves=8, learning_rate=0.15, patience=10)
 
@@ -57,7 +59,7 @@ class TrainingResult:
     """What came out. ``version`` (``name@version``) is None for a model below the floors, which is not kept.
 
     ``reasons`` are those of the gate, one clause each; without any the version is champion, unless it was
-    only to be ``challenger``.
+    only to be ``challenger``. ``left_out`` says of each head that the model does not have why.
     """
 
     run_id: str
@@ -66,6 +68,7 @@ class TrainingResult:
     reasons: Sequence[str]
     rows: Mapping[str, int]
     trees: Mapping[str, int]
+    left_out: Mapping[str, str]
     data_fingerprint: str
     report: ModelReport
 
@@ -83,6 +86,7 @@ class TrainingResult:
             "reasons": list(self.reasons),
             "rows": dict(self.rows),
             "trees": dict(self.trees),
+            "left_out": dict(self.left_out),
             "data_fingerprint": self.data_fingerprint,
             "metrics": self.report.metrics(),
         }
@@ -124,9 +128,10 @@ def train(
             Path(folder) / "bundle",
             RunRecord(
                 name=examples.fingerprint[:12],
-                parameters=_parameters(plan, split, examples),
+                parameters=_parameters(plan, split, examples) | _head_parameters(bundle),
                 metrics=_metrics(report, cost),
                 tags={
+                    **{f"left_out.{head}": why for head, why in bundle.manifest.left_out.items()},
                     "gate": sentence(reasons) if reasons else "not asked yet",
                     "feature_service": written.manifest.feature_service,
                 },
@@ -154,6 +159,7 @@ def train(
         reasons=reasons,
         rows={name: len(part) for name, part in split.parts.items()},
         trees={head: booster.num_trees() for head, booster in bundle.boosters.items()},
+        left_out=bundle.manifest.left_out,
         data_fingerprint=examples.fingerprint,
         report=report,
     )
@@ -163,26 +169,40 @@ def fit(
     name: str, split: Split, fingerprint: str, plan: TrainingPlan, announce: Callable[[str], None]
 ) -> tuple[Bundle, dict[str, str]]:
     """The bundle learned from the split's first two parts, and its model files' texts by file name."""
+    names, left_out = usable_heads(split)
     heads = {}
-    for head in LABELS:
+    for head in names:
         announce(f"training the head {head}")
         heads[head] = _trained_head(head, split, plan)
-    announce("training the light ranker")
-    light = _booster("engaged", split, plan.light, plan)
-    return assemble(name, heads, light, fingerprint, split.test.matrix[:SMOKE_ROWS])
+    announce("distilling the light ranker")
+    smoke_rows = split.test.matrix[:SMOKE_ROWS]
+    full, _ = assemble(name, heads, None, fingerprint, smoke_rows)
+    return assemble(name, heads, _distilled(full, split, plan), fingerprint, smoke_rows, left_out)
 
 
 def _trained_head(head: str, split: Split, plan: TrainingPlan) -> TrainedHead:
-    booster = _booster(head, split, plan.head, plan)
-    raw = np.asarray(booster.predict(split.calibration.matrix, num_threads=plan.threads), dtype=np.float64)
-    return TrainedHead(booster, fit_isotonic(raw, split.calibration.labels(head)), plan.weights[head])
-
-
-def _booster(head: str, split: Split, parameters: HeadParameters, plan: TrainingPlan) -> lightgbm.Booster:
-    held_out = (split.calibration.matrix, split.calibration.labels(head))
-    return train_head(
-        split.train.matrix, split.train.labels(head), held_out, parameters, plan.seed, plan.threads
+    later, labels = split.calibration, split.calibration.labels(head)
+    booster = train_head(
+        split.train.matrix,
+        split.train.labels(head),
+        (later.matrix, labels),
+        plan.head,
+        plan.seed,
+        plan.threads,
     )
+    log_odds = booster.predict(later.matrix, raw_score=True, num_threads=plan.threads)
+    lists = later.requests
+    chosen = choose(
+        np.asarray(log_odds, dtype=np.float64), labels, lists < CALIBRATED_SHARE * (lists[-1] + 1)
+    )
+    return TrainedHead(booster, chosen.calibrator, plan.weights[head], chosen.losses)
+
+
+def _distilled(full: Bundle, split: Split, plan: TrainingPlan) -> lightgbm.Booster:
+    """The light ranker: what the heads' score is, learned from the model input."""
+    matrix, later = split.train.matrix, split.calibration.matrix
+    held_out = (later, full.score(later).score)
+    return distil(matrix, full.score(matrix).score, held_out, plan.light, plan.seed, plan.threads)
 
 
 def _metrics(report: ModelReport, cost: ScoringCost) -> dict[str, float]:
@@ -203,4 +223,13 @@ def _parameters(plan: TrainingPlan, split: Split, examples: Examples) -> dict[st
     }
     shown |= {f"head.{key}": value for key, value in asdict(plan.head).items()}
     shown |= {f"light.{key}": value for key, value in asdict(plan.light).items()}
-    return shown | {f"weight.{head}": weight for head, weight in plan.weights.items()}
+    return shown
+
+
+def _head_parameters(bundle: Bundle) -> dict[str, str | int | float]:
+    """Of each head its weight and the kind of its calibration."""
+    kinds = {head: type(spec.calibrator).__name__ for head, spec in bundle.manifest.heads.items()}
+    return {
+        **{f"weight.{head}": weight for head, weight in bundle.weights.items()},
+        **{f"calibration.{head}": kind.lower() for head, kind in kinds.items()},
+    }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -12,6 +13,8 @@ from ingestion.datasets.dataset import DatasetError, Recording, in_time_order
 from ingestion.datasets.parquet import open_file, row_count, rows
 from ingestion.events import (
     AccountRegistered,
+    AuthorHidden,
+    ClientReport,
     Event,
     FollowChanged,
     Impression,
@@ -21,11 +24,11 @@ from ingestion.events import (
     TweetDeleted,
 )
 from ingestion.topics import DAY_MS
-from ingestion.world.schema import EVENT_FILES, FILES
+from ingestion.world.schema import EVENT_FILES, FILES, LATER_FILES
 
 
 class Synthetic:
-    """Each file is in event-time order and read a batch at a time.
+    """Each file is in event-time order and read a batch at a time; a world of format 1 has no reports.
 
     Raises:
         DatasetError: a file is missing, or holds something else than its reader needs.
@@ -35,7 +38,10 @@ class Synthetic:
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
-        for stem in EVENT_FILES:
+        self._files = tuple(
+            stem for stem in EVENT_FILES if stem not in LATER_FILES or self._path(stem).exists()
+        )
+        for stem in self._files:
             open_file(self._path(stem), FILES[stem])
         if not row_count(self._path("tweets")):
             raise DatasetError(f"The dataset file {self._path('tweets')} holds no rows.")
@@ -45,12 +51,13 @@ class Synthetic:
         tweets = self._span("tweets")
         # A world that nobody has read yet has no impressions.
         first = min(self._span(stem)[0] for stem in ("tweets", "impressions") if row_count(self._path(stem)))
-        acts = (self._span(stem) for stem in ("impressions", "retweets", "likes", "deletes", "follows"))
+        others = ("impressions", "retweets", "likes", "deletes", "follows", "reports")
+        acts = (self._span(stem) for stem in others if stem in self._files)
         return (Recording(self.name, first, max(tweets[1], *(end for _, end in acts))),)
 
     @property
     def size(self) -> int:
-        return sum(row_count(self._path(stem)) for stem in EVENT_FILES)
+        return sum(row_count(self._path(stem)) for stem in self._files)
 
     def events(self, shift_ms: Mapping[str, int]) -> Iterator[Event]:
         shift = shift_ms[self.name]
@@ -62,6 +69,8 @@ class Synthetic:
             self._retweets(shift),
             self._likes(shift),
             self._deletes(shift),
+            self._reports(shift),
+            self._hides(shift),
         )
 
     def _path(self, stem: str) -> Path:
@@ -156,3 +165,30 @@ class Synthetic:
                 source="following",
                 rung="recorded",
             )
+
+    def _reports(self, shift: int) -> Iterator[Event]:
+        for ts, request, user, tweet, _, position, action, ms in self._reported():
+            yield ClientReport(
+                event_id=f"sy:{action}:{request}:{position}",
+                ts=ts + shift,
+                feed_request_id=f"sy:{request}",
+                user_id=user,
+                tweet_id=tweet,
+                position=position,
+                action=action,
+                ms=ms,
+            )
+
+    def _hides(self, shift: int) -> Iterator[Event]:
+        """What the API makes of a hide or a report, beside it."""
+        for ts, request, user, _, author, position, action, _ in self._reported():
+            if action in ("hide", "report"):
+                yield AuthorHidden(
+                    event_id=f"sy:hidden:{request}:{position}",
+                    ts=ts + shift,
+                    user_id=user,
+                    author_id=author,
+                )
+
+    def _reported(self) -> Iterator[tuple[Any, ...]]:
+        return rows(self._path("reports"), FILES["reports"]) if "reports" in self._files else iter(())

@@ -10,6 +10,10 @@ import numpy as np
 from ingestion.world.people import Floats, Ints, People
 from ingestion.world.plan import Engagement
 
+ALSO_LIKED, LIKED, REPLIED = 0.4, 0.76, 0.17
+"""Of what is retweeted, so much is liked, too; of what else is engaged with, liked or replied to; the rest is
+quoted."""
+
 Act = Literal["like", "retweet", "reply", "quote"]
 
 
@@ -69,7 +73,7 @@ def chances(
 def acts_of(retweeted: bool, how: float) -> tuple[Act, ...]:
     """What an engagement is made of; ``how`` is a uniform draw."""
     if retweeted:
-        return ("retweet", "like") if how < 0.4 else ("retweet",)
-    if how < 0.76:
+        return ("retweet", "like") if how < ALSO_LIKED else ("retweet",)
+    if how < LIKED:
         return ("like",)
-    return ("reply",) if how < 0.93 else ("quote",)
+    return ("reply",) if how < LIKED + REPLIED else ("quote",)

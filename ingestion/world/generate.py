@@ -11,12 +11,21 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
+from ingestion.world.answers import ALSO_LIKED, LIKED
 from ingestion.world.attack import plant
 from ingestion.world.days import Burst, Originals, ids_of, make_bursts, make_deletes, make_originals
-from ingestion.world.people import Follows, Ints, People, make_follows, make_people
+from ingestion.world.people import Floats, Follows, Ints, People, make_follows, make_people
 from ingestion.world.plan import HOUR_MS, PLACES, WorldError, WorldPlan
 from ingestion.world.reading import Log, Readers
+from ingestion.world.reporting import (
+    ReportChances,
+    Tempers,
+    make_reports,
+    make_tempers,
+    report_chances,
+)
 from ingestion.world.schema import FILES, FORMAT_VERSION
 from ingestion.world.writing import Vocabulary, make_vocabulary, write_texts
 
@@ -41,11 +50,12 @@ class World:
 class Ground:
     """What is there before anybody reads: who lives, follows, and writes what when.
 
-    ``rng`` are the streams that the rest of the world is drawn from: readers', words' and attackers'.
+    ``rng`` are the streams that the rest of the world is drawn from: readers', words', attackers', clients'.
     """
 
     plan: WorldPlan
     people: People
+    tempers: Tempers
     follows: Follows
     bursts: tuple[Burst, ...]
     originals: Originals
@@ -57,6 +67,8 @@ class Ground:
         """The tables of a world whose readers did what ``log`` says."""
         plan, people, originals, words = self.plan, self.people, self.originals, self.rng["words"]
         retweets = _retweets(originals, log, plan, words)
+        shown = np.asarray(log.shown, dtype=np.int64).reshape(-1, 5)
+        chances = report_chances(plan.reporting, self.tempers, shown[:, 2], *_engaging(log))
         columns = {
             "accounts": _accounts(plan, people),
             "follows": _follows(plan, self.follows),
@@ -65,7 +77,8 @@ class Ground:
             "likes": _likes(originals, log, plan, words),
             "deletes": _deletes(plan, originals, self.deleted_ms),
             "impressions": _impressions(originals, log),
-            "truth_impressions": _truth(originals, log),
+            "reports": _reports(plan, originals, shown, chances, self.rng["clients"]),
+            "truth_impressions": _truth(originals, log, chances),
             "truth_bursts": _bursts(self.bursts, self.vocabulary, originals),
             "truth_users": _users(people, self.follows),
             "truth_attacks": {"role": [], "user_id": [], "tweet_id": []},
@@ -76,7 +89,7 @@ class Ground:
 
 def settle(plan: WorldPlan) -> Ground:
     """The ground of the plan's world; the same plan gives the same."""
-    streams = np.random.SeedSequence(plan.seed).spawn(8)
+    streams = np.random.SeedSequence(plan.seed).spawn(9)
     rng = [np.random.default_rng(stream) for stream in streams]
     people = make_people(plan, rng[0])
     follows = make_follows(plan, people, rng[1])
@@ -84,8 +97,9 @@ def settle(plan: WorldPlan) -> Ground:
     originals = make_originals(plan, people, bursts, rng[3])
     deleted_ms = make_deletes(plan, originals, rng[4])
     vocabulary = make_vocabulary(plan.topics, len(bursts), rng[6])
-    rest = {"readers": rng[5], "words": rng[6], "attackers": rng[7]}
-    return Ground(plan, people, follows, bursts, originals, deleted_ms, vocabulary, rest)
+    tempers = make_tempers(plan.users, rng[8])
+    rest = {"readers": rng[5], "words": rng[6], "attackers": rng[7], "clients": rng[8]}
+    return Ground(plan, people, tempers, follows, bursts, originals, deleted_ms, vocabulary, rest)
 
 
 def generate(plan: WorldPlan) -> World:
@@ -279,10 +293,44 @@ def _impressions(originals: Originals, log: Log) -> Columns:
     }
 
 
-def _truth(originals: Originals, log: Log) -> Columns:
-    names = FILES["truth_impressions"].names[6:]
+def _engaging(log: Log) -> tuple[Floats, NDArray[np.bool_]]:
+    """Of each item shown the chance that it is engaged with, and whether its author was followed."""
+    drawn = np.asarray([(row[0], row[4]) for row in log.truth], dtype=np.float64).reshape(-1, 2)
+    # Only who is not followed adds nothing at all.
+    return drawn[:, 0], drawn[:, 1] != 0.0
+
+
+def _reports(
+    plan: WorldPlan, originals: Originals, shown: Ints, chances: ReportChances, rng: np.random.Generator
+) -> Columns:
+    session, position, reader, original, ts = shown.T
+    item, actions, looks, at = make_reports(plan, chances, position, ts, rng)
+    return {
+        "ts": at,
+        "request_id": [str(number) for number in session[item].tolist()],
+        "user_id": reader[item] + 1,
+        "tweet_id": originals.tweet_id[original[item]],
+        "author_id": originals.author[original[item]] + 1,
+        "position": position[item],
+        "action": actions,
+        "ms": looks,
+    }
+
+
+def _truth(originals: Originals, log: Log, chances: ReportChances) -> Columns:
+    names = FILES["truth_impressions"].names[6:15]
     drawn = zip(*log.truth, strict=True) if log.truth else ([] for _ in names)
-    return {**_impressions(originals, log), **dict(zip(names, drawn, strict=True))}
+    columns = {**_impressions(originals, log), **dict(zip(names, drawn, strict=True))}
+    retweeted = np.asarray(columns["p_retweeted"], dtype=np.float64)
+    otherwise = np.asarray(columns["p_engaged"], dtype=np.float64) - retweeted
+    return {
+        **columns,
+        "p_liked": ALSO_LIKED * retweeted + LIKED * otherwise,
+        "p_replied": (1 - LIKED) * otherwise,
+        "p_opened": chances.opened,
+        "p_dwelt": chances.dwelt,
+        "p_hidden": chances.hidden,
+    }
 
 
 def _bursts(bursts: tuple[Burst, ...], vocabulary: Vocabulary, originals: Originals) -> Columns:

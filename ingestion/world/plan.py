@@ -33,6 +33,26 @@ class Engagement:
 
 
 @dataclass(frozen=True)
+class Reporting:
+    """Weights of what clients report; ``interest`` is the log-odds that the item is engaged with.
+
+    The time of a look is log-normal: ``look_ms`` where these odds are even, ``look_spread`` its deviation.
+    """
+
+    open_intercept: float = -0.6
+    open_interest: float = 0.7
+    open_curiosity: float = 0.7
+    look_ms: float = 4_500.0
+    look_interest: float = 0.25
+    look_patience: float = 0.5
+    look_spread: float = 0.8
+    hide_intercept: float = -7.8
+    hide_interest: float = -0.5
+    hide_irritability: float = 1.2
+    hide_stranger: float = 1.5
+
+
+@dataclass(frozen=True)
 class WorldPlan:
     """A world follows from its plan alone: the same plan gives the same files.
 
@@ -57,6 +77,7 @@ class WorldPlan:
     bursts_per_day: int = 3
     attackers: int = 0
     engagement: Engagement = Engagement()
+    reporting: Reporting = Reporting()
 
     def __post_init__(self) -> None:
         if self.users < 20:

@@ -6,9 +6,9 @@ from typing import Any
 
 import pyarrow as pa
 
-FORMAT_VERSION = "1"
+FORMAT_VERSION = "2"
 
-OPTIONAL = ("place", "text", "lang", "in_reply_to", "quote_of")
+OPTIONAL = ("place", "text", "lang", "in_reply_to", "quote_of", "ms")
 """The columns that may be empty; every other one holds a value in each row."""
 
 
@@ -72,6 +72,18 @@ IMPRESSIONS = _schema(
         "position": pa.int32(),
     }
 )
+REPORTS = _schema(
+    {
+        "ts": pa.int64(),
+        "request_id": pa.string(),
+        "user_id": pa.int64(),
+        "tweet_id": pa.int64(),
+        "author_id": pa.int64(),
+        "position": pa.int32(),
+        "action": pa.string(),
+        "ms": pa.int64(),
+    }
+)
 TRUTH_IMPRESSIONS = pa.schema(
     [
         ("request_id", pa.string()),
@@ -89,6 +101,11 @@ TRUTH_IMPRESSIONS = pa.schema(
         ("popularity", pa.float32()),
         ("engaged", pa.bool_()),
         ("retweeted", pa.bool_()),
+        ("p_liked", pa.float32()),
+        ("p_replied", pa.float32()),
+        ("p_opened", pa.float32()),
+        ("p_dwelt", pa.float32()),
+        ("p_hidden", pa.float32()),
     ]
 )
 TRUTH_BURSTS = pa.schema(
@@ -121,6 +138,7 @@ FILES: dict[str, Any] = {
     "likes": LIKES,
     "deletes": DELETES,
     "impressions": IMPRESSIONS,
+    "reports": REPORTS,
     "truth_impressions": TRUTH_IMPRESSIONS,
     "truth_bursts": TRUTH_BURSTS,
     "truth_users": TRUTH_USERS,
@@ -128,4 +146,6 @@ FILES: dict[str, Any] = {
 }
 """File stem -> schema. The ``truth_`` files are what the world was drawn from; no replay reads them."""
 
-EVENT_FILES = ("accounts", "follows", "tweets", "retweets", "likes", "deletes", "impressions")
+EVENT_FILES = ("accounts", "follows", "tweets", "retweets", "likes", "deletes", "impressions", "reports")
+LATER_FILES = ("reports",)
+"""Those that worlds of format 1 do not have."""

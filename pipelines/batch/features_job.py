@@ -72,7 +72,7 @@ def tables(events: LakeEvents, build: BuildTime) -> Iterator[Table]:
     follows = acts.changes(acts.follows(events)).cache()
     authored = acts.changes(acts.authored(events)).cache()
     received = acts.changes(engagements.where("author IS NOT NULL").withColumn("born", F.col("ts")))
-    shown = showings(events.impressions, engagements, acts.mentions(events)).cache()
+    shown = showings(events.impressions, engagements, acts.mentions(events), events.reports).cache()
     outcomes = showing_changes(shown)
     yield _view(USER_ACTIVITY, user_activity.transform(outcomes, follows, authored, build))
     yield _view(AUTHOR_POPULARITY, author_popularity.transform(outcomes, follows, authored, received, build))

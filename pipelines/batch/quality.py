@@ -18,11 +18,11 @@ import pandas as pd
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F  # noqa: N812 - the name PySpark's own guide gives it
 
+from features.labels import ENGAGED, ENGAGING, LABELS
 from features.names import View
 
 MAX_ROWS = 1_000_000
 MAX_CONTEXT_AGE_HOURS = 24 * 365 * 20
-LABELS = ("label_engaged", "label_retweeted")
 
 
 class DataQualityError(RuntimeError):
@@ -58,13 +58,16 @@ def examples_suite(until: datetime) -> list[Any]:
     """What the training examples must meet."""
     import great_expectations.expectations as gxe
 
-    keys = ("request_id", "user", "author", "tweet", "event_timestamp", "position", *LABELS)
+    keys = ("request_id", "user", "author", "tweet", "event_timestamp", "position", *LABELS.values())
     return [
         *(gxe.ExpectColumnValuesToNotBeNull(column=name) for name in keys),
         gxe.ExpectCompoundColumnsToBeUnique(column_list=["request_id", "tweet"]),
-        *(gxe.ExpectColumnValuesToBeInSet(column=name, value_set=[0.0, 1.0]) for name in LABELS),
-        gxe.ExpectColumnPairValuesAToBeGreaterThanB(
-            column_A="label_engaged", column_B="label_retweeted", or_equal=True
+        *(gxe.ExpectColumnValuesToBeInSet(column=name, value_set=[0.0, 1.0]) for name in LABELS.values()),
+        *(
+            gxe.ExpectColumnPairValuesAToBeGreaterThanB(
+                column_A=LABELS[ENGAGED], column_B=LABELS[part], or_equal=True
+            )
+            for part in ENGAGING
         ),
         gxe.ExpectColumnValuesToBeBetween(column="position", min_value=0),
         gxe.ExpectColumnValuesToBeBetween(

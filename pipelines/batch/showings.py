@@ -1,26 +1,45 @@
-"""What was shown and what came of it: each impression with the first act it is credited with."""
+"""What was shown and what came of it: each impression with the acts and reports it is credited with."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F  # noqa: N812 - the name PySpark's own guide gives it
 
+from ingestion.events import LONG_DWELL_MS
 from pipelines.batch.attribution import ATTRIBUTION_MS
 
 MENTION_MS = 10 * 60 * 1000
 
+OUTCOMES: Mapping[str, tuple[str, ...]] = {
+    "engaged": ("like", "retweet", "reply", "quote", "mention"),
+    "liked": ("like",),
+    "retweeted": ("retweet",),
+    "replied": ("reply", "quote", "mention"),
+    "opened": ("open",),
+    "dwelt": ("dwell",),
+    "hidden": ("hide", "report"),
+}
+"""Each label of ``features.labels`` and the acts and reports that make it true."""
 
-def showings(impressions: DataFrame, engagements: DataFrame, mentions: DataFrame) -> DataFrame:
-    """One row per (request, tweet), with ``engaged_at`` and ``retweeted_at`` (ms) or null.
+
+def showings(
+    impressions: DataFrame, engagements: DataFrame, mentions: DataFrame, reports: DataFrame
+) -> DataFrame:
+    """One row per (request, tweet), with ``<outcome>_at`` (ms, the first such act) or null for each outcome.
 
     An engagement of the reader with the tweet is credited to the newest showing of that tweet to that reader
     at or before it, if that is less than ``ATTRIBUTION_MS`` ago; taking it back does not unmake it. A mention
-    of an author is credited to the newest showing of that author, if less than ``MENTION_MS`` ago.
+    of an author is credited to the newest showing of that author, if less than ``MENTION_MS`` ago. What a
+    client reports names its showing itself, and counts if it came within ``ATTRIBUTION_MS`` after it; a dwell
+    counts from ``LONG_DWELL_MS`` on.
 
     Args:
         impressions: impression events; of several of one (request, tweet) the earliest counts.
         engagements: ``acts.engagements``.
         mentions: ``acts.mentions``.
+        reports: client_report events.
     """
     shown = _once(impressions).select(
         "request_id",
@@ -36,12 +55,16 @@ def showings(impressions: DataFrame, engagements: DataFrame, mentions: DataFrame
     )
     engaged = engagements.select("user", "tweet", "kind", F.col("ts").alias("act_ts"))
     mentioned = mentions.select("user", "author", F.lit("mention").alias("kind"), F.col("ts").alias("act_ts"))
-    credited = _credited(shown, engaged, "tweet", ATTRIBUTION_MS).unionByName(
-        _credited(shown, mentioned, "author", MENTION_MS)
+    credited = (
+        _credited(shown, engaged, "tweet", ATTRIBUTION_MS)
+        .unionByName(_credited(shown, mentioned, "author", MENTION_MS))
+        .unionByName(_reported(shown, reports))
     )
     outcomes = credited.groupBy("request_id", "tweet").agg(
-        F.min("act_ts").alias("engaged_at"),
-        F.min(F.when(F.col("kind") == "retweet", F.col("act_ts"))).alias("retweeted_at"),
+        *(
+            F.min(F.when(F.col("kind").isin(*kinds), F.col("act_ts"))).alias(f"{outcome}_at")
+            for outcome, kinds in OUTCOMES.items()
+        )
     )
     return shown.join(outcomes, on=["request_id", "tweet"], how="left")
 
@@ -69,6 +92,22 @@ def _credited(shown: DataFrame, made: DataFrame, on: str, window_ms: int) -> Dat
     newest = Window.partitionBy("user", on, "kind", "act_ts").orderBy(F.desc("ts"), "request_id", "position")
     ranked = pairs.where((since >= 0) & (since < window_ms)).withColumn("rank", F.row_number().over(newest))
     return ranked.where("rank = 1").select("request_id", "tweet", "kind", "act_ts")
+
+
+def _reported(shown: DataFrame, reports: DataFrame) -> DataFrame:
+    """The same of what clients say of the very showing."""
+    said = reports.where((F.col("action") != "dwell") | (F.col("ms") >= LONG_DWELL_MS)).select(
+        F.col("feed_request_id").alias("request_id"),
+        F.col("user_id").alias("user"),
+        F.col("tweet_id").alias("tweet"),
+        F.col("action").alias("kind"),
+        F.col("ts").alias("act_ts"),
+    )
+    pairs = shown.select("request_id", "user", "tweet", "ts").join(said, on=["request_id", "user", "tweet"])
+    since = F.col("act_ts") - F.col("ts")
+    return pairs.where((since >= 0) & (since < ATTRIBUTION_MS)).select(
+        "request_id", "tweet", "kind", "act_ts"
+    )
 
 
 def _once(impressions: DataFrame) -> DataFrame:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F  # noqa: N812 - the name PySpark's own guide gives it
 
+from features.labels import LABELS
 from features.names import FEATURE_SERVICE, MODEL_INPUT
 from pipelines.batch.ticks import HOUR_MS
 
@@ -53,8 +54,10 @@ def transform(shown: DataFrame, tweets: DataFrame, follows: DataFrame) -> DataFr
         age_hours.cast("float").alias("context_age_hours"),
         (F.floor(F.col("ts") / HOUR_MS) % DAY_HOURS).cast("float").alias("context_hour"),
         F.coalesce(logged_retweet, stranger.cast("double")).cast("float").alias("context_is_retweet"),
-        F.col("engaged_at").isNotNull().cast("float").alias("label_engaged"),
-        F.col("retweeted_at").isNotNull().cast("float").alias("label_retweeted"),
+        *(
+            F.col(f"{outcome}_at").isNotNull().cast("float").alias(column)
+            for outcome, column in LABELS.items()
+        ),
         "feature_service",
         "logged_features",
     )

@@ -126,7 +126,7 @@ def _learn(options: DemoOptions, report: DemoReport, console: Console) -> None:
     with step(report, console, "materialize", "Feast: apply and materialize to the online store"):
         tideline("features", "apply")
         tideline("features", "materialize")
-    with step(report, console, "train", "LightGBM: two heads against the baselines"):
+    with step(report, console, "train", "LightGBM: the heads against the baselines"):
         if report.examples:
             report.model = tideline_json("train", may_refuse=True)
         else:

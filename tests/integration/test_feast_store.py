@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 import redis
 
+from features.labels import LABELS
 from features.names import CONTEXT_FEATURES, FEATURE_SERVICE, MODEL_INPUT, VIEWS, View
 from features.settings import FeatureSettings, FeatureStoreSettings
 from timelines.settings import RedisSettings
@@ -79,7 +80,7 @@ def examples(count: int = 40) -> pd.DataFrame:
     frame["position"] = 0
     for feature in CONTEXT_FEATURES:
         frame[feature.name] = np.float32(1)
-    return frame.assign(label_engaged=np.float32(0), label_retweeted=np.float32(0))
+    return frame.assign(**{column: np.float32(0) for column in LABELS.values()})
 
 
 def newest(view: View, rows: pd.DataFrame, line: Any) -> list[float]:

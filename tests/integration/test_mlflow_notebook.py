@@ -35,7 +35,7 @@ def store(
     for seed in (0, 1):
         assert train(settings, examples_frame(seed=seed), PLAN, limits=LENIENT).refusal is None
     noise = examples_frame(seed=2)
-    for label, rate in (("label_engaged", 0.2), ("label_retweeted", 0.1)):
+    for label, rate in (("label_liked", 0.2), ("label_retweeted", 0.1)):
         noise[label] = (np.random.default_rng(3).random(len(noise)) < rate).astype(np.float32)
     assert train(settings, noise, PLAN).refusal is not None
     return settings
@@ -49,7 +49,7 @@ def test_the_notebook_shows_runs_versions_and_plots(store: MlflowSettings, tmp_p
     assert "The model may not become champion" in shown
     assert "champion, 2" in shown
     assert "other, 1" in shown
-    assert "engaged.authors_1.ap" in shown
+    assert "liked.authors_1.ap" in shown
     assert "difference.low" in shown
     assert any("image/png" in output.get("data", {}) for output in outputs)
 

@@ -96,7 +96,7 @@ def reorder(path: Path) -> None:
     ("fault", "reason"),
     [
         ("worse", "nDCG@10 is worse than the champion's"),
-        ("miscalibrated", "calibration error of engaged is 0."),
+        ("miscalibrated", "calibration error of liked is 0."),
         ("slow", "scoring a page costs 2.50 times one plain head, above 2"),
         ("parity", "its parity check failed: 3 of 31 features differ"),
         ("data", "its tables check failed: author_popularity did not meet the expectations"),

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from features.labels import LABELS
 from features.names import MODEL_INPUT
 from training.bundle import Bundle
 from training.heads import HeadParameters
@@ -20,9 +21,7 @@ from training.train import TrainingPlan, TrainingResult, train
 from training.versions import opened
 
 SMALL = HeadParameters(trees=20, leaves=7)
-PLAN = TrainingPlan(
-    head=SMALL, light=HeadParameters(trees=5, leaves=4), weights={"engaged": 0.5, "retweeted": 1.0}
-)
+PLAN = TrainingPlan(head=SMALL, light=HeadParameters(trees=5, leaves=4))
 # Models of other examples differ by chance.
 LENIENT = GateSettings(ndcg_10_margin=0.2, mrr_margin=0.2, ap_margin=0.2, rce_margin=20)
 
@@ -115,7 +114,7 @@ def test_the_run_holds_parameters_metrics_features_plots_and_bundle(
         "plots/ndcg.png",
         "plots/importance.png",
         "bundle/bundle.json",
-        "bundle/head_engaged.txt",
+        "bundle/head_liked.txt",
         "bundle/head_retweeted.txt",
         "bundle/light.txt",
     }
@@ -128,8 +127,8 @@ def test_a_model_that_the_gate_refuses_is_logged_but_the_champion_stays(
 
     noise = examples_frame(seed=9)
     rng = np.random.default_rng(9)
-    noise["label_engaged"] = (rng.random(len(noise)) < 0.2).astype(np.float32)
-    noise["label_retweeted"] = (rng.random(len(noise)) < 0.1).astype(np.float32)
+    for column in LABELS.values():
+        noise[column] = (rng.random(len(noise)) < 0.2).astype(np.float32)
     before = champion_version(settings)
     refused = train(settings, noise, PLAN)
     assert refused.version is None

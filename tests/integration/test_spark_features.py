@@ -21,6 +21,7 @@ from features.names import CONTEXT_FEATURES, FEATURE_SERVICE, MODEL_INPUT, TWEET
 from features.rows import at_age
 from features.tallies import values_of
 from ingestion.events import (
+    ClientReport,
     Event,
     FollowChanged,
     Impression,
@@ -258,6 +259,9 @@ def test_examples_are_the_shown_items_once_each_with_the_acts_credited_to_them(
     assert set(zip(engaged.request_id, engaged.tweet, strict=True)) == set(credited)
     assert (examples.label_engaged >= examples.label_retweeted).all()
     assert 0 < examples.label_retweeted.sum() < examples.label_engaged.sum() < len(examples)
+    parts = examples[["label_liked", "label_retweeted", "label_replied"]]
+    assert (examples.label_engaged == parts.max(axis=1)).all()
+    assert (parts.sum() > 0).all()
 
 
 def test_the_context_of_an_example_is_what_serving_computes(
@@ -375,6 +379,48 @@ def test_a_mention_is_credited_to_the_author_that_was_just_shown(spark: Any, tmp
         "replied to": 1.0,
         "shown in between": 0.0,
     }
+
+
+def test_what_a_client_reports_is_a_label_of_the_showing_that_it_names(spark: Any, tmp_path: Path) -> None:
+    def report(number: int, action: str, after: int = 60_000, **fields: Any) -> ClientReport:
+        named = {"feed_request_id": "r", "user_id": 1, "tweet_id": 7, "position": 0, **fields}
+        return ClientReport(event_id=f"c{number}", ts=START + after, action=action, **named)
+
+    labels = ["label_opened", "label_dwelt", "label_hidden"]
+    shown = [tweet(7, START - HOUR), example(7, START), example(7, START + HOUR, request="again")]
+    cases = {
+        "opened and read": ([report(1, "open"), report(2, "dwell", ms=10_000)], [1.0, 1.0, 0.0]),
+        "hidden": ([report(1, "hide")], [0.0, 0.0, 1.0]),
+        "reported": ([report(1, "report")], [0.0, 0.0, 1.0]),
+        "just seen, and passed": ([report(1, "shown"), report(2, "dwell", ms=9_999)], [0.0, 0.0, 0.0]),
+        "a dwell without its time": ([report(1, "dwell")], [0.0, 0.0, 0.0]),
+        "by somebody else": ([report(1, "open", user_id=2)], [0.0, 0.0, 0.0]),
+        "of another page": ([report(1, "open", feed_request_id="r2")], [0.0, 0.0, 0.0]),
+        "of another tweet": ([report(1, "open", tweet_id=8)], [0.0, 0.0, 0.0]),
+        "before it was shown": ([report(1, "open", after=-1)], [0.0, 0.0, 0.0]),
+        "a day later": ([report(1, "open", after=24 * HOUR)], [0.0, 0.0, 0.0]),
+    }
+    events: list[Event] = []
+    for number, (name, (reports, _)) in enumerate(cases.items()):
+        # Each case is of a tweet and pages of its own.
+        renamed = {"r": name, "again": f"{name}, again", "r2": "nowhere"}
+        for event in [*shown, *reports]:
+            moved = msgspec.structs.replace(event, event_id=f"{event.event_id}:{number}")
+            for field in ("request_id", "feed_request_id"):
+                if hasattr(moved, field):
+                    moved = msgspec.structs.replace(moved, **{field: renamed[getattr(moved, field)]})
+            events.append(msgspec.structs.replace(moved, tweet_id=100 * number + moved.tweet_id))
+    examples = built(spark, tmp_path, events)["training_examples"].set_index("request_id")
+    for name, (_, expected) in cases.items():
+        assert examples.loc[name, labels].tolist() == expected, name
+        assert examples.loc[f"{name}, again", labels].tolist() == [0.0, 0.0, 0.0], name
+
+
+def test_acts_after_the_end_of_the_build_are_not_seen(spark: Any, tmp_path: Path) -> None:
+    like = LikeChanged(event_id="l", ts=UNTIL, user_id=1, tweet_id=7, author_id=2, active=True)
+    events = [tweet(7, START), example(7, UNTIL - HOUR), like]
+    examples = built(spark, tmp_path, events)["training_examples"]
+    assert examples.label_liked.tolist() == [0.0]
 
 
 def test_content_that_a_recording_lacks_is_missing_and_not_zero(spark: Any, tmp_path: Path) -> None:

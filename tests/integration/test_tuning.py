@@ -89,7 +89,7 @@ def test_a_study_is_a_run_with_one_below_it_for_each_trial(
     assert {run.info.status for run in trials} == {"FINISHED"}
     best = max(trials, key=lambda run: run.data.metrics[OBJECTIVE])
     assert {key: float(value) for key, value in best.data.params.items()} == found["head"]
-    assert all(run.data.metrics["engaged.rce"] for run in trials)
+    assert all(run.data.metrics["liked.rce"] for run in trials)
     files = MlflowClient(settings.tracking_uri).list_artifacts(parent.info.run_id, "plots")
     assert [file.path for file in files] == ["plots/history.png"]
 

@@ -28,9 +28,9 @@ PAGE = 10
 class ExploredWorld:
     """Rankings of at least two more items than a page, and the exploration of their pages.
 
-    ``rows``: one per item, list by list, best first by the log's policy, with ``p_engaged``, ``p_retweeted``,
-    ``worth`` and the score ``new`` of the new policy. ``starts`` and ``sizes`` [lists] their places in it;
-    ``lists_of`` has the lists of each reader.
+    ``rows``: one per item, list by list, best first by the log's policy, with the chance ``p_<head>`` of each
+    head, ``worth`` and the score ``new`` of the new policy. ``starts`` and ``sizes`` [lists] their places in
+    it; ``lists_of`` has the lists of each reader.
     """
 
     exploration: Exploration
@@ -104,8 +104,8 @@ def explored_world(exploration: Exploration, intercept: float) -> ExploredWorld:
     rng = np.random.default_rng(0)
     old, new = (np.log(worth) + noise * rng.normal(size=len(truth)) for noise in (1.5, 0.3))
     order = np.lexsort((places(lists, old), lists))
-    columns = {"worth": worth, "new": new, "reader": truth["user_id"], "p_engaged": truth["p_engaged"]}
-    columns |= {"p_retweeted": truth["p_retweeted"]}
+    columns = {"worth": worth, "new": new, "reader": truth["user_id"]}
+    columns |= {f"p_{head}": truth[f"p_{head}"] for head in DEFAULT_WEIGHTS}
     rows = {name: np.asarray(column, dtype=np.float64)[order] for name, column in columns.items()}
     sizes = np.bincount(lists)
     starts = np.cumsum(sizes) - sizes

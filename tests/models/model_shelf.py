@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from training.bundle import Bundle, Matrix, ScoringCost
-from training.calibration import Calibrator
+from training.calibration import Isotonic
 from training.checks import RecordedCheck
 from training.dataset import Examples, prepare, time_split
 from training.export import TrainedHead, assemble, write
@@ -52,7 +52,7 @@ class Models:
         """The order of the good one, from chances that are far too high."""
         bundle = self.good[0]
         heads = {
-            head: TrainedHead(bundle.boosters[head], Calibrator((0.0, 1.0), (0.4, 0.9)), spec.weight)
+            head: TrainedHead(bundle.boosters[head], Isotonic((0.0, 1.0), (0.4, 0.9)), spec.weight)
             for head, spec in bundle.manifest.heads.items()
         }
         rows = np.array(bundle.manifest.smoke.rows, dtype=np.float32)

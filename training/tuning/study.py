@@ -20,9 +20,9 @@ import pandas as pd
 from optuna.distributions import BaseDistribution, FloatDistribution, IntDistribution
 from optuna.trial import FrozenTrial, TrialState
 
+from features.labels import ENGAGED
 from training.bundle import Scores
 from training.dataset import Examples, Split, time_split
-from training.evaluation import LIST_HEAD
 from training.export import code_fingerprint
 from training.metrics import log_loss, ndcg, rankable, relative_cross_entropy
 from training.train import TrainingPlan, fit
@@ -194,7 +194,7 @@ def evaluated(scores: Scores, examples: Examples) -> dict[str, float]:
     figures = {OBJECTIVE: 100.0 * (1.0 - sum(losses) / sum(references))}
     for head, chances in scores.probabilities.items():
         figures[f"{head}.rce"] = relative_cross_entropy(labels[head], chances)
-    engaged = labels[LIST_HEAD]
+    engaged = examples.labels(ENGAGED)
     kept = rankable(examples.requests, engaged)
     figures["ndcg_10"] = float(ndcg(examples.requests, engaged, scores.score)[kept].mean())
     return figures

@@ -10,9 +10,19 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from features.labels import HEADS
 from ingestion.clock import no_shift
 from ingestion.datasets.synthetic import Synthetic
-from ingestion.events import Event, LikeChanged, RetweetChanged, TweetCreated, TweetDeleted
+from ingestion.events import (
+    LONG_DWELL_MS,
+    AuthorHidden,
+    ClientReport,
+    Event,
+    LikeChanged,
+    RetweetChanged,
+    TweetCreated,
+    TweetDeleted,
+)
 from ingestion.snowflake import time_of
 from ingestion.world.generate import World, generate, write
 from ingestion.world.plan import WorldError, WorldPlan
@@ -61,7 +71,15 @@ def test_ids_hold_the_recorded_time(world: World) -> None:
 
 def test_engagements_happen_as_often_as_the_recorded_probability_says(world: World) -> None:
     truth = frame(world, "truth_impressions")
-    for chance, outcome in (("p_engaged", "engaged"), ("p_retweeted", "retweeted")):
+    said = frame(world, "reports")
+    named = pd.MultiIndex.from_frame(truth[["request_id", "tweet_id"]])
+    for outcome, kind in {
+        "opened": said["action"] == "open",
+        "dwelt": said["ms"] >= LONG_DWELL_MS,
+        "hidden": said["action"].isin(["hide", "report"]),
+    }.items():
+        truth[outcome] = named.isin(pd.MultiIndex.from_frame(said.loc[kind, ["request_id", "tweet_id"]]))
+    for chance, outcome in ((f"p_{name}", name) for name in ("engaged", "retweeted", *HEADS[3:])):
         expected = truth[chance].sum()
         spread = np.sqrt((truth[chance] * (1 - truth[chance])).sum())
         assert abs(truth[outcome].sum() - expected) < 4 * spread
@@ -120,8 +138,30 @@ def test_a_written_world_reads_back_as_events_in_time_order(world: World, events
     assert kinds[LikeChanged] == world.rows["likes"]
     assert kinds[RetweetChanged] == world.rows["retweets"]
     assert kinds[TweetDeleted] == world.rows["deletes"]
-    assert len(events) == sum(world.rows[stem] for stem in EVENT_FILES)
+    assert kinds[ClientReport] == world.rows["reports"]
+    hidden = frame(world, "reports")["action"].isin(["hide", "report"]).sum()
+    assert kinds[AuthorHidden] == hidden > 0
+    assert len(events) == sum(world.rows[stem] for stem in EVENT_FILES) + hidden
     assert len({event.event_id for event in events}) == len(events)
+
+
+def test_a_world_from_before_clients_reported_reads_without_reports(world: World, tmp_path: Path) -> None:
+    write(world, tmp_path / "world")
+    (tmp_path / "world" / "reports.parquet").unlink()
+    dataset = Synthetic(tmp_path / "world")
+    kinds = Counter(type(event) for event in dataset.events(no_shift(dataset.recordings)))
+    assert kinds[ClientReport] == 0
+    assert sum(kinds.values()) == sum(world.rows[stem] for stem in EVENT_FILES if stem != "reports")
+
+
+def test_every_report_is_of_an_item_that_was_shown_before(world: World) -> None:
+    shown = frame(world, "impressions").set_index(["request_id", "position"])
+    reports = frame(world, "reports")
+    told = shown.loc[pd.MultiIndex.from_frame(reports[["request_id", "position"]])].reset_index(drop=True)
+    columns = ["user_id", "tweet_id", "author_id"]
+    assert (told[columns].to_numpy() == reports[columns].to_numpy()).all()
+    assert (told["ts"] < reports["ts"]).all()
+    assert reports["ms"].notna().equals(reports["action"] == "dwell")
 
 
 def test_a_world_replaces_an_older_one_as_a_whole(world: World, tmp_path: Path) -> None:

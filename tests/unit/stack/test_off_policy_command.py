@@ -12,13 +12,14 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
+from features.labels import HEADS, LABELS
 from features.names import FEATURE_SERVICE, MODEL_INPUT
 from ingestion.events import Impression
 from ingestion.lake_files import write_lake
 from stack.cli import app
 from stack.errors import is_user_error
 from training.calibration import fit_isotonic
-from training.dataset import LABELS, prepare, time_split
+from training.dataset import prepare, time_split
 from training.export import TrainedHead, assemble, write
 from training.formula import DEFAULT_WEIGHTS
 from training.heads import HeadParameters, train_head
@@ -34,7 +35,7 @@ def bundle(examples_frame: Make, tmp_path_factory: pytest.TempPathFactory) -> Pa
     """A small model of what decides in the examples."""
     split = time_split(prepare(examples_frame()))
     heads = {}
-    for head in LABELS:
+    for head in HEADS:
         held_out = (split.calibration.matrix, split.calibration.labels(head))
         small = HeadParameters(trees=15, leaves=7)
         booster = train_head(split.train.matrix, split.train.labels(head), held_out, small, 1, 1)

@@ -13,11 +13,14 @@ from typing import Any
 import numpy as np
 import pytest
 
+from features.labels import HEADS
 from features.names import FEATURE_SERVICE, MODEL_INPUT
 from training.bundle import Bundle, BundleError, read_manifest, sha256
+from training.calibration import Isotonic, Platt
 from training.formula import FLOOR
 
-FIXTURE = Path(__file__).parents[2] / "fixtures" / "bundle_v1"
+FIXTURE = Path(__file__).parents[2] / "fixtures" / "bundle_v2"
+OLD = FIXTURE.with_name("bundle_v1")
 FEATURES = tuple(json.loads((FIXTURE / "bundle.json").read_text())["features"])
 
 Change = Callable[[dict[str, Any]], Any]
@@ -25,7 +28,7 @@ Change = Callable[[dict[str, Any]], Any]
 
 def load(path: Path = FIXTURE) -> Bundle:
     """Against the fixture's own feature list, which stays while the vocabulary grows."""
-    return Bundle.load(path, features=FEATURES, feature_service="ranking_v1")
+    return Bundle.load(path, features=FEATURES, feature_service="ranking_v2")
 
 
 def changed(tmp_path: Path, change: Change) -> Path:
@@ -42,16 +45,30 @@ def rows(count: int, seed: int = 0) -> np.ndarray[Any, np.dtype[np.float32]]:
     return np.random.default_rng(seed).gamma(2.0, 1.0, (count, len(FEATURES))).astype(np.float32)
 
 
-def test_a_bundle_of_version_1_keeps_loading_with_the_scores_it_was_made_with() -> None:
+def test_a_bundle_of_version_1_is_refused_and_says_what_to_do() -> None:
+    with pytest.raises(BundleError, match="is of version 1; this build reads 2: train again with"):
+        Bundle.load(OLD)
+
+
+def test_a_bundle_of_version_2_keeps_loading_with_the_scores_it_was_made_with() -> None:
     bundle = load()
     smoke = bundle.manifest.smoke
     matrix = np.array(smoke.rows, dtype=np.float32)
     assert bundle.score(matrix).score == pytest.approx(smoke.scores)
 
 
-def test_a_bundle_for_an_earlier_model_input_is_refused_by_its_feature_service() -> None:
-    with pytest.raises(BundleError, match=f"is for feature service ranking_v1, not {FEATURE_SERVICE}"):
-        Bundle.load(FIXTURE)
+def test_the_bundle_lists_its_heads_and_how_each_was_calibrated() -> None:
+    heads = load().manifest.heads
+    assert tuple(heads) == HEADS
+    assert {type(spec.calibrator) for spec in heads.values()} == {Isotonic, Platt}
+    for spec in heads.values():
+        losses = spec.calibration_losses
+        assert min(losses, key=losses.__getitem__) == type(spec.calibrator).__name__.lower()
+
+
+def test_a_bundle_for_another_model_input_is_refused_by_its_feature_service() -> None:
+    with pytest.raises(BundleError, match="is for feature service ranking_v2, not ranking_v9"):
+        Bundle.load(FIXTURE, feature_service="ranking_v9")
 
 
 def test_this_builds_feature_list_is_the_one_expected_unless_told() -> None:
@@ -62,8 +79,11 @@ def test_the_score_is_the_weighted_sum_of_the_calibrated_probabilities() -> None
     bundle = load()
     scores = bundle.score(rows(50))
     expected = sum(bundle.weights[head] * scores.probabilities[head] for head in bundle.weights)
-    assert scores.score == pytest.approx(expected + FLOOR)
-    for head in ("engaged", "retweeted"):
+    above = expected >= 0
+    assert 0 < above.sum() < 50
+    assert scores.score[above] == pytest.approx(expected[above] + FLOOR)
+    assert ((scores.score[~above] > 0) & (scores.score[~above] < FLOOR)).all()
+    for head in bundle.weights:
         assert ((scores.probabilities[head] > 0) & (scores.probabilities[head] < 1)).all()
 
 
@@ -82,7 +102,7 @@ def test_no_candidates_get_no_scores() -> None:
     bundle, none = load(), rows(0)
     assert bundle.score(none).score.shape == (0,)
     assert bundle.light_score(none).shape == (0,)
-    assert bundle.contributions(none)["engaged"].shape == (0, len(FEATURES) + 1)
+    assert bundle.contributions(none)["liked"].shape == (0, len(FEATURES) + 1)
 
 
 def test_a_matrix_of_another_width_is_a_programmers_error() -> None:
@@ -99,11 +119,11 @@ def test_contributions_add_up_to_the_raw_log_odds() -> None:
 
 def test_contributions_may_be_asked_from_several_threads() -> None:
     bundle, matrix = load(), rows(200)
-    expected = bundle.contributions(matrix)["engaged"]
+    expected = bundle.contributions(matrix)["liked"]
     found: list[bool] = []
 
     def ask() -> None:
-        found.append(bool(np.array_equal(bundle.contributions(matrix)["engaged"], expected)))
+        found.append(bool(np.array_equal(bundle.contributions(matrix)["liked"], expected)))
 
     threads = [threading.Thread(target=ask) for _ in range(8)]
     for thread in threads:
@@ -144,9 +164,9 @@ def swap(manifest: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        (lambda m: m.update(bundle_version=2), "is of version 2; this build reads 1"),
+        (lambda m: m.update(bundle_version=3), "is of version 3; this build reads 2"),
         (lambda m: m.update(formula_version="product-9"), "score formula product-9"),
-        (lambda m: m.update(feature_service="ranking_v9"), "feature service ranking_v9, not ranking_v1"),
+        (lambda m: m.update(feature_service="ranking_v9"), "feature service ranking_v9, not ranking_v2"),
         (lambda m: m["features"].append("user_mood"), "does not have: user_mood"),
         (
             lambda m: m["features"].remove("user_tweets"),
@@ -155,10 +175,12 @@ def swap(manifest: dict[str, Any]) -> None:
         (swap, "in another order"),
         (lambda m: m.pop("heads"), "is not a bundle's manifest"),
         (lambda m: m.update(heads={}), "has no heads"),
-        (lambda m: m["heads"]["engaged"].update(file="../x.txt"), "outside its folder"),
-        (lambda m: m["heads"]["engaged"].update(file="gone.txt"), "lacks its file gone.txt"),
-        (lambda m: m["heads"]["engaged"].update(sha256="0"), "is not the file that the bundle was made with"),
-        (lambda m: m["heads"]["engaged"]["calibrator"].update(y=[0.5]), "is not a bundle's manifest"),
+        (lambda m: m["heads"]["liked"].update(file="../x.txt"), "outside its folder"),
+        (lambda m: m["heads"]["liked"].update(file="gone.txt"), "lacks its file gone.txt"),
+        (lambda m: m["heads"]["liked"].update(sha256="0"), "is not the file that the bundle was made with"),
+        (lambda m: m["heads"]["liked"]["calibrator"].update(y=[0.5]), "is not a bundle's manifest"),
+        (lambda m: m["heads"]["opened"]["calibrator"].update(slope=-1), "is not a bundle's manifest"),
+        (lambda m: m["heads"]["liked"]["calibrator"].update(kind="beta"), "is not a bundle's manifest"),
         (lambda m: m["smoke"]["scores"].__setitem__(0, 0.123), "unlike where it was made"),
     ],
 )
@@ -173,9 +195,9 @@ def test_what_does_not_fit_is_refused_with_one_sentence(
 
 def test_scores_that_are_not_numbers_are_refused(tmp_path: Path) -> None:
     def poisoned(manifest: dict[str, Any]) -> None:
-        manifest["heads"]["engaged"]["sha256"] = sha256(text.encode())
+        manifest["heads"]["liked"]["sha256"] = sha256(text.encode())
 
-    lines = (FIXTURE / "head_engaged.txt").read_text().splitlines()
+    lines = (FIXTURE / "head_liked.txt").read_text().splitlines()
     text = "\n".join(
         "leaf_value=" + " ".join(["nan"] * len(line.split())) if line.startswith("leaf_value=") else line
         for line in lines
@@ -183,29 +205,29 @@ def test_scores_that_are_not_numbers_are_refused(tmp_path: Path) -> None:
         if not line.startswith("tree_sizes=")
     )
     path = changed(tmp_path, poisoned)
-    (path / "head_engaged.txt").write_bytes(text.encode())
+    (path / "head_liked.txt").write_bytes(text.encode())
     with pytest.raises(BundleError, match="not numbers"):
         load(path)
 
 
 def test_a_head_of_another_feature_list_than_its_manifest_is_refused(tmp_path: Path) -> None:
     def renamed(manifest: dict[str, Any]) -> None:
-        manifest["heads"]["engaged"]["sha256"] = sha256(text.encode())
+        manifest["heads"]["liked"]["sha256"] = sha256(text.encode())
 
     text = (
-        (FIXTURE / "head_engaged.txt")
+        (FIXTURE / "head_liked.txt")
         .read_text()
         .replace("user_impressions user_eng", "user_depressions user_eng")
     )
     path = changed(tmp_path, renamed)
-    (path / "head_engaged.txt").write_bytes(text.encode())
+    (path / "head_liked.txt").write_bytes(text.encode())
     with pytest.raises(BundleError, match="another feature list"):
         load(path)
 
 
 def test_what_is_no_model_text_is_refused(tmp_path: Path) -> None:
-    path = changed(tmp_path, lambda m: m["heads"]["engaged"].update(sha256=sha256(b"no trees here")))
-    (path / "head_engaged.txt").write_bytes(b"no trees here")
+    path = changed(tmp_path, lambda m: m["heads"]["liked"].update(sha256=sha256(b"no trees here")))
+    (path / "head_liked.txt").write_bytes(b"no trees here")
     with pytest.raises(BundleError, match="is not a LightGBM model"):
         load(path)
 

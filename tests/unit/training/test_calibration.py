@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
-from training.calibration import Calibrator, fit_isotonic, fit_platt
+from training.calibration import Isotonic, Platt, choose, fit_isotonic, fit_platt
 from training.metrics import calibration_error
 
 RNG = np.random.default_rng(4)
@@ -37,7 +38,7 @@ def test_no_probability_is_zero_though_nothing_was_seen_there() -> None:
 
 
 def test_what_is_not_a_number_stays_so() -> None:
-    assert np.isnan(Calibrator((0.0, 1.0), (0.1, 0.9)).apply(np.array([np.nan])))[0]
+    assert np.isnan(Isotonic((0.0, 1.0), (0.1, 0.9)).apply(np.array([np.nan])))[0]
 
 
 def test_labels_of_one_kind_cannot_calibrate() -> None:
@@ -51,7 +52,7 @@ def test_labels_of_one_kind_cannot_calibrate() -> None:
 )
 def test_knots_that_do_not_rise_are_refused(x: tuple[float, ...], y: tuple[float, ...]) -> None:
     with pytest.raises(ValueError, match="calibrator"):
-        Calibrator(x, y)
+        Isotonic(x, y)
 
 
 def test_platt_recovers_the_log_odds_that_labels_were_drawn_with():
@@ -72,3 +73,31 @@ def test_platt_gives_the_mean_for_scores_that_say_the_opposite_and_keeps_their_o
 def test_platt_refuses_labels_of_one_kind():
     with pytest.raises(ValueError, match="both kinds"):
         fit_platt(np.zeros(3), np.ones(3))
+
+
+def log_odds(chances: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.log(chances) - np.log1p(-chances)
+
+
+@pytest.mark.parametrize(
+    ("said", "kind"),
+    [
+        # Log-odds that are off by a factor and a shift are what Platt's two figures put right.
+        (0.5 * log_odds(TRUE) - 1.0, Platt),
+        # A staircase is what isotonic regression learns, and no line through log-odds does.
+        (np.where(TRUE < 0.05, -8.0, np.where(TRUE < 0.15, 0.0, 0.5)), Isotonic),
+    ],
+)
+def test_the_kind_is_chosen_that_fits_rows_which_neither_was_fitted_on(said, kind):
+    earlier = np.arange(len(TRUE)) < 12_000
+    chosen = choose(said, LABELS, earlier)
+    assert isinstance(chosen.calibrator, kind)
+    other = {Platt: "isotonic", Isotonic: "platt"}[kind]
+    assert chosen.losses[kind.__name__.lower()] < chosen.losses[other]
+
+
+def test_with_labels_of_one_kind_in_either_part_the_choice_is_platt():
+    labels = np.where(np.arange(len(LABELS)) < 12_000, LABELS, 0.0)
+    chosen = choose(log_odds(TRUE), labels, np.arange(len(TRUE)) < 12_000)
+    assert isinstance(chosen.calibrator, Platt)
+    assert not chosen.losses

@@ -12,10 +12,11 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
+from features.labels import HEADS
 from training.baselines import BASELINES
 from training.bundle import Bundle, Scores
 from training.calibration import fit_isotonic
-from training.dataset import LABELS, Split, prepare, time_split
+from training.dataset import Split, prepare, time_split
 from training.evaluation import ModelReport, evaluate
 from training.export import TrainedHead, assemble, write
 from training.heads import HeadParameters, train_head
@@ -33,7 +34,7 @@ def split(examples_frame: Make) -> Split:
 @pytest.fixture(scope="module")
 def trained(split: Split) -> tuple[Bundle, dict[str, str]]:
     heads = {}
-    for head in LABELS:
+    for head in HEADS:
         held_out = (split.calibration.matrix, split.calibration.labels(head))
         small = HeadParameters(trees=15, leaves=7)
         booster = train_head(split.train.matrix, split.train.labels(head), held_out, small, 1, 1)
@@ -57,10 +58,10 @@ def test_a_model_of_what_decides_beats_the_baselines(report: ModelReport) -> Non
 
 def test_a_model_that_scores_at_random_does_not(split: Split) -> None:
     rng = np.random.default_rng(0)
-    noise = {head: rng.random(len(split.test)) for head in LABELS}
-    report = evaluate(Scores(noise, noise["engaged"]), split.test, seed=1)
-    assert report.heads["engaged"].rce.value < 0
-    assert report.heads["engaged"].auc == pytest.approx(0.5, abs=0.05)
+    noise = {head: rng.random(len(split.test)) for head in HEADS}
+    report = evaluate(Scores(noise, noise["liked"]), split.test, seed=1)
+    assert report.heads["liked"].rce.value < 0
+    assert report.heads["liked"].auc == pytest.approx(0.5, abs=0.05)
 
 
 def test_only_lists_of_both_kinds_are_counted(report: ModelReport, split: Split) -> None:
@@ -69,7 +70,7 @@ def test_only_lists_of_both_kinds_are_counted(report: ModelReport, split: Split)
 
 
 def test_the_slices_by_author_cover_the_rows(report: ModelReport, split: Split) -> None:
-    slices = report.heads["engaged"].by_popularity
+    slices = report.heads["liked"].by_popularity
     assert list(slices) == ["1", "2", "3", "4", "5"]
     assert sum(part.rows for part in slices.values()) == len(split.test)
 
@@ -81,12 +82,12 @@ def test_authors_without_a_known_number_of_followers_are_a_slice_of_their_own(
     frame["author_followers"] = np.nan
     test = time_split(prepare(frame)).test
     report = evaluate(trained[0].score(test.matrix), test, seed=1)
-    assert list(report.heads["engaged"].by_popularity) == ["unknown"]
+    assert list(report.heads["liked"].by_popularity) == ["unknown"]
 
 
 def test_every_figure_has_a_flat_name_and_is_a_number(report: ModelReport) -> None:
     flat = report.metrics()
-    assert {"engaged.ap", "engaged.ap.low", "retweeted.rce", "model.mrr", "hot.ndcg_10.high"} <= set(flat)
+    assert {"liked.ap", "hidden.ap.low", "retweeted.rce", "model.mrr", "hot.ndcg_10.high"} <= set(flat)
     assert all(math.isfinite(value) for value in flat.values())
 
 
@@ -97,7 +98,7 @@ def test_what_is_written_loads_and_scores_as_what_was_judged(
     written = write(tmp_path / "bundle", bundle, texts, report.metrics() | {"broken": float("nan")})
     matrix = split.test.matrix
     assert written.score(matrix).score.tolist() == bundle.score(matrix).score.tolist()
-    assert written.manifest.metrics["engaged.ap"] == report.heads["engaged"].ap.value
+    assert written.manifest.metrics["liked.ap"] == report.heads["liked"].ap.value
     assert written.manifest.metrics["broken"] is None
 
 

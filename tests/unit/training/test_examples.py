@@ -64,8 +64,8 @@ def test_a_request_whose_rows_differ_in_time_stays_whole(examples_frame: Make) -
 
 def test_a_part_without_both_kinds_is_too_little_to_learn_from(examples_frame: Make) -> None:
     frame = examples_frame()
-    frame["label_retweeted"] = 0.0
-    with pytest.raises(NoExamplesError, match="rows that were retweeted and rows that were not"):
+    frame["label_engaged"] = 0.0
+    with pytest.raises(NoExamplesError, match="rows that were engaged and rows that were not"):
         time_split(prepare(frame))
 
 

@@ -15,7 +15,9 @@ from training.held_out import held_out, learned_until
 from training.settings import GateSettings
 
 Make = Callable[..., pd.DataFrame]
-OLD = read_manifest(Path(__file__).parents[2] / "fixtures" / "bundle_v1")
+OLD = msgspec.structs.replace(
+    read_manifest(Path(__file__).parents[2] / "fixtures" / "bundle_v2"), learned_until=None, scoring=None
+)
 LIMITS = GateSettings(least_lists=10, least_readers=5)
 
 
