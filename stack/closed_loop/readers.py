@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ingestion.events import ClientReport, Event, LikeChanged, RetweetChanged, TweetCreated
+from ingestion.events import AuthorHidden, ClientReport, Event, LikeChanged, RetweetChanged, TweetCreated
 from ingestion.snowflake import snowflake
 from ingestion.world.answers import Chances, acts_of, chances
 from ingestion.world.days import moments
@@ -16,6 +16,7 @@ from ingestion.world.generate import Ground
 from ingestion.world.people import Floats, Ints
 from ingestion.world.plan import HOUR_MS, PLACES
 from ingestion.world.reading import SECONDS_PER_ITEM
+from ingestion.world.reporting import make_reports, report_chances
 from ingestion.world.writing import write_texts
 
 MACHINES = {"reply": 2, "retweet": 3, "quote": 4}
@@ -125,21 +126,32 @@ class Readership:
         events: list[Event] = []
         for place, item in enumerate(shown):
             at = now + (place + 1) * SECONDS_PER_ITEM * 1000 + int(how[place, 0] * 2000)
-            events.append(
-                ClientReport(
-                    event_id=f"loop:shown:{item.request_id}:{item.position}",
-                    ts=now + place * SECONDS_PER_ITEM * 1000,
-                    feed_request_id=item.request_id,
-                    user_id=reader,
-                    tweet_id=item.tweet,
-                    position=item.position,
-                    action="shown",
-                )
-            )
+            events.append(_report(reader, item, "shown", now + place * SECONDS_PER_ITEM * 1000))
             if engaged[place]:
                 retweeted = bool(drawn[place] < truth.p_retweeted[place])
                 events += self._acts(reader, item.tweet, at, retweeted, float(how[place, 1]))
+        events += self._reports(reader, now, shown, truth)
         return Answers(int(engaged.sum()), events)
+
+    def _reports(self, reader: int, now: int, shown: Sequence[Shown], truth: Chances) -> Iterator[Event]:
+        """What the client says was opened, looked at for long, hidden or reported."""
+        plan, count = self._ground.plan, len(shown)
+        # Only who is not followed adds nothing at all.
+        followed = truth.parts[:, 2] != 0.0
+        who = np.full(count, reader - 1, dtype=np.int64)
+        chances = report_chances(plan.reporting, self._ground.tempers, who, truth.p_engaged, followed)
+        at = np.full(count, now, dtype=np.int64)
+        rows = make_reports(plan, chances, np.arange(count), at, self._rng)
+        for place, action, ms, ts in zip(*rows, strict=True):
+            item = shown[place]
+            yield _report(reader, item, action, int(ts), ms)
+            if action in ("hide", "report"):
+                yield AuthorHidden(
+                    event_id=f"loop:hidden:{item.request_id}:{item.position}",
+                    ts=int(ts),
+                    user_id=reader,
+                    author_id=self._tweets[item.tweet].author + 1,
+                )
 
     def _acts(self, reader: int, tweet: int, at: int, retweeted: bool, how: float) -> Iterator[Event]:
         self._popularity[tweet] = self._popularity.get(tweet, 0) + 1
@@ -199,3 +211,16 @@ class Readership:
             )
         )
         return np.array([known.get(who, 0.0) for who in author.tolist()], dtype=np.float64)
+
+
+def _report(reader: int, item: Shown, action: str, ts: int, ms: int | None = None) -> ClientReport:
+    return ClientReport(
+        event_id=f"loop:{action}:{item.request_id}:{item.position}",
+        ts=ts,
+        feed_request_id=item.request_id,
+        user_id=reader,
+        tweet_id=item.tweet,
+        position=item.position,
+        action=action,  # type: ignore[arg-type]
+        ms=ms,
+    )

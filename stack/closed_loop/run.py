@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from features.historical import TRAINING_EXAMPLES
+from features.labels import LABELS
 from features.store import offline_folder
 from ingestion.datasets.synthetic import Synthetic
 from ingestion.lake_files import write_lake
@@ -25,7 +26,6 @@ from stack.closed_loop.plan import ARMS, LoopPlan
 from stack.closed_loop.readers import Readership, Session, sessions
 from stack.closed_loop.streams import Streams
 from timelines.client import open_async_client
-from training.dataset import LABELS
 from training.settings import TrainingSettings
 
 Announce = Callable[[str], None]

@@ -9,8 +9,17 @@ import pandas as pd
 import pytest
 
 from features.aggregates import ACCOUNT, TWEET, EngagementFold, add
+from features.labels import LABELS
 from features.names import AFFINITY_S
-from ingestion.events import ClientReport, Event, FollowChanged, LikeChanged, RetweetChanged, TweetCreated
+from ingestion.events import (
+    AuthorHidden,
+    ClientReport,
+    Event,
+    FollowChanged,
+    LikeChanged,
+    RetweetChanged,
+    TweetCreated,
+)
 from ingestion.world.generate import Ground, settle
 from pipelines.stream.engagement_queries import affinities, decode_marks, encode_mark
 from stack.closed_loop.folder import claim
@@ -21,9 +30,10 @@ from stack.closed_loop.readers import Readership, Shown, sessions
 from stack.closed_loop.report import Lead, problem
 from stack.closed_loop.streams import Standing
 from stack.errors import UserError
+from training.formula import DEFAULT_WEIGHTS
 
 NOW = 1_767_620_000_000
-HEADS = {"engaged": "label_engaged", "retweeted": "label_retweeted"}
+ACTS = (LikeChanged, RetweetChanged, TweetCreated)
 ABOVE, AROUND = Figure(0.4, 0.2, 0.6), Figure(0.1, -0.1, 0.3)
 
 
@@ -108,23 +118,31 @@ def test_answers_are_drawn_by_the_planted_chances(ground: Ground) -> None:
 def test_an_answer_reports_what_was_read_and_acts_after_it(ground: Ground) -> None:
     readers = readership(ground)
     acts: list[Event] = []
+    actions: set[str] = set()
     for reader in range(1, 61):
         page = [Shown(tweet, f"r{reader}", i) for i, tweet in enumerate(some(ground, 30, reader))]
         answers = readers.answer(reader, NOW, page)
         reports = [event for event in answers.events if isinstance(event, ClientReport)]
-        assert [(event.feed_request_id, event.tweet_id, event.position) for event in reports] == [
-            (item.request_id, item.tweet, item.position) for item in page
-        ]
-        done = [event for event in answers.events if not isinstance(event, ClientReport)]
-        assert len(
-            {getattr(e, "in_reply_to", None) or getattr(e, "quote_of", None) or e.tweet_id for e in done}
-        ) == (  # type: ignore[attr-defined]
-            answers.engaged
-        )
-        acts += done
-    assert {type(act) for act in acts} == {LikeChanged, RetweetChanged, TweetCreated}
-    assert all(act.ts > NOW for act in acts)
+        seen = [event for event in reports if event.action == "shown"]
+        said = [(event.feed_request_id, event.tweet_id, event.position) for event in seen]
+        assert said == [(item.request_id, item.tweet, item.position) for item in page]
+        done = [event for event in answers.events if isinstance(event, ACTS)]
+        assert len({about(event) for event in done}) == answers.engaged
+        hidden = [event for event in reports if event.action in ("hide", "report")]
+        assert len(hidden) == sum(isinstance(event, AuthorHidden) for event in answers.events)
+        actions |= {event.action for event in reports}
+        acts += answers.events
+    assert {type(act) for act in acts} >= {LikeChanged, RetweetChanged, TweetCreated}
+    assert actions >= {"shown", "open", "dwell"}
+    assert all(act.ts >= NOW for act in acts)
     assert len({act.event_id for act in acts}) == len(acts)
+
+
+def about(event: LikeChanged | RetweetChanged | TweetCreated) -> int:
+    """The tweet that an act is about."""
+    if isinstance(event, TweetCreated):
+        return event.in_reply_to or event.quote_of or 0
+    return event.tweet_id
 
 
 def test_what_is_liked_gets_likelier_and_what_is_written_can_be_read(ground: Ground) -> None:
@@ -204,18 +222,14 @@ def outcome(
 
 def test_a_session_is_worth_what_the_labels_of_its_examples_are() -> None:
     would = dict.fromkeys(ARMS, 1.0)
-    examples = pd.DataFrame(
-        {
-            "request_id": ["a", "a", "b"],
-            "label_engaged": [1.0, 1.0, 0.0],
-            "label_retweeted": [1.0, 0.0, 0.0],
-        }
-    )
+    nothing = dict.fromkeys(LABELS.values(), 0.0)
+    liked = nothing | {"label_engaged": 1.0, "label_liked": 1.0}
+    both = liked | {"label_retweeted": 1.0}
+    examples = pd.DataFrame([liked, both, nothing]).assign(request_id=["a", "a", "b"])
     outcomes = [outcome(1, 1, CHAMPION, "a", would, 2), outcome(1, 2, FIRST, "gone", would)]
-    rows = labelled(outcomes, examples, HEADS)
+    rows = labelled(outcomes, examples, LABELS)
     assert rows["label_engaged"].tolist() == [2.0, 0.0]
-    # 0.5 for each engagement and 1 for the retweet.
-    assert rows["worth"].tolist() == [2.0, 0.0]
+    assert rows["worth"].tolist() == [2 * DEFAULT_WEIGHTS["liked"] + DEFAULT_WEIGHTS["retweeted"], 0.0]
     assert rows["engaged"].tolist() == [2, 0]
 
 
@@ -228,8 +242,8 @@ def planted(difference: float, readers: int = 120) -> pd.DataFrame:
         for _ in range(4):
             would = {CHRONOLOGICAL: own, FIRST: own, CHAMPION: own + difference * rng.lognormal(0.0, 0.3)}
             outcomes.append(outcome(2, reader, arm, "r", would, int(rng.poisson(would[arm]))))
-    examples = pd.DataFrame({"request_id": ["x"], "label_engaged": [0.0], "label_retweeted": [0.0]})
-    return labelled(outcomes, examples, HEADS)
+    examples = pd.DataFrame({"request_id": ["x"], **{label: [0.0] for label in LABELS.values()}})
+    return labelled(outcomes, examples, LABELS)
 
 
 def test_a_small_lead_shows_where_the_same_readers_are_compared() -> None:
