@@ -80,8 +80,9 @@ def test_the_first_day_has_no_model_and_the_second_is_ranked_by_what_the_night_p
     assert lived.aliases["champion"] == lived.aliases[FIRST_MODEL] == "1"
     later = day(lived, 2)
     ranked = later[later["arm"] != f"closed-loop:{CHRONOLOGICAL}"]
-    assert set(ranked["rung"]) == {"full"}
-    assert set(ranked["model"]) == {night.champion}
+    # Below the end of a ranking a reader scrolls on by time.
+    assert (ranked["rung"] == "full").mean() > 0.8
+    assert set(ranked.loc[ranked["rung"] == "full", "model"]) == {night.champion}
     assert set(later[later["arm"] == f"closed-loop:{CHRONOLOGICAL}"]["rung"]) == {"chronological"}
 
 
