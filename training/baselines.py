@@ -68,6 +68,16 @@ class Hot:
 
 
 @dataclass(frozen=True)
+class Recency:
+    """The tweet first that is engaged with most just now: each engagement weighs exp(-age / 1h)."""
+
+    name: str = "recency"
+
+    def score(self, frame: pd.DataFrame) -> NDArray[np.float64]:
+        return _total(frame, ("tweet_engagements_1h",))
+
+
+@dataclass(frozen=True)
 class Affinity:
     """The author whom the reader engaged with most often first."""
 
@@ -77,7 +87,14 @@ class Affinity:
         return _total(frame, ("pair_engagements",))
 
 
-BASELINES: tuple[Ranker, ...] = (Chronological(), Popularity(), AuthorPopularity(), Hot(), Affinity())
+BASELINES: tuple[Ranker, ...] = (
+    Chronological(),
+    Popularity(),
+    AuthorPopularity(),
+    Recency(),
+    Hot(),
+    Affinity(),
+)
 
 
 def _total(frame: pd.DataFrame, columns: tuple[str, ...]) -> NDArray[np.float64]:

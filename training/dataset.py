@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 
 import numpy as np
@@ -19,6 +20,9 @@ from features.labels import ENGAGED, LABELS
 from features.names import MODEL_INPUT
 
 KEYS = ("request_id", "user", "author", "tweet", "event_timestamp", "position")
+
+
+CLOCKS_DIFFER = timedelta(days=1)
 
 
 class DatasetError(ValueError):
@@ -52,6 +56,20 @@ class Examples:
         """0/1 of one of ``LABELS``, float64 [n]."""
         return self.frame[LABELS[name]].to_numpy(dtype=np.float64)
 
+    @property
+    def constant_features(self) -> tuple[str, ...]:
+        """The columns of the model input with one value in all rows, or none; trees make no use of them."""
+        matrix = self.matrix
+        known = ~np.isnan(matrix)
+        lowest = np.where(known, matrix, np.inf).min(axis=0)
+        highest = np.where(known, matrix, -np.inf).max(axis=0)
+        partly = known.any(axis=0) & ~known.all(axis=0)
+        return tuple(
+            name
+            for name, constant in zip(MODEL_INPUT, (lowest >= highest) & ~partly, strict=True)
+            if constant
+        )
+
     def has_both_kinds(self, name: str) -> bool:
         """Whether some rows have the label and some have not."""
         labels = self.labels(name)
@@ -80,16 +98,19 @@ class Split:
         return {"train": self.train, "calibration": self.calibration, "test": self.test}
 
 
-def prepare(frame: pd.DataFrame) -> Examples:
+def prepare(frame: pd.DataFrame, now: datetime | None = None) -> Examples:
     """The frame's columns that matter, with fixed dtypes and in a fixed order of rows.
 
     Raises:
-        DatasetError: columns are missing, or a label is neither 0 nor 1.
+        DatasetError: columns are missing, a label is neither 0 nor 1, a moment is missing, or more than
+            ``CLOCKS_DIFFER`` after ``now`` (the machine's clock without it).
         NoExamplesError: there are no rows.
     """
     wanted = [*KEYS, *LABELS.values(), *MODEL_INPUT]
     if absent := [column for column in wanted if column not in frame.columns]:
-        raise DatasetError(f"The training examples lack the columns {', '.join(absent)}.")
+        raise DatasetError(
+            f"The training examples lack the columns {', '.join(absent)}: run `tideline features build`."
+        )
     if frame.empty:
         raise NoExamplesError("There are no labelled examples to train on.")
     frame = frame[wanted].copy()
@@ -102,9 +123,23 @@ def prepare(frame: pd.DataFrame) -> Examples:
     for column in LABELS.values():
         if not frame[column].isin((0.0, 1.0)).all():
             raise DatasetError(f"The column {column} of the training examples must be 0 or 1 in every row.")
+    _check_moments(frame["event_timestamp"], now or datetime.now(UTC))
     started = frame.groupby("request_id")["event_timestamp"].transform("min")
     frame = frame.assign(started=started).sort_values(["started", "request_id", "position", "tweet"])
     return Examples(frame.drop(columns="started").reset_index(drop=True))
+
+
+def _check_moments(moments: pd.Series[pd.Timestamp], now: datetime) -> None:
+    if moments.isna().any():
+        raise DatasetError(
+            "The column event_timestamp of the training examples must hold a moment in every row."
+        )
+    future = moments > pd.Timestamp(now) + CLOCKS_DIFFER
+    if future.any():
+        raise DatasetError(
+            f"{int(future.sum()):,} training examples are from the future, the first of "
+            f"{moments[future].min().isoformat(timespec='seconds')}: check the clocks of what served them."
+        )
 
 
 def time_split(examples: Examples, calibration: float = 0.15, test: float = 0.2) -> Split:

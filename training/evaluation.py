@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from features.labels import ENGAGED
-from training.baselines import BASELINES
+from training.baselines import BASELINES, Ranker
 from training.bundle import Scores
 from training.dataset import Examples
 from training.metrics import (
@@ -67,12 +67,21 @@ class ListReport:
 
 @dataclass(frozen=True)
 class ModelReport:
-    """``lists`` is how many lists the orders were judged on."""
+    """``lists`` is how many lists the orders were judged on.
+
+    ``baselines`` are what a model has to beat, ``alternatives`` what else was learned from the same examples.
+    """
 
     heads: Mapping[str, HeadReport]
     lists: int
     model: ListReport
     baselines: Mapping[str, ListReport]
+    alternatives: Mapping[str, ListReport] = field(default_factory=dict)
+
+    @property
+    def orders(self) -> dict[str, ListReport]:
+        """All of them, the model first."""
+        return {"model": self.model, **self.baselines, **self.alternatives}
 
     def metrics(self) -> dict[str, float]:
         """Every figure under one flat name, as MLflow and the bundle's manifest keep them."""
@@ -83,7 +92,7 @@ class ModelReport:
                 flat |= _flat_interval(f"{head}.{name}", getattr(report, name))
             for group, part in report.by_popularity.items():
                 flat |= {f"{head}.authors_{group}.ap": part.ap, f"{head}.authors_{group}.rce": part.rce}
-        for order, lists in {"model": self.model, **self.baselines}.items():
+        for order, lists in self.orders.items():
             flat |= _flat_interval(f"{order}.ndcg_10", lists.ndcg_10)
             flat |= _flat_interval(f"{order}.mrr", lists.mrr)
             if order != "model":
@@ -94,8 +103,8 @@ class ModelReport:
 _HEAD_FIGURES = ("rows", "base_rate", "auc", "log_loss", "calibration_error")
 
 
-def evaluate(scores: Scores, test: Examples, seed: int) -> ModelReport:
-    """The model's ``scores`` of ``test`` and every baseline's, on the same lists.
+def evaluate(scores: Scores, test: Examples, seed: int, alternatives: Sequence[Ranker] = ()) -> ModelReport:
+    """The model's ``scores`` of ``test``, every baseline's and every alternative's, on the same lists.
 
     Raises:
         ValueError: the label of a head is of one kind.
@@ -108,7 +117,8 @@ def evaluate(scores: Scores, test: Examples, seed: int) -> ModelReport:
     }
     labels = test.labels(ENGAGED)
     kept = rankable(requests, labels)
-    orders = {"model": scores.score} | {ranker.name: ranker.score(test.frame) for ranker in BASELINES}
+    rankers = (*BASELINES, *alternatives)
+    orders = {"model": scores.score} | {ranker.name: ranker.score(test.frame) for ranker in rankers}
     values = {name: ndcg(requests, labels, order)[kept] for name, order in orders.items()}
     lists = {
         name: ListReport(
@@ -118,7 +128,13 @@ def evaluate(scores: Scores, test: Examples, seed: int) -> ModelReport:
         )
         for name, order in orders.items()
     }
-    return ModelReport(heads, int(kept.sum()), lists.pop("model"), lists)
+    return ModelReport(
+        heads,
+        int(kept.sum()),
+        lists["model"],
+        {ranker.name: lists[ranker.name] for ranker in BASELINES},
+        {ranker.name: lists[ranker.name] for ranker in alternatives},
+    )
 
 
 def report_head(

@@ -9,12 +9,13 @@ import lightgbm
 import numpy as np
 from numpy.typing import NDArray
 
-from features.labels import HEADS
+from features.labels import ENGAGED, HEADS
 from features.names import CONTEXT_FEATURES, MODEL_INPUT, VIEWS
 from training.dataset import NoExamplesError, Split
 
 Matrix = NDArray[np.float32]
 Array = NDArray[np.float64]
+Sizes = NDArray[np.int64]
 
 LEAST_OF_EACH_KIND: Mapping[str, int] = {"train": 100, "calibration": 25, "test": 25}
 """So many examples that have a head's label, and so many that have not, are asked for in each part."""
@@ -112,6 +113,17 @@ def distil(
     return _train("regression", matrix, targets, held_out, parameters, seed, threads)
 
 
+def train_order(split: Split, parameters: HeadParameters, seed: int, threads: int) -> lightgbm.Booster:
+    """A booster whose scores put the engaged items of a list first (LambdaRank on nDCG@10).
+
+    Its scores mean nothing across lists.
+    """
+    groups = (np.bincount(split.train.requests), np.bincount(split.calibration.requests))
+    held_out = (split.calibration.matrix, split.calibration.labels(ENGAGED))
+    labels = split.train.labels(ENGAGED)
+    return _train("lambdarank", split.train.matrix, labels, held_out, parameters, seed, threads, groups)
+
+
 def _train(
     objective: str,
     matrix: Matrix,
@@ -120,7 +132,9 @@ def _train(
     parameters: HeadParameters,
     seed: int,
     threads: int,
+    groups: tuple[Sizes, Sizes] | tuple[None, None] = (None, None),
 ) -> lightgbm.Booster:
+    """``groups`` are the sizes of the lists that the rows to train on and those to stop by are of."""
     inputs = drop_views(matrix, parameters.view_dropout, np.random.default_rng(seed))
     settings = {
         "objective": objective,
@@ -138,9 +152,12 @@ def _train(
         "use_missing": True,
         "zero_as_missing": False,
         "verbosity": -1,
+        "eval_at": [10],
     }
-    data = lightgbm.Dataset(inputs, targets, feature_name=list(MODEL_INPUT), free_raw_data=True)
-    held_out = lightgbm.Dataset(validation[0], validation[1], reference=data)
+    data = lightgbm.Dataset(
+        inputs, targets, group=groups[0], feature_name=list(MODEL_INPUT), free_raw_data=True
+    )
+    held_out = lightgbm.Dataset(validation[0], validation[1], group=groups[1], reference=data)
     stop = lightgbm.early_stopping(parameters.patience, verbose=False)
     return lightgbm.train(
         settings, data, num_boost_round=parameters.trees, valid_sets=[held_out], callbacks=[stop]

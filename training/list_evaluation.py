@@ -13,14 +13,18 @@ from features.ranking_log import Candidates
 from training.bundle import ScoringCost
 from training.datasets.registry import read_log
 from training.latency import page_cost
-from training.list_baselines import Logistic, baselines
+from training.list_baselines import Logistic, PlantedTruth, baselines
 from training.list_model import ListPlan, check_labels, fit
 from training.list_report import OrderFigures, figures_of, judged_lists
+from training.list_slices import ListSlice, sliced, worse_slices
 
 
 @dataclass(frozen=True)
 class ListEvaluation:
-    """What came out; ``rows`` and ``lists`` are those of the test folder that are judged."""
+    """What came out; ``rows`` and ``lists`` are those of the test folder that are judged.
+
+    ``slices`` are beside ``strongest``, the baseline of the highest nDCG@10.
+    """
 
     dataset: str
     train_rows: int
@@ -31,6 +35,8 @@ class ListEvaluation:
     scoring: ScoringCost
     champion: OrderFigures
     baselines: Mapping[str, OrderFigures]
+    strongest: str
+    slices: Mapping[str, ListSlice]
 
     @property
     def share_of_gain(self) -> float | None:
@@ -54,6 +60,11 @@ class ListEvaluation:
             "scoring": {**msgspec.structs.asdict(self.scoring), "ratio": self.scoring.ratio},
             "champion": self.champion.flat(),
             "baselines": {name: figures.flat() for name, figures in self.baselines.items()},
+            "slices": {
+                "baseline": self.strongest,
+                "worse": worse_slices(self.slices),
+                "parts": {name: part.flat() for name, part in self.slices.items()},
+            },
         }
 
 
@@ -89,11 +100,12 @@ def evaluate(
     rows: Candidates = judged.rows
     scores = model.scores(judged)
     champion = figures_of(rows, scores.order, scores.probability, plan.seed)
-    others = {
-        order.name: figures_of(rows, score, score if order.probability else None, plan.seed)
-        for order in orders
-        for score in (order.score(judged),)
-    }
+    others, scored = {}, {}
+    for order in orders:
+        score = scored[order.name] = order.score(judged)
+        others[order.name] = figures_of(rows, score, score if order.probability else None, plan.seed)
+    beaten = {name: figures.ndcg_at_10.value for name, figures in others.items() if name != PlantedTruth.name}
+    strongest = max(beaten, key=lambda name: beaten[name])
     announce("timing a page")
     scoring = page_cost(model.page, judged.matrix)
     return ListEvaluation(
@@ -106,4 +118,6 @@ def evaluate(
         scoring=scoring,
         champion=champion,
         baselines=others,
+        strongest=strongest,
+        slices=sliced(judged, scores.order, scored[strongest], plan.seed),
     )

@@ -72,7 +72,7 @@ def figures_of(rows: Candidates, scores: Array, probabilities: Array | None, see
         some = rankable(lists, labels)
         figures["auc"] = mean_interval(list_auc(lists, labels, ordered)[some], seed)
     else:
-        some = _with_positives(lists, labels)
+        some = with_positives(lists, labels)
     beside = {}
     if not kept.all():
         every = np.unique(rows.list, return_inverse=True)[1].astype(np.int64)
@@ -91,10 +91,10 @@ def judged_lists(rows: Candidates) -> int:
     """How many lists of ``rows`` hold two judged rows or more and a positive among them."""
     judged = rows.where(rows.judged)
     lists = np.unique(judged.list, return_inverse=True)[1].astype(np.int64)
-    return int(_with_positives(lists, judged.label).sum())
+    return int(with_positives(lists, judged.label).sum())
 
 
-def _with_positives(lists: Codes, labels: Array) -> NDArray[np.bool_]:
+def with_positives(lists: Codes, labels: Array) -> NDArray[np.bool_]:
     """Which lists hold two rows or more and a positive among them."""
     return (np.bincount(lists) >= 2) & (np.bincount(lists, weights=labels) > 0)
 

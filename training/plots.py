@@ -53,10 +53,10 @@ def reliability(labels: Mapping[str, Array], probabilities: Mapping[str, Array])
 
 
 def list_quality(report: ModelReport) -> Figure:
-    """nDCG@10 of the model and each baseline with 95 % intervals."""
+    """nDCG@10 of the model, each baseline and each alternative, with 95 % intervals."""
     figure = Figure(figsize=(7, 4), layout="constrained")
     axes = figure.add_subplot()
-    orders = {"model": report.model, **report.baselines}
+    orders = report.orders
     values = np.array([order.ndcg_10.value for order in orders.values()])
     low = np.array([order.ndcg_10.low for order in orders.values()])
     high = np.array([order.ndcg_10.high for order in orders.values()])
@@ -65,7 +65,7 @@ def list_quality(report: ModelReport) -> Figure:
         values,
         yerr=np.abs(np.stack([values - low, high - values])),
         capsize=4,
-        color=["tab:blue", *["lightgrey"] * len(report.baselines)],
+        color=["tab:blue", *["lightgrey"] * (len(orders) - 1)],
     )
     axes.set_xticks(range(len(orders)), list(orders), rotation=20)
     axes.set(ylabel="nDCG@10", title=f"{report.lists} lists of the test part")

@@ -24,7 +24,7 @@ def comparison(report: ModelReport) -> Group:
     orders = Table(title=f"Order of {report.lists} later lists")
     for column in ("order", "nDCG@10", "MRR", "model's lead in nDCG@10"):
         orders.add_column(column, justify="left" if column == "order" else "right")
-    for name, order in {"model": report.model, **report.baselines}.items():
+    for name, order in report.orders.items():
         lead = "" if name == "model" else _shown(order.gain, "+.4f")
         orders.add_row(name, _shown(order.ndcg_10, ".4f"), _shown(order.mrr, ".4f"), lead)
     heads = Table(title="Heads on the same part")

@@ -6,22 +6,25 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Literal
 
 import lightgbm
 import msgspec
 import numpy as np
 import pandas as pd
 
+from features.labels import ENGAGED, HEADS
 from features.names import MODEL_INPUT
+from training.alternatives import fit_alternatives
 from training.bundle import Bundle, ScoringCost
-from training.calibration import choose
+from training.calibration import choose, fit_platt
 from training.checks import RecordedCheck, examples_check
 from training.dataset import Examples, Split, prepare, time_split
 from training.evaluation import ModelReport, evaluate
 from training.export import TrainedHead, assemble, write
 from training.formula import DEFAULT_WEIGHTS
 from training.gate import LIMITS, floors, sentence
-from training.heads import HeadParameters, distil, train_head, usable_heads
+from training.heads import HeadParameters, distil, train_head, train_order, usable_heads
 from training.held_out import learned_until
 from training.latency import scoring_cost
 from training.plots import write_plots
@@ -30,7 +33,9 @@ from training.settings import GateSettings, MlflowSettings
 from training.tracking import RunRecord, log_run, register
 from training.versions import CHALLENGER, check_tags, opened
 
+Objective = Literal["heads", "lambdarank"]
 SMOKE_ROWS = 4
+NOTHING_LEARNED = "it says no more of the later lists to calibrate on than their mean"
 CALIBRATED_SHARE = 0.6
 """Of the calibration part's lists, the earlier ones: the later ones say which kind of calibrator is taken."""
 FULL = HeadParameters()
@@ -52,6 +57,7 @@ class TrainingPlan:
     light: HeadParameters = LIGHT
     parameters: str = "default"
     weights: Mapping[str, float] = field(default_factory=lambda: dict(DEFAULT_WEIGHTS))
+    objective: Objective = "heads"
 
 
 @dataclass(frozen=True)
@@ -114,9 +120,10 @@ def train(
     examples = prepare(frame)
     split = time_split(examples)
     bundle, texts = fit(settings.model_name, split, examples.fingerprint, plan, announce)
-    announce("evaluating beside the baselines")
+    announce("evaluating beside baselines and alternatives")
     scores = bundle.score(split.test.matrix)
-    report = evaluate(scores, split.test, plan.seed)
+    others = fit_alternatives(split, plan.head, plan.seed, plan.threads)
+    report = evaluate(scores, split.test, plan.seed, others)
     announce("timing a page")
     cost = scoring_cost(bundle, split.test.matrix)
     reasons = floors(report, limits)
@@ -169,18 +176,43 @@ def fit(
     name: str, split: Split, fingerprint: str, plan: TrainingPlan, announce: Callable[[str], None]
 ) -> tuple[Bundle, dict[str, str]]:
     """The bundle learned from the split's first two parts, and its model files' texts by file name."""
-    names, left_out = usable_heads(split)
-    heads = {}
-    for head in names:
-        announce(f"training the head {head}")
-        heads[head] = _trained_head(head, split, plan)
+    heads, left_out = _trained(split, plan, announce)
     announce("distilling the light ranker")
     smoke_rows = split.test.matrix[:SMOKE_ROWS]
     full, _ = assemble(name, heads, None, fingerprint, smoke_rows)
     return assemble(name, heads, _distilled(full, split, plan), fingerprint, smoke_rows, left_out)
 
 
-def _trained_head(head: str, split: Split, plan: TrainingPlan) -> TrainedHead:
+def _trained(
+    split: Split, plan: TrainingPlan, announce: Callable[[str], None]
+) -> tuple[dict[str, TrainedHead], dict[str, str]]:
+    """The heads by name, and of every other why it is left out."""
+    if plan.objective == "lambdarank":
+        announce("training on the order of the lists")
+        return {ENGAGED: _trained_order(split, plan)}, dict.fromkeys(
+            HEADS, "only the order of lists is learned"
+        )
+    names, left_out = usable_heads(split)
+    heads, learned = {}, {}
+    for head in names:
+        announce(f"training the head {head}")
+        heads[head], learned[head] = _trained_head(head, split, plan)
+    # Where none has learned anything, the gate says so of each.
+    if any(learned.values()):
+        left_out |= {head: NOTHING_LEARNED for head in names if not learned[head]}
+        heads = {head: trained for head, trained in heads.items() if learned[head]}
+    return heads, left_out
+
+
+def _trained_order(split: Split, plan: TrainingPlan) -> TrainedHead:
+    """LambdaRank as the one head of a model, its scores made chances of an engagement by Platt's map."""
+    booster, later = train_order(split, plan.head, plan.seed, plan.threads), split.calibration
+    said = np.asarray(booster.predict(later.matrix, num_threads=plan.threads), dtype=np.float64)
+    return TrainedHead(booster, fit_platt(said, later.labels(ENGAGED)), 1.0)
+
+
+def _trained_head(head: str, split: Split, plan: TrainingPlan) -> tuple[TrainedHead, bool]:
+    """The head, and whether it says more of later lists than the base rate does."""
     later, labels = split.calibration, split.calibration.labels(head)
     booster = train_head(
         split.train.matrix,
@@ -195,7 +227,7 @@ def _trained_head(head: str, split: Split, plan: TrainingPlan) -> TrainedHead:
     chosen = choose(
         np.asarray(log_odds, dtype=np.float64), labels, lists < CALIBRATED_SHARE * (lists[-1] + 1)
     )
-    return TrainedHead(booster, chosen.calibrator, plan.weights[head], chosen.losses)
+    return TrainedHead(booster, chosen.calibrator, plan.weights[head], chosen.losses), chosen.learned
 
 
 def _distilled(full: Bundle, split: Split, plan: TrainingPlan) -> lightgbm.Booster:
@@ -216,6 +248,8 @@ def _parameters(plan: TrainingPlan, split: Split, examples: Examples) -> dict[st
         "seed": plan.seed,
         "data_fingerprint": examples.fingerprint,
         "parameters": plan.parameters,
+        "objective": plan.objective,
+        "constant_features": ", ".join(split.train.constant_features) or "none",
     }
     shown |= {f"rows.{name}": len(part) for name, part in split.parts.items()}
     shown |= {

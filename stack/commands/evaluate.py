@@ -29,6 +29,7 @@ def evaluate(
     from training.latency import HEAD_ROWS, LIGHT_ROWS
     from training.list_evaluation import evaluate as run
     from training.list_report import comparison
+    from training.list_slices import worse_slices
 
     with steps("starting") as announce:
         result = run(dataset, train, test, announce=announce)
@@ -41,6 +42,11 @@ def evaluate(
     typer.echo(
         f"Scoring a page costs {result.scoring.ratio:.2f} of one plain head: "
         f"{result.size['light_trees']} trees on {LIGHT_ROWS} rows, {result.size['trees']} on {HEAD_ROWS}."
+    )
+    worse = worse_slices(result.slices)
+    typer.echo(
+        f"Slices beside {result.strongest}: "
+        + (f"worse in {', '.join(worse)}." if worse else f"worse in none of {len(result.slices)}.")
     )
     if as_json:
         typer.echo(json.dumps(result.summary()))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -20,6 +20,10 @@ def train(
         str | None,
         typer.Option(help="What `tideline tune` found: a study's name or a file; the defaults without it."),
     ] = None,
+    objective: Annotated[
+        Literal["heads", "lambdarank"],
+        typer.Option(help="A head for each engagement, or the order of the lists alone."),
+    ] = "heads",
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of tables.")] = False,
 ) -> None:
     """Train the ranker on the offline examples, judge it beside baselines and champion, promote what passes.
@@ -40,7 +44,7 @@ def train(
     from training.tuning.parameters import read_parameters
 
     settings = TrainingSettings() if namespace is None else TrainingSettings(namespace=namespace)
-    plan = TrainingPlan()
+    plan = TrainingPlan(objective=objective)
     if parameters is not None:
         tuned = read_parameters(parameters, settings.tuning.folder)
         plan = replace(plan, head=tuned.of(plan.head), parameters=tuned.study)
@@ -60,6 +64,9 @@ def train(
         typer.echo(json.dumps(result.summary()))
     else:
         Console().print(comparison(result.report))
+        if objective == "heads":
+            for head, why in result.left_out.items():
+                typer.echo(f"The head {head} is left out: {why}.")
     if result.refusal:
         raise UserError(result.refusal)
     if not as_json:

@@ -22,6 +22,7 @@ from training.off_policy import Decisions
 
 Array = NDArray[np.float64]
 PAGE = 10
+LEAST_WORTH = 1e-3
 
 
 @dataclass(frozen=True)
@@ -102,7 +103,9 @@ def explored_world(exploration: Exploration, intercept: float) -> ExploredWorld:
     lists = truth["request_id"].factorize()[0]
     worth = sum(weight * truth[f"p_{head}"].to_numpy(np.float64) for head, weight in DEFAULT_WEIGHTS.items())
     rng = np.random.default_rng(0)
-    old, new = (np.log(worth) + noise * rng.normal(size=len(truth)) for noise in (1.5, 0.3))
+    # Below it is what is likelier hidden than liked.
+    least = np.log(np.maximum(worth, LEAST_WORTH))
+    old, new = (least + noise * rng.normal(size=len(truth)) for noise in (1.5, 0.3))
     order = np.lexsort((places(lists, old), lists))
     columns = {"worth": worth, "new": new, "reader": truth["user_id"]}
     columns |= {f"p_{head}": truth[f"p_{head}"] for head in DEFAULT_WEIGHTS}

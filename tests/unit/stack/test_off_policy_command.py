@@ -146,7 +146,9 @@ def test_a_model_of_what_decides_is_worth_more_than_chance(
     assert estimates["gain over logged"]["low"] > 0
     # What every item of both would bring, and the best of each two by what was drawn of them.
     both = examples.groupby("request_id")[list(LABELS.values())].max()
+    least = examples.groupby("request_id")[LABELS["hidden"]].min().mean()
     best = sum(weight * both[LABELS[head]].mean() for head, weight in DEFAULT_WEIGHTS.items())
+    best += DEFAULT_WEIGHTS["hidden"] * (least - both[LABELS["hidden"]].mean())
     assert worth < estimates["doubly robust"]["value"] < best
     assert found["clipped_share"] > 0
     assert found["effective_sample_size"] < PAGES

@@ -80,3 +80,28 @@ def test_one_changed_value_changes_the_fingerprint(examples_frame: Make) -> None
     before = prepare(frame).fingerprint
     frame.loc[7, "tweet_likes"] += 1
     assert prepare(frame).fingerprint != before
+
+
+def test_a_showing_without_a_moment_is_refused(examples_frame: Make) -> None:
+    frame = examples_frame(lists=5)
+    frame.loc[3, "event_timestamp"] = pd.NaT
+    with pytest.raises(DatasetError, match="event_timestamp of the training examples must hold a moment"):
+        prepare(frame)
+
+
+def test_showings_from_the_future_are_refused_with_their_number_and_moment(examples_frame: Make) -> None:
+    frame = examples_frame(lists=5)
+    began = frame["event_timestamp"].min()
+    assert len(prepare(frame, now=began - pd.Timedelta(hours=23))) == len(frame)
+    with pytest.raises(
+        DatasetError, match="40 training examples are from the future, the first of 2026-01-01"
+    ):
+        prepare(frame, now=began + pd.Timedelta(minutes=2) - pd.Timedelta(days=1))
+
+
+def test_constant_features_are_named_and_partly_missing_ones_are_not_constant(examples_frame: Make) -> None:
+    frame = examples_frame(lists=5)
+    assert prepare(frame).constant_features == ()
+    frame["user_tweets"], frame["tweet_likes"], frame["context_hour"] = 3.0, np.nan, 7.0
+    frame.loc[0, "context_hour"] = np.nan
+    assert prepare(frame).constant_features == ("user_tweets", "tweet_likes")

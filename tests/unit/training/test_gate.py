@@ -106,6 +106,11 @@ def test_a_difference_within_its_margin_is_not_worse() -> None:
     assert len(worse(within, GateSettings(ndcg_10_margin=0.005, rce_margin=0.5))) == 2
 
 
+def test_a_model_that_lost_a_head_of_the_champion_is_refused() -> None:
+    lost = replace(beside_champion(), lacking=("opened",))
+    assert worse(lost) == ["it has no head opened, which the champion has"]
+
+
 @pytest.mark.parametrize("page_ms", [11.0, float("nan")])
 def test_a_slow_model_is_refused(page_ms: float) -> None:
     (reason,) = failures(replace(PASSING, cost=ScoringCost(page_ms, plain_ms=5.0)))
