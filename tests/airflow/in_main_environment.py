@@ -3,26 +3,34 @@
 from __future__ import annotations
 
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from rich.console import Console
 
 from ingestion.events import Impression
-from ingestion.lake import event_folder
+from ingestion.lake import event_folder, event_types
 from ingestion.lake_partitions import current_files
 from pipelines.settings import StreamSettings
-from stack import catching_up
-from stack.jobs import stream_jobs
+
+PATIENCE_S = 240
 
 
-def await_archive() -> None:
-    """Until every event of the log is in a file of the lake."""
+def await_archive(events: str) -> None:
+    """Until so many events are in files of the lake."""
     settings = StreamSettings()
-    jobs = stream_jobs(settings.namespace, ["archive"], settings.projections)
-    catching_up.wait(settings, jobs, Console(stderr=True))
+    deadline = time.monotonic() + PATIENCE_S
+    while True:
+        folders = [event_folder(settings.lake.path, settings.namespace, kind) for kind in event_types()]
+        files = [file for folder in folders for day in folder.glob("day=*") for file in current_files(day)]
+        rows = sum(pq.read_metadata(file).num_rows for file in files)
+        if rows >= int(events):
+            return
+        assert time.monotonic() < deadline, f"{rows} of {events} events are in the lake."
+        time.sleep(0.5)
 
 
 def redeliver() -> None:
@@ -53,7 +61,12 @@ def _first_row(day: Path) -> Any:
 
 
 def main() -> None:
-    {"await_archive": await_archive, "redeliver": redeliver, "plant": plant}[sys.argv[1]]()
+    verbs: dict[str, Callable[..., None]] = {
+        "await_archive": await_archive,
+        "redeliver": redeliver,
+        "plant": plant,
+    }
+    verbs[sys.argv[1]](*sys.argv[2:])
 
 
 if __name__ == "__main__":

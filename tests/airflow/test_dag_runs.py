@@ -42,8 +42,8 @@ class Stack:
     def tideline(self, *arguments: str, code: int = 0) -> str:
         return run(str(MAIN / "tideline"), *arguments, code=code)
 
-    def main_environment(self, verb: str) -> str:
-        return run(str(MAIN / "python"), str(Path(__file__).with_name("in_main_environment.py")), verb)
+    def main_environment(self, *words: str) -> str:
+        return run(str(MAIN / "python"), str(Path(__file__).with_name("in_main_environment.py")), *words)
 
     def days_before_today(self, event: str) -> list[Path]:
         today = f"day={datetime.now(UTC).date()}"
@@ -69,8 +69,8 @@ def stack() -> Iterator[Stack]:
             stack.tideline("up", *(word for server in SERVERS for word in ("--only", server)))
             stack.tideline("jobs", "submit", "archive")
             stack.tideline("world", "--users", "150", "--out", str(home / "world"))
-            stack.tideline("replay", "--dir", str(home / "world"))
-            stack.main_environment("await_archive")
+            replayed = json.loads(stack.tideline("replay", "--dir", str(home / "world"), "--json"))
+            stack.main_environment("await_archive", str(replayed["events"]))
             yield stack
         finally:
             stack.tideline("down")
