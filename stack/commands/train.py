@@ -59,6 +59,7 @@ def train(
             checks=[tables_check(settings.features.quality / settings.namespace, tables)],
             limits=settings.gate,
             promote=promote,
+            namespace=settings.namespace,
         )
     if as_json:
         typer.echo(json.dumps(result.summary()))
