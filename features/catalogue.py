@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from features.names import CONTEXT_FEATURES, FEATURE_SERVICE, MODEL_INPUT, ONLINE_VIEWS, VIEWS, View
+import math
+from collections.abc import Sequence
+
+from features.names import CONTEXT_FEATURES, FEATURE_SERVICE, MODEL_INPUT, ONLINE_VIEWS, VIEWS, Feature, View
 
 INTRODUCTION = f"""\
 # Features
@@ -17,9 +20,10 @@ until it is read, by the same formula online and in the point-in-time join. Ever
 missing one. A row older than the view's ttl is stale: its values read as missing, and its age is told. Rates
 are smoothed: (hits + weight * prior) / (showings + weight).
 
-- **Offline rows**: `<offline>/<namespace>/<view>/*.parquet`, at hourly ticks (`tweet_engagement`: every ten
-  minutes; `tweet_content`: the tweet's creation), only where a value changed. The tick that the build's end
-  cuts short is stamped at that end. [pipelines/batch/features_job.py](../pipelines/batch/features_job.py)
+- **Offline rows**: `<offline>/<namespace>/<view>/day=<UTC day>/*.parquet`, at hourly ticks
+  (`tweet_engagement`: every ten minutes; `tweet_content`: the tweet's creation), only where a value changed.
+  The tick that the build's end cuts short is stamped at that end.
+  [pipelines/batch/features_job.py](../pipelines/batch/features_job.py)
 - **Training examples**: one per shown item. An act (like, retweet, reply, quote) of the reader on the tweet
   is credited to the newest showing at or before it, within 24 hours; a mention of the author to the newest
   showing of that author, within ten minutes.
@@ -38,7 +42,18 @@ are smoothed: (hits + weight * prior) / (showings + weight).
   written for: after a view's columns, join keys or lifetimes change, older rows read as missing until they
   are written again (`tideline features materialize --full`, and the stream by its next event).
 
-`tideline features build` makes the offline rows and the training frame, `apply` registers views and service,
+`tideline features build` makes the offline rows and the training frame of the days that are new or were
+built in part, and of those, up to `features.late_days` (3) back, that have more events in the lake than when
+they were built; with such a day all after it, as counts run on. It says which older days have new events and
+leaves them: `--full` builds everything. `--day 2026-11-21` builds that one day. Counts go on from the newest
+row of each entity, in which they are kept beside the features (`carried`); what a like, follow or deletion
+takes back is looked up in the lake. Examples of the day before are made again, as acts are credited to what
+was shown in the 24 hours before. A day is written beside its table and renamed, and then noted as built
+(`.built.json`): a build that fails is made up for by the next.
+[pipelines/batch/days.py](../pipelines/batch/days.py),
+[earlier.py](../pipelines/batch/earlier.py)
+
+`apply` registers views and service,
 `materialize` writes the newest rows and the interests to Redis. A later row replaces an earlier one and never
 the reverse, so each may be repeated at any time.
 
@@ -67,14 +82,25 @@ def render() -> str:
 def _view(view: View) -> str:
     keys = ", ".join(f"`{entity}`" for entity in view.entities)
     lines = [f"## {view.name}", "", f"Keys {keys}; computed by {view.engine}; ttl {view.ttl_days} days.", ""]
-    rows = [f"| `{feature.name}` | {feature.meaning} |" for feature in view.features]
-    return "\n".join([*lines, "| column | meaning |", "|---|---|", *rows, ""])
+    return "\n".join([*lines, *_table(view.features, view.engine)])
 
 
 def _context() -> str:
-    rows = [f"| `{feature.name}` | {feature.meaning} |" for feature in CONTEXT_FEATURES]
     head = ["## Context", "", "Computed from the request and the candidate; not stored.", ""]
-    return "\n".join([*head, "| column | meaning |", "|---|---|", *rows, ""])
+    return "\n".join([*head, *_table(CONTEXT_FEATURES, "request")])
+
+
+def _table(features: Sequence[Feature], engine: str) -> list[str]:
+    """A row for each entry of the vocabulary."""
+    rows = [
+        f"| `{feature.name}` | {feature.dtype} | {_default(feature)} | {engine} | {feature.meaning} |"
+        for feature in features
+    ]
+    return ["| column | type | default | engine | meaning |", "|---|---|---|---|---|", *rows, ""]
+
+
+def _default(feature: Feature) -> str:
+    return "missing" if math.isnan(feature.default) else f"{feature.default:g}"
 
 
 if __name__ == "__main__":

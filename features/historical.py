@@ -6,7 +6,10 @@ import warnings
 from pathlib import Path
 
 import pandas as pd
+import pyarrow.parquet as pq
+from pyspark.sql import functions as F  # noqa: N812 - the name PySpark's own guide gives it
 
+from features.day_partitions import COLUMN, day_name, put, stage
 from features.labels import LABELS
 from features.names import CONTEXT_FEATURES, FEATURE_SERVICE, MODEL_INPUT
 from features.settings import HasFeatureStore
@@ -32,18 +35,28 @@ def training_frame(settings: HasFeatureStore) -> pd.DataFrame:
         raise OfflineRowsMissingError("There are no training examples: run `tideline features build` first.")
     if not _succeeded(frame) or _finished(frame) < _finished(examples):
         join_examples(settings)
-    return pd.read_parquet(frame)
+    return pd.read_parquet(frame, partitioning=None)
 
 
-def join_examples(settings: HasFeatureStore) -> int:
-    """Join all examples with the features of their moment into ``training_frame``; returns the rows.
+def examples_built(settings: HasFeatureStore) -> int:
+    """How many training examples there are."""
+    files = (offline_folder(settings) / TRAINING_EXAMPLES).rglob("*.parquet")
+    return sum(pq.read_metadata(file).num_rows for file in files)
+
+
+def join_examples(settings: HasFeatureStore, since_ms: int = 0) -> int:
+    """Join the examples of the days from ``since_ms`` on with the features of their moment into
+    ``training_frame``; returns how many they are.
 
     Raises:
         OfflineRowsMissingError: the examples lack a label that they were not built with.
     """
     folder = offline_folder(settings)
     spark = spark_session(settings.features)
-    examples = spark.read.parquet(str((folder / TRAINING_EXAMPLES).absolute()))
+    since_ms = since_ms if _succeeded(folder / TRAINING_FRAME) else 0
+    examples = spark.read.parquet(str((folder / TRAINING_EXAMPLES).absolute())).where(
+        F.col("event_timestamp") >= F.timestamp_millis(F.lit(since_ms))
+    )
     context = [feature.name for feature in CONTEXT_FEATURES]
     if not set(LABELS.values()) <= set(examples.columns):
         raise OfflineRowsMissingError(
@@ -56,10 +69,12 @@ def join_examples(settings: HasFeatureStore) -> int:
             entity_df=examples.select(*KEYS, *LABELS.values(), *context),
             features=store.get_feature_service(FEATURE_SERVICE),
         )
-    target = str((folder / TRAINING_FRAME).absolute())
     columns = (*KEYS, *LABELS.values(), *MODEL_INPUT)
-    joined.to_spark_df().select(*columns).write.mode("overwrite").parquet(target)
-    return int(spark.read.parquet(target).count())
+    day = F.date_format("event_timestamp", "yyyy-MM-dd").alias(COLUMN)
+    staged = stage(joined.to_spark_df().select(*columns, day), folder / TRAINING_FRAME, day_name(since_ms))
+    rows = int(spark.read.parquet(str(staged)).count())
+    put(staged, folder / TRAINING_FRAME, day_name(since_ms))
+    return rows
 
 
 def _succeeded(folder: Path) -> bool:

@@ -9,6 +9,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812 - the name PySpark's own guide gives it
 from pyspark.sql import types as T  # noqa: N812 - the name PySpark's own guide gives it
 
+from features.day_partitions import day_name, days_in
 from ingestion.events import (
     ClientReport,
     Event,
@@ -20,6 +21,7 @@ from ingestion.events import (
     TweetDeleted,
 )
 from ingestion.lake import Column, columns, event_folder
+from ingestion.lake_partitions import current_files
 
 _TYPES: dict[str, T.DataType] = {
     "string": T.StringType(),
@@ -42,33 +44,61 @@ class LakeEvents:
     reports: DataFrame
 
 
-def read_lake(spark: SparkSession, lake: Path, namespace: str, until_ms: int) -> LakeEvents:
-    """The events before ``until_ms`` that features are made of; a type never archived is an empty frame."""
+def read_lake(
+    spark: SparkSession, lake: Path, namespace: str, until_ms: int, since_ms: int = 0
+) -> LakeEvents:
+    """The events that features are made of, from ``since_ms`` on and before ``until_ms``; a type that was
+    never archived is an empty frame.
+    """
 
-    def before(event_type: type[Event]) -> DataFrame:
-        return read_events(spark, lake, namespace, event_type).where(F.col("ts") < until_ms)
+    def between(event_type: type[Event]) -> DataFrame:
+        return read_events(spark, lake, namespace, event_type, since_ms, until_ms)
 
     return LakeEvents(
-        follows=before(FollowChanged),
-        tweets=before(TweetCreated),
-        deletions=before(TweetDeleted),
-        retweets=before(RetweetChanged),
-        likes=before(LikeChanged),
-        impressions=before(Impression),
-        reports=before(ClientReport),
+        follows=between(FollowChanged),
+        tweets=between(TweetCreated),
+        deletions=between(TweetDeleted),
+        retweets=between(RetweetChanged),
+        likes=between(LikeChanged),
+        impressions=between(Impression),
+        reports=between(ClientReport),
     )
 
 
-def read_events(spark: SparkSession, lake: Path, namespace: str, event_type: type[Event]) -> DataFrame:
-    """The events of one type without redeliveries."""
-    folder = event_folder(lake, namespace, event_type)
-    schema = event_schema(event_type)
-    if not any(folder.glob("day=*/[!._]*")):
+def read_events(
+    spark: SparkSession,
+    lake: Path,
+    namespace: str,
+    event_type: type[Event],
+    since_ms: int = 0,
+    until_ms: int | None = None,
+) -> DataFrame:
+    """The events of one type without redeliveries; only the days that may hold some are opened."""
+    rows = stored_events(spark, lake, namespace, event_type, since_ms, until_ms)
+    return rows.dropDuplicates(["event_id"])
+
+
+def stored_events(
+    spark: SparkSession,
+    lake: Path,
+    namespace: str,
+    event_type: type[Event],
+    since_ms: int = 0,
+    until_ms: int | None = None,
+) -> DataFrame:
+    """The events of one type as they lie in the lake: of a redelivered one there may be several."""
+    folder, schema = event_folder(lake, namespace, event_type), event_schema(event_type)
+    last = None if until_ms is None else day_name(until_ms - 1)
+    files = [
+        str(file.absolute())
+        for day, path in days_in(folder).items()
+        if day >= day_name(since_ms) and (last is None or day <= last)
+        for file in current_files(path)
+    ]
+    if not files:
         return spark.createDataFrame([], schema)
-    names = [field.name for field in schema]
-    return (
-        spark.read.schema(schema).parquet(str(folder.absolute())).select(*names).dropDuplicates(["event_id"])
-    )
+    rows = spark.read.schema(schema).parquet(*files).where(F.col("ts") >= since_ms)
+    return rows if until_ms is None else rows.where(F.col("ts") < until_ms)
 
 
 def event_schema(event_type: type[Event]) -> T.StructType:
