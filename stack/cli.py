@@ -11,6 +11,7 @@ import typer
 
 from stack.commands import (
     bench,
+    closed_loop,
     dead_letters,
     demo,
     down,
@@ -58,6 +59,7 @@ for command in (
     train.train,
     tune.tune,
     evaluate.evaluate,
+    closed_loop.closed_loop,
     off_policy.off_policy,
     verify.verify,
     rebuild.rebuild,

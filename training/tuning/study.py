@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -130,7 +130,7 @@ class Study:
         tried = replace(plan, head=replace(plan.head, **trial.params))
         fingerprint, judged_on = self.search.examples.fingerprint, self.split.test
         bundle, _ = fit(self.name, self.split, fingerprint, tried, lambda step: None)
-        figures = evaluated(bundle.score(judged_on.matrix), judged_on)
+        figures = evaluated(bundle.score(judged_on.matrix), judged_on, bundle.manifest.left_out)
         size, limit = relative_size(bundle, self._plain), SIZE_SHARE * self.search.scoring_ratio
         trial.set_constraint("size", size - limit)
         trial.set_user_attr("figures", figures | {"size": size, "size_limit": limit})
@@ -182,15 +182,20 @@ def opened_study(search: Search, folder: Path, name: str | None = None) -> Itera
         yield Study(name, search, split, _storage(folder / STORAGE, name, search))
 
 
-def evaluated(scores: Scores, examples: Examples) -> dict[str, float]:
+def evaluated(scores: Scores, examples: Examples, left_out: Iterable[str] = ()) -> dict[str, float]:
     """The objective, the RCE of each head, and nDCG@10 of the order.
 
     The objective is the RCE of all heads together, 100 (1 - sum of CE / sum of CE_ref): smooth, and a head
-    with few positives does not drown the others as it would in a mean of RCEs.
+    with few positives does not drown the others as it would in a mean of RCEs. A head ``left_out`` counts as
+    one that predicts its mean.
     """
     labels = {head: examples.labels(head) for head in scores.probabilities}
     losses = [log_loss(labels[head], chances) for head, chances in scores.probabilities.items()]
     references = [log_loss(seen, np.full(len(seen), seen.mean())) for seen in labels.values()]
+    # Else a trial would gain by a head that learned nothing.
+    means = [seen.mean() for seen in map(examples.labels, left_out) if 0 < seen.mean() < 1]
+    lost = [-(mean * np.log(mean) + (1 - mean) * np.log1p(-mean)) for mean in means]
+    losses, references = [*losses, *lost], [*references, *lost]
     figures = {OBJECTIVE: 100.0 * (1.0 - sum(losses) / sum(references))}
     for head, chances in scores.probabilities.items():
         figures[f"{head}.rce"] = relative_cross_entropy(labels[head], chances)

@@ -142,3 +142,5 @@ def test_the_objective_is_the_rce_of_all_heads_together(search: Search) -> None:
     rces = [relative_cross_entropy(labels[head], better[head]) for head in labels]
     assert min(rces) < figures[OBJECTIVE] < max(rces)
     assert [figures[f"{head}.rce"] for head in labels] == rces
+    with_lost = evaluated(Scores(better, scores.score), test, left_out=["opened"])[OBJECTIVE]
+    assert 0 < with_lost < figures[OBJECTIVE]
