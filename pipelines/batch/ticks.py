@@ -15,16 +15,22 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F  # noqa: N812 - the name PySpark's own guide gives it
 
 HOUR_MS = 3600 * 1000
+CHANGE_MS = 1
+"""Ticks so close that each change has a row of its own: the twins of what the stream writes at once."""
 # Lifetimes in one block of time of ``decayed_totals``: exp(256) and its sums are doubles.
 _BLOCK = 256
 
 
 @dataclass(frozen=True)
 class BuildTime:
-    """``until_ms``: what happens from then on is not covered; ``created``: the wall clock of the build."""
+    """``until_ms``: what happens from then on is not covered; ``created``: the wall clock of the build.
+
+    ``earlier_ms`` are ends of builds before: rows stand at them, too, as online rows were made of those.
+    """
 
     until_ms: int
     created: datetime
+    earlier_ms: tuple[int, ...] = ()
 
 
 def next_tick(ts: Column, every_ms: int, build: BuildTime) -> Column:
@@ -32,7 +38,9 @@ def next_tick(ts: Column, every_ms: int, build: BuildTime) -> Column:
 
     The tick that the build's end cuts short is at that end, so that no row claims a later moment.
     """
-    return F.least((F.floor(ts / every_ms) + 1) * every_ms, F.lit(build.until_ms))
+    # `least` passes over nulls.
+    cuts = [F.when(ts < end, F.lit(end)) for end in build.earlier_ms]
+    return F.least((F.floor(ts / every_ms) + 1) * every_ms, F.lit(build.until_ms), *cuts)
 
 
 def running_totals(
