@@ -5,10 +5,11 @@ A table is written beside its final place, checked, and only then put there, so 
 
 from __future__ import annotations
 
+import json
 import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -41,9 +42,13 @@ from pipelines.batch import (
 from pipelines.batch.lake import LakeEvents, read_lake
 from pipelines.batch.showings import showing_changes, showings
 from pipelines.batch.ticks import BuildTime
+from pipelines.batch.validation import examined, validate
 
 TRAINING_EXAMPLES = "training_examples"
+LABELS = "labels"
 STAGING = ".staging"
+BUILDS = "_builds.json"
+MOST_EARLIER_BUILDS = 48
 
 
 @dataclass(frozen=True)
@@ -111,6 +116,7 @@ def run(
         DataQualityError: a table does not meet its expectations; it and those after it stay as they were.
     """
     built = []
+    build = replace(build, earlier_ms=tuple(end for end in _ends(offline) if end < build.until_ms))
     until = datetime.fromtimestamp(build.until_ms / 1000, tz=UTC)
     for table in tables(read_lake(spark, lake, namespace, build.until_ms), build):
         started = time.monotonic()
@@ -118,7 +124,10 @@ def run(
         table.frame.write.mode("overwrite").parquet(str(staged))
         rows = spark.read.parquet(str(staged)).count()
         sample = quality.bounded_sample(spark, staged, rows, table.keys)
-        report = quality.validate(table.name, sample, table.suite(until), results)
+        report = validate(table.name, sample, table.suite(until), results)
+        if table.name == TRAINING_EXAMPLES and len(sample):
+            # Told, not refused: features are of use without labels, and a model asks for them.
+            examined(LABELS, sample, quality.labels_suite(until), results)
         final = offline / table.name
         shutil.rmtree(final, ignore_errors=True)
         staged.rename(final.absolute())
@@ -127,7 +136,18 @@ def run(
         done(outcome)
     shutil.rmtree(offline / STAGING, ignore_errors=True)
     spark.catalog.clearCache()
+    ends = sorted({*build.earlier_ms, build.until_ms})[-MOST_EARLIER_BUILDS:]
+    (offline / BUILDS).write_text(json.dumps(ends), encoding="utf-8")
     return built
+
+
+def _ends(offline: Path) -> list[int]:
+    """When the last builds ended, milliseconds UTC."""
+    try:
+        return [int(end) for end in json.loads((offline / BUILDS).read_text(encoding="utf-8"))]
+    except (OSError, ValueError):
+        # Without them the hourly ticks remain.
+        return []
 
 
 def _view(view: View, frame: DataFrame) -> Table:
