@@ -20,6 +20,7 @@ from training.bundle import Bundle, ScoringCost
 from training.calibration import choose, fit_platt
 from training.checks import RecordedCheck, examples_check
 from training.dataset import Examples, Split, prepare, time_split
+from training.drift_reference import REFERENCE_FILE, DriftReference
 from training.evaluation import ModelReport, evaluate
 from training.export import TrainedHead, assemble, write
 from training.formula import DEFAULT_WEIGHTS
@@ -105,11 +106,13 @@ def train(
     checks: Sequence[RecordedCheck] = (),
     limits: GateSettings = LIMITS,
     promote: bool = True,
+    evidence: Sequence[Path] = (),
 ) -> TrainingResult:
     """Trains on ``frame`` (see :mod:`training.dataset`), judges on its latest part, registers what is of use.
 
     A model below the floors is logged as a run, but not registered. One that the gate refuses beside the
-    champion, or that is not to be promoted, becomes ``challenger``. ``checks`` are recorded with the version.
+    champion, or that is not to be promoted, becomes ``challenger``. ``checks`` are recorded with the version,
+    the folders of ``evidence`` with the run.
 
     Raises:
         DatasetError: the frame is not one of examples; NoExamplesError where it has too few.
@@ -142,7 +145,11 @@ def train(
                     "feature_service": written.manifest.feature_service,
                 },
                 plots=write_plots(Path(folder), written, scores, split.test, report),
-                texts={"features.json": msgspec.json.format(msgspec.json.encode(MODEL_INPUT)).decode()},
+                texts={
+                    "features.json": msgspec.json.format(msgspec.json.encode(MODEL_INPUT)).decode(),
+                    REFERENCE_FILE: DriftReference.of(split, scores.score).text(),
+                },
+                folders=evidence,
             ),
         )
     version, champion = None, False
