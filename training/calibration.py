@@ -15,6 +15,8 @@ Array = NDArray[np.float64]
 BINS = 100
 SMALLEST, LARGEST = 1e-5, 0.99
 LEAST_SLOPE = 1e-3
+LEAST_GAIN = 0.005
+"""A head must lower the log loss of the base rate by this share: an RCE of 0.5."""
 CLIP = 1e-15
 
 
@@ -67,11 +69,20 @@ Calibrator = Isotonic | Platt
 @dataclass(frozen=True)
 class Choice:
     """The calibrator of the kind with the lower of the ``losses``: log losses on rows that neither was
-    fitted on. They are empty where there was too little to compare by.
+    fitted on. ``base_rate`` among them is that of the mean of the rows that they were fitted on. They are
+    empty where there was too little to compare by.
     """
 
     calibrator: Calibrator
     losses: Mapping[str, float]
+
+    @property
+    def learned(self) -> bool:
+        """Whether the head says more than the mean does; it does where there was too little to tell."""
+        if not self.losses:
+            return True
+        best = min(self.losses[kind] for kind in ("isotonic", "platt"))
+        return best < (1 - LEAST_GAIN) * self.losses["base_rate"]
 
 
 def choose(log_odds: Array, labels: Array, earlier: NDArray[np.bool_]) -> Choice:
@@ -92,6 +103,7 @@ def choose(log_odds: Array, labels: Array, earlier: NDArray[np.bool_]) -> Choice
             later, fit_isotonic(chances[earlier], labels[earlier]).apply(chances[~earlier])
         ),
         "platt": _log_loss(later, fit_platt(log_odds[earlier], labels[earlier]).apply(log_odds[~earlier])),
+        "base_rate": _log_loss(later, np.full(len(later), labels[earlier].mean())),
     }
     if losses["isotonic"] < losses["platt"]:
         return Choice(fit_isotonic(chances, labels), losses)

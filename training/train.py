@@ -36,6 +36,7 @@ from training.versions import CHALLENGER, check_tags, opened
 
 Objective = Literal["heads", "lambdarank"]
 SMOKE_ROWS = 4
+NOTHING_LEARNED = "it says no more of the later lists to calibrate on than their mean"
 CALIBRATED_SHARE = 0.6
 """Of the calibration part's lists, the earlier ones: the later ones say which kind of calibrator is taken."""
 FULL = HeadParameters()
@@ -199,10 +200,14 @@ def _trained(
             HEADS, "only the order of lists is learned"
         )
     names, left_out = usable_heads(split)
-    heads = {}
+    heads, learned = {}, {}
     for head in names:
         announce(f"training the head {head}")
-        heads[head] = _trained_head(head, split, plan)
+        heads[head], learned[head] = _trained_head(head, split, plan)
+    # Where none has learned anything, the gate says so of each.
+    if any(learned.values()):
+        left_out |= {head: NOTHING_LEARNED for head in names if not learned[head]}
+        heads = {head: trained for head, trained in heads.items() if learned[head]}
     return heads, left_out
 
 
@@ -213,7 +218,8 @@ def _trained_order(split: Split, plan: TrainingPlan) -> TrainedHead:
     return TrainedHead(booster, fit_platt(said, later.labels(ENGAGED)), 1.0)
 
 
-def _trained_head(head: str, split: Split, plan: TrainingPlan) -> TrainedHead:
+def _trained_head(head: str, split: Split, plan: TrainingPlan) -> tuple[TrainedHead, bool]:
+    """The head, and whether it says more of later lists than the base rate does."""
     later, labels = split.calibration, split.calibration.labels(head)
     booster = train_head(
         split.train.matrix,
@@ -228,7 +234,7 @@ def _trained_head(head: str, split: Split, plan: TrainingPlan) -> TrainedHead:
     chosen = choose(
         np.asarray(log_odds, dtype=np.float64), labels, lists < CALIBRATED_SHARE * (lists[-1] + 1)
     )
-    return TrainedHead(booster, chosen.calibrator, plan.weights[head], chosen.losses)
+    return TrainedHead(booster, chosen.calibrator, plan.weights[head], chosen.losses), chosen.learned
 
 
 def _distilled(full: Bundle, split: Split, plan: TrainingPlan) -> lightgbm.Booster:

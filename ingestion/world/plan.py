@@ -46,9 +46,9 @@ class Reporting:
     look_interest: float = 0.25
     look_patience: float = 0.5
     look_spread: float = 0.8
-    hide_intercept: float = -7.8
-    hide_interest: float = -0.5
-    hide_irritability: float = 1.2
+    hide_intercept: float = -10.3
+    hide_interest: float = -1.1
+    hide_irritability: float = 0.8
     hide_stranger: float = 1.5
 
 

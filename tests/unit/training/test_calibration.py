@@ -96,6 +96,11 @@ def test_the_kind_is_chosen_that_fits_rows_which_neither_was_fitted_on(said, kin
     assert chosen.losses[kind.__name__.lower()] < chosen.losses[other]
 
 
+@pytest.mark.parametrize(("said", "learned"), [(log_odds(TRUE), True), (RNG.normal(size=20_000), False)])
+def test_what_says_no_more_than_the_mean_has_not_learned(said, learned):
+    assert choose(said, LABELS, np.arange(len(TRUE)) < 12_000).learned is learned
+
+
 def test_with_labels_of_one_kind_in_either_part_the_choice_is_platt():
     labels = np.where(np.arange(len(LABELS)) < 12_000, LABELS, 0.0)
     chosen = choose(log_odds(TRUE), labels, np.arange(len(TRUE)) < 12_000)

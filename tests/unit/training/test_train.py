@@ -1,0 +1,64 @@
+"""What a run learns from examples, and what it leaves out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from features.labels import HEADS
+from training.bundle import Bundle
+from training.dataset import Split, prepare, time_split
+from training.heads import HeadParameters
+from training.train import NOTHING_LEARNED, TrainingPlan, fit
+
+PLAN = TrainingPlan(head=HeadParameters(trees=10, leaves=4), light=HeadParameters(trees=3, leaves=4))
+
+Make = Callable[..., pd.DataFrame]
+
+
+@pytest.fixture(scope="module")
+def frame(examples_frame: Make) -> pd.DataFrame:
+    return examples_frame()
+
+
+def noise(frame: pd.DataFrame, *labels: str) -> Split:
+    """The examples with these labels drawn at random."""
+    rng = np.random.default_rng(1)
+    columns = {f"label_{label}": (rng.random(len(frame)) < 0.2).astype(np.float32) for label in labels}
+    return time_split(prepare(frame.assign(**columns)))
+
+
+def fitted(split: Split) -> Bundle:
+    return fit("tried", split, "0" * 64, PLAN, lambda step: None)[0]
+
+
+def test_every_head_is_trained_and_has_its_weight(frame: pd.DataFrame) -> None:
+    bundle = fitted(time_split(prepare(frame)))
+    assert tuple(bundle.manifest.heads) == HEADS
+    assert bundle.weights == dict(PLAN.weights)
+    assert not bundle.manifest.left_out
+
+
+def test_a_head_that_learned_nothing_is_left_out_and_the_score_is_of_the_others(frame: pd.DataFrame) -> None:
+    bundle = fitted(noise(frame, "opened"))
+    assert bundle.manifest.left_out == {"opened": NOTHING_LEARNED}
+    assert tuple(bundle.weights) == tuple(head for head in HEADS if head != "opened")
+
+
+def test_where_no_head_learned_anything_all_are_kept_for_the_gate_to_judge(frame: pd.DataFrame) -> None:
+    assert tuple(fitted(noise(frame, "engaged", *HEADS)).manifest.heads) == HEADS
+
+
+def test_a_head_without_examples_is_left_out(frame: pd.DataFrame) -> None:
+    bundle = fitted(time_split(prepare(frame.assign(label_dwelt=0.0))))
+    assert bundle.manifest.left_out.keys() == {"dwelt"}
+
+
+def test_the_light_ranker_follows_the_score_of_the_heads(frame: pd.DataFrame) -> None:
+    split = time_split(prepare(frame))
+    bundle = fitted(split)
+    light, full = bundle.light_score(split.test.matrix), bundle.score(split.test.matrix).score
+    assert pd.Series(light).corr(pd.Series(full), method="spearman") > 0.8
