@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
@@ -30,13 +29,11 @@ class _Outcome(msgspec.Struct):
 
 
 def examples_check(examples: Examples) -> RecordedCheck:
-    """That no feature is infinite, no item stands twice in a list, and no label is of the future.
+    """That no feature is infinite and no item stands twice in a list.
 
     A constant feature is no fault, as no tree splits on it: it is named.
     """
     faults = []
-    if later := int((examples.frame["event_timestamp"] > datetime.now(UTC)).sum()):
-        faults.append(f"{later} rows of the future")
     infinite = np.isinf(examples.matrix).any(axis=0)
     if infinite.any():
         names = [name for name, found in zip(MODEL_INPUT, infinite, strict=True) if found]

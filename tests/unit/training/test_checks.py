@@ -32,13 +32,6 @@ def test_infinite_values_and_rows_that_stand_twice_are_named(examples_frame: Mak
     )
 
 
-def test_rows_of_the_future_are_refused(examples_frame: Make) -> None:
-    frame = examples_frame(lists=5)
-    frame.loc[:19, "event_timestamp"] += pd.Timedelta(days=36_500)
-    found = examples_check(prepare(frame))
-    assert found == RecordedCheck("examples", False, "the examples have 20 rows of the future")
-
-
 def test_a_constant_feature_is_named_and_no_fault(examples_frame: Make) -> None:
     frame = examples_frame(lists=5).assign(tweet_quotes=0.0, tweet_replies=np.nan)
     found = examples_check(prepare(frame))
