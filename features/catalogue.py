@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from features.names import CONTEXT_FEATURES, FEATURE_SERVICE, MODEL_INPUT, ONLINE_VIEWS, VIEWS, View
+import math
+from collections.abc import Sequence
+
+from features.names import CONTEXT_FEATURES, FEATURE_SERVICE, MODEL_INPUT, ONLINE_VIEWS, VIEWS, Feature, View
 
 INTRODUCTION = f"""\
 # Features
@@ -93,14 +96,25 @@ def render() -> str:
 def _view(view: View) -> str:
     keys = ", ".join(f"`{entity}`" for entity in view.entities)
     lines = [f"## {view.name}", "", f"Keys {keys}; computed by {view.engine}; ttl {view.ttl_days} days.", ""]
-    rows = [f"| `{feature.name}` | {feature.meaning} |" for feature in view.features]
-    return "\n".join([*lines, "| column | meaning |", "|---|---|", *rows, ""])
+    return "\n".join([*lines, *_table(view.features, view.engine)])
 
 
 def _context() -> str:
-    rows = [f"| `{feature.name}` | {feature.meaning} |" for feature in CONTEXT_FEATURES]
     head = ["## Context", "", "Computed from the request and the candidate; not stored.", ""]
-    return "\n".join([*head, "| column | meaning |", "|---|---|", *rows, ""])
+    return "\n".join([*head, *_table(CONTEXT_FEATURES, "request")])
+
+
+def _table(features: Sequence[Feature], engine: str) -> list[str]:
+    """A row for each entry of the vocabulary."""
+    rows = [
+        f"| `{feature.name}` | {feature.dtype} | {_default(feature)} | {engine} | {feature.meaning} |"
+        for feature in features
+    ]
+    return ["| column | type | default | engine | meaning |", "|---|---|---|---|---|", *rows, ""]
+
+
+def _default(feature: Feature) -> str:
+    return "missing" if math.isnan(feature.default) else f"{feature.default:g}"
 
 
 if __name__ == "__main__":

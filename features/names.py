@@ -7,6 +7,7 @@ covers. A missing value is NaN, never zero.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
@@ -24,12 +25,15 @@ class Feature:
     """One float32 column of a view.
 
     With a ``decay_s`` the value holds at the row's moment, and whoever reads it at an age takes what is left:
-    value * exp(-age / decay_s).
+    value * exp(-age / decay_s). Where nothing is known the column holds its ``default``; a bundle has the
+    model's own default beside it.
     """
 
     name: str
     meaning: str
     decay_s: float | None = None
+    dtype: Literal["float32"] = "float32"
+    default: float = math.nan
 
 
 @dataclass(frozen=True)

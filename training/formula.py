@@ -17,7 +17,7 @@ DEFAULT_WEIGHTS: Mapping[str, float] = {
     "replied": 1.0,
     "opened": 0.2,
     "dwelt": 0.1,
-    "hidden": -4.0,
+    "hidden": -2.0,
 }
 """What each of ``features.labels.HEADS`` is worth: the model has the weights of the heads that it has."""
 FLOOR = 0.001

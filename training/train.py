@@ -39,7 +39,7 @@ SMOKE_ROWS = 4
 NOTHING_LEARNED = "it says no more of the later lists to calibrate on than their mean"
 CALIBRATED_SHARE = 0.6
 """Of the calibration part's lists, the earlier ones: the later ones say which kind of calibrator is taken."""
-FULL = HeadParameters()
+FULL = HeadParameters(trees=120, leaves=15)
 LIGHT = HeadParameters(trees=30, leaves=8, learning_rate=0.15, patience=10)
 
 

@@ -10,6 +10,13 @@ def test_the_catalogue_in_the_docs_is_what_the_vocabulary_says() -> None:
     assert (REPO / "docs" / "features.md").read_text(encoding="utf-8") == render()
 
 
+def test_the_catalogue_names_type_default_and_engine_of_each_column() -> None:
+    lines = set(render().splitlines())
+    engines = [(feature, view.engine) for view in (*VIEWS, *ONLINE_VIEWS) for feature in view.features]
+    for feature, engine in [*engines, *((feature, "request") for feature in CONTEXT_FEATURES)]:
+        assert f"| `{feature.name}` | float32 | missing | {engine} | {feature.meaning} |" in lines
+
+
 def test_no_two_columns_share_a_name() -> None:
     assert len(set(MODEL_INPUT)) == len(MODEL_INPUT)
 
