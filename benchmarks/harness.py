@@ -7,10 +7,11 @@ yields a :class:`Trial`.
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from importlib import import_module
+from inspect import signature
 
 from rich.table import Table
 
@@ -29,6 +30,7 @@ NAMES = (
     "feed-textbook",
     "freshness",
     "growth",
+    "offline-features",
     "score",
     "timeline-read",
     "timeline-rebuild",
@@ -141,13 +143,19 @@ def _quotient(result: Result, figure: str, base: str) -> float:
     return result.figures[figure].median / result.baseline[base].median
 
 
-def open_trial(name: str) -> AbstractContextManager[Trial]:
+def open_trial(name: str, events: Sequence[int] = ()) -> AbstractContextManager[Trial]:
     """The trial of the benchmark of that name.
 
+    Args:
+        events: the sizes to measure, of a benchmark that has some.
+
     Raises:
-        BenchmarkRefusedError: there is no such benchmark, or it cannot run here.
+        BenchmarkRefusedError: there is no such benchmark, or it cannot run here, or has no sizes.
     """
     if name not in NAMES:
         raise BenchmarkRefusedError(f"There is no benchmark {name}; there are {', '.join(NAMES)}.")
-    opened: AbstractContextManager[Trial] = import_module(f"benchmarks.{name.replace('-', '_')}").trial()
+    trial = import_module(f"benchmarks.{name.replace('-', '_')}").trial
+    if events and "events" not in signature(trial).parameters:
+        raise BenchmarkRefusedError(f"{name} has one size.")
+    opened: AbstractContextManager[Trial] = trial(events) if events else trial()
     return opened

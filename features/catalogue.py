@@ -20,10 +20,9 @@ until it is read, by the same formula online and in the point-in-time join. Ever
 missing one. A row older than the view's ttl is stale: its values read as missing, and its age is told. Rates
 are smoothed: (hits + weight * prior) / (showings + weight).
 
-- **Offline rows**: `<offline>/<namespace>/<view>/*.parquet`, at hourly ticks, only where a value changed; of
-  the stream's views at every change, and of `tweet_content` at the tweet's creation. The tick that the end of
-  a build cuts short is stamped at that end, and a build has rows at the ends of the 48 before it, too: what
-  was materialized from them can be found again.
+- **Offline rows**: `<offline>/<namespace>/<view>/day=<UTC day>/*.parquet`, at hourly ticks, only where a
+  value changed; of the stream's views at every change, and of `tweet_content` at the tweet's creation. The
+  tick that the end of a build cuts short is stamped at that end.
   [pipelines/batch/features_job.py](../pipelines/batch/features_job.py)
 - **Training examples**: one per shown item. An act (like, retweet, reply, quote) of the reader on the tweet
   is credited to the newest showing at or before it, within 24 hours; a mention of the author to the newest
@@ -57,7 +56,18 @@ are smoothed: (hits + weight * prior) / (showings + weight).
   written for: after a view's columns, join keys or lifetimes change, older rows read as missing until they
   are written again (`tideline features materialize --full`, and the stream by its next event).
 
-`tideline features build` makes the offline rows and the training frame, `apply` registers views and service,
+`tideline features build` makes the offline rows and the training frame of the days that are new or were
+built in part, and of those, up to `features.late_days` (3) back, that have more events in the lake than when
+they were built; with such a day all after it, as counts run on. It says which older days have new events and
+leaves them: `--full` builds everything. `--day 2026-11-21` builds that one day. Counts go on from the newest
+row of each entity, in which they are kept beside the features (`carried`); what a like, follow or deletion
+takes back is looked up in the lake. Examples of the day before are made again, as acts are credited to what
+was shown in the 24 hours before. A day is written beside its table and renamed, and then noted as built
+(`.built.json`): a build that fails is made up for by the next.
+[pipelines/batch/days.py](../pipelines/batch/days.py),
+[earlier.py](../pipelines/batch/earlier.py)
+
+`apply` registers views and service,
 `materialize` writes the newest rows and the interests to Redis. A later row replaces an earlier one and never
 the reverse, so each may be repeated at any time.
 

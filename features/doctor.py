@@ -186,7 +186,7 @@ def _examine_view(
 
 def _offline(settings: HasFeatureStore, view: View) -> OfflineView:
     folder = offline_folder(settings) / view.name
-    if not any(folder.glob("*.parquet")):
+    if not any(folder.rglob("*.parquet")):
         raise OfflineRowsMissingError(
             f"There are no offline rows of {view.name}: run `tideline features build` first."
         )

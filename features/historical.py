@@ -14,6 +14,7 @@ from feast import FeatureStore
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F  # noqa: N812 - the name PySpark's own guide gives it
 
+from features.day_partitions import COLUMN, day_name, put, stage
 from features.labels import LABELS
 from features.names import CONTEXT_FEATURES, FEATURE_SERVICE, MODEL_INPUT
 from features.settings import HasFeatureStore
@@ -39,7 +40,9 @@ def training_frame(settings: HasFeatureStore) -> pd.DataFrame:
         OfflineRowsMissingError: no examples were built yet.
         FeatureServiceError: the registered feature service is not this build's.
     """
-    return pd.read_parquet(joined_examples(settings), columns=[*KEYS, *LABELS.values(), LOGGED, *MODEL_INPUT])
+    return pd.read_parquet(
+        joined_examples(settings), columns=[*KEYS, *LABELS.values(), LOGGED, *MODEL_INPUT], partitioning=None
+    )
 
 
 def joined_examples(settings: HasFeatureStore) -> Path:
@@ -57,25 +60,38 @@ def joined_examples(settings: HasFeatureStore) -> Path:
     return frame
 
 
-def join_examples(settings: HasFeatureStore) -> int:
-    """Join all examples with the features of their moment into ``training_frame``; returns the rows.
+def examples_built(settings: HasFeatureStore) -> int:
+    """How many training examples there are."""
+    files = (offline_folder(settings) / TRAINING_EXAMPLES).rglob("*.parquet")
+    return sum(pq.read_metadata(file).num_rows for file in files)
+
+
+def join_examples(settings: HasFeatureStore, since_ms: int = 0) -> int:
+    """Join the examples of the days from ``since_ms`` on with the features of their moment into
+    ``training_frame``; returns how many they are.
 
     Raises:
         OfflineRowsMissingError: the examples lack a label that they were not built with.
         FeatureServiceError: the registered feature service is not this build's.
     """
     folder = offline_folder(settings)
+    frame = folder / TRAINING_FRAME
     store = open_store(settings)
     check_service(store)
     spark = spark_session(settings.features)
-    examples = spark.read.parquet(str((folder / TRAINING_EXAMPLES).absolute()))
+    since_ms = since_ms if succeeded(frame) and not _is_old(frame) else 0
+    examples = spark.read.parquet(str((folder / TRAINING_EXAMPLES).absolute())).where(
+        F.col("event_timestamp") >= F.timestamp_millis(F.lit(since_ms))
+    )
     if not set(LABELS.values()) <= set(examples.columns):
         raise OfflineRowsMissingError(
             "The training examples are from before this build's labels: run `tideline features build` again."
         )
-    target = str((folder / TRAINING_FRAME).absolute())
-    _joined(store, examples).write.mode("overwrite").parquet(target)
-    return int(spark.read.parquet(target).count())
+    day = F.date_format("event_timestamp", "yyyy-MM-dd").alias(COLUMN)
+    staged = stage(_joined(store, examples).select("*", day), frame, day_name(since_ms))
+    rows = int(spark.read.parquet(str(staged)).count())
+    put(staged, frame, day_name(since_ms))
+    return rows
 
 
 def _joined(store: FeatureStore, examples: DataFrame) -> DataFrame:
@@ -108,7 +124,7 @@ def succeeded(folder: Path) -> bool:
 
 def _is_old(frame: Path) -> bool:
     """Whether the frame was joined by a build that did not say where features came from."""
-    return any(LOGGED not in pq.read_schema(part).names for part in frame.glob("*.parquet"))
+    return any(LOGGED not in pq.read_schema(part).names for part in frame.rglob("*.parquet"))
 
 
 def _finished(folder: Path) -> float:

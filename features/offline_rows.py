@@ -24,7 +24,7 @@ Ids = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class OfflineView:
-    """``folder``/*.parquet with the view's join keys, ``event_timestamp``, ``created`` and columns."""
+    """Parquet files below ``folder`` with the view's keys, ``event_timestamp``, ``created`` and columns."""
 
     folder: Path
     view: View
@@ -69,7 +69,7 @@ class OfflineView:
 
     def _dataset(self) -> ds.Dataset:
         # Spark leaves files of its own beside the rows.
-        return ds.dataset(sorted(map(str, self.folder.glob("*.parquet"))), format="parquet")
+        return ds.dataset(sorted(map(str, self.folder.rglob("*.parquet"))), format="parquet")
 
 
 def _hashes(ids: Ids, seed: int) -> NDArray[np.uint64]:

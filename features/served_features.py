@@ -42,7 +42,7 @@ def parity(settings: HasFeatureStore) -> ParityReport | None:
     """
     limits = settings.features.parity
     examples = joined_examples(settings)
-    if not pd.read_parquet(examples, columns=[LOGGED])[LOGGED].any():
+    if not pd.read_parquet(examples, columns=[LOGGED], partitioning=None)[LOGGED].any():
         return None
     frame = pq.read_table(_served(settings, examples)).flatten().to_pandas()
     logged, offline, materialized = (_side(frame, side) for side in (LOGGED, OFFLINE, MATERIALIZED))
@@ -93,7 +93,9 @@ def _as_materialized(spark: SparkSession, offline: Path, frame: DataFrame, view:
     lifetimes = {feature.name: feature.decay_s for feature in view.features if feature.decay_s is not None}
     rows = spark.read.parquet(str((offline / view.name).absolute()))
     keys = frame.select(*view.entities).distinct()
-    rows = rows.join(F.broadcast(keys), on=list(view.entities), how="left_semi")
+    rows = rows.select(*view.entities, *view.columns, "event_timestamp", "created").join(
+        F.broadcast(keys), on=list(view.entities), how="left_semi"
+    )
     ttl = timedelta(days=view.ttl_days)
     return as_of(frame, MATERIALIZED_AT, rows, view.entities, ttl, lifetimes, read_at="event_timestamp")
 

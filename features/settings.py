@@ -53,7 +53,8 @@ class FeatureSettings(BaseModel):
     """``offline``/<namespace>/<view name>/ holds Parquet; ``registry`` is Feast's registry file.
 
     ``spark_memory`` is the heap of the Spark driver, which in local mode is the whole of Spark;
-    ``spark_master`` may be a cluster's address.
+    ``spark_master`` may be a cluster's address. ``late_days``: how many days before the last one built are
+    built again when the lake has new events of them.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -64,6 +65,7 @@ class FeatureSettings(BaseModel):
     spark_master: str = "local[2]"
     spark_memory: str = "2g"
     shuffle_partitions: int = 4
+    late_days: int = 3
     parity: ParitySettings = Field(default_factory=ParitySettings)
     materialization: MaterializationLimits = Field(default_factory=MaterializationLimits)
 

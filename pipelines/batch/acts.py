@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pyspark.sql import DataFrame, Window
+from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F  # noqa: N812 - the name PySpark's own guide gives it
 
 from pipelines.batch.lake import LakeEvents
+from pipelines.batch.ticks import day_of
 
 KINDS = ("like", "retweet", "reply", "quote")
 
@@ -42,7 +43,8 @@ def follows(events: LakeEvents) -> DataFrame:
 def engagements(events: LakeEvents) -> DataFrame:
     """States: ``user``, ``tweet``, its ``author``, ``kind`` (one of KINDS), ``ts``, ``ended_at``.
 
-    The author is null where the tweet that a reply or quote refers to is not in the lake.
+    The author is null where the tweet that a reply or quote refers to is not in the lake by the end of the
+    day of that reply or quote.
     """
     likes = edge_states(events.likes, ["user_id", "tweet_id"]).withColumn("kind", F.lit("like"))
     retweets = edge_states(events.retweets, ["user_id", "tweet_id"]).withColumn("kind", F.lit("retweet"))
@@ -65,8 +67,8 @@ def mentions(events: LakeEvents) -> DataFrame:
 
     Naming the author whom one replies to or quotes is part of that reply or quote and is not here.
     """
-    authors = events.tweets.groupBy(F.col("tweet_id").alias("about")).agg(
-        F.min("author_id").alias("addressed")
+    authors = _authors(events).select(
+        F.col("tweet").alias("about"), F.col("author").alias("addressed"), "made_on"
     )
     named = events.tweets.select(
         F.col("author_id").alias("user"),
@@ -75,7 +77,8 @@ def mentions(events: LakeEvents) -> DataFrame:
         F.coalesce("in_reply_to", "quote_of").alias("about"),
     )
     addressed = named.join(authors, on="about", how="left")
-    return addressed.where(~F.col("author").eqNullSafe(F.col("addressed"))).select("user", "author", "ts")
+    whom = F.when(_known("ts"), F.col("addressed"))
+    return addressed.where(~F.col("author").eqNullSafe(whom)).select("user", "author", "ts")
 
 
 def authored(events: LakeEvents) -> DataFrame:
@@ -96,7 +99,6 @@ def _tweets(events: LakeEvents) -> DataFrame:
 
 def _written_about(events: LakeEvents) -> DataFrame:
     """Replies and quotes; each counts once while the tweet that makes it stands."""
-    targets = events.tweets.groupBy(F.col("tweet_id").alias("tweet")).agg(F.min("author_id").alias("author"))
     written = _tweets(events)
     about = [
         written.where(F.col(field).isNotNull()).select(
@@ -108,4 +110,17 @@ def _written_about(events: LakeEvents) -> DataFrame:
         )
         for kind, field in (("reply", "in_reply_to"), ("quote", "quote_of"))
     ]
-    return about[0].unionByName(about[1]).join(targets, on="tweet", how="left")
+    named = about[0].unionByName(about[1]).join(_authors(events), on="tweet", how="left")
+    return named.withColumn("author", F.when(_known("ts"), F.col("author"))).drop("made_on")
+
+
+def _authors(events: LakeEvents) -> DataFrame:
+    """``tweet``, its ``author`` and the day it was ``made_on``."""
+    return events.tweets.groupBy(F.col("tweet_id").alias("tweet")).agg(
+        F.min("author_id").alias("author"), day_of(F.min("ts")).alias("made_on")
+    )
+
+
+def _known(moment: str) -> Column:
+    """Whether a tweet ``made_on`` a day is there by the end of a moment's day: no later one is known then."""
+    return F.col("made_on") <= day_of(F.col(moment))

@@ -18,6 +18,7 @@ def transform(
     authored: DataFrame,
     engagements: DataFrame,
     build: BuildTime,
+    earlier: DataFrame | None = None,
 ) -> DataFrame:
     """Rows of the view at hourly ticks.
 
@@ -26,7 +27,8 @@ def transform(
         follows: changes of ``acts.follows``.
         authored: changes of ``acts.authored``.
         engagements: changes of ``acts.engagements`` whose author is known.
-        build: up to when, and when, the rows are built.
+        build: which time, and when, the rows are built.
+        earlier: the view's rows of the days before, as ``ticks.carried_rows`` gives them.
     """
     received = engagements.where(F.col("kind").isin("like", "retweet")).select(
         "author",
@@ -45,7 +47,7 @@ def transform(
         .unionByName(received, allowMissingColumns=True)
         .fillna(0, subset=list(_COUNTS))
     )
-    totals = running_totals(changes, ["author"], _COUNTS, HOUR_MS, build)
+    totals = running_totals(changes, ["author"], _COUNTS, HOUR_MS, build, earlier=earlier)
     rows = totals.withColumns(
         {
             "author_impressions": F.col("shown"),
@@ -57,4 +59,4 @@ def transform(
             "author_likes_received": F.col("likes"),
         }
     )
-    return feature_rows(rows, ["author"], AUTHOR_POPULARITY.columns, build)
+    return feature_rows(rows, ["author"], AUTHOR_POPULARITY.columns, build, carried=_COUNTS)

@@ -58,7 +58,7 @@ def check_rows(settings: HasFeatureStore, until: datetime) -> list[QualityReport
         for view in VIEWS:
             if view.engine == "spark":
                 folder = offline_folder(settings) / view.name
-                if not any(folder.glob("*.parquet")):
+                if not any(folder.rglob("*.parquet")):
                     raise OfflineRowsMissingError(
                         f"There are no offline rows of {view.name}: run `tideline features build` first."
                     )

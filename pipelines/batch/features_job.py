@@ -1,11 +1,11 @@
 """Builds the offline features and the training examples from the lake: the batch side of the data path.
 
-A table is written beside its final place, checked, and only then put there, so bad data replaces nothing.
+A table is written beside its final place, checked, and only then put there, so bad data replaces nothing. All
+tables but the readers' interests lie by the day, and a build replaces the days that it covers.
 """
 
 from __future__ import annotations
 
-import json
 import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -14,10 +14,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812 - the name PySpark's own guide gives it
 
+from features.day_partitions import STAGING, day_name, put, read_days, stage
 from features.interests import READER_INTERESTS
+from features.labels import LABELS
 from features.names import (
     AUTHOR_POPULARITY,
     TWEET_CONTENT,
@@ -39,26 +42,32 @@ from pipelines.batch import (
     user_author_affinity,
     user_author_recent,
 )
+from pipelines.batch.attribution import ATTRIBUTION_MS
+from pipelines.batch.days import forget, lake_state, remember
+from pipelines.batch.earlier import read_span
 from pipelines.batch.lake import LakeEvents, read_lake
 from pipelines.batch.showings import showing_changes, showings
-from pipelines.batch.ticks import BuildTime
+from pipelines.batch.ticks import BuildTime, carried_rows
 from pipelines.batch.validation import examined, validate
 
 TRAINING_EXAMPLES = "training_examples"
-LABELS = "labels"
-STAGING = ".staging"
-BUILDS = "_builds.json"
-MOST_EARLIER_BUILDS = 48
+LABELS_TABLE = "labels"
+
+Earlier = Callable[[View], DataFrame | None]
 
 
 @dataclass(frozen=True)
 class Table:
-    """One table of the offline store: a plan that nothing has run yet, and what it must meet."""
+    """One table of the offline store: a plan that nothing has run yet, and what it must meet.
+
+    The plan makes all days from ``since_ms`` on; with None the table is not kept by the day.
+    """
 
     name: str
     frame: DataFrame
     keys: tuple[str, ...]
     suite: Callable[[datetime], Sequence[Any]]
+    since_ms: int | None
 
 
 @dataclass(frozen=True)
@@ -71,27 +80,45 @@ class BuiltTable:
     seconds: float
 
 
-def tables(events: LakeEvents, build: BuildTime) -> Iterator[Table]:
-    """Every table, in the order in which they share what is computed once."""
+def tables(events: LakeEvents, lately: LakeEvents, build: BuildTime, earlier: Earlier) -> Iterator[Table]:
+    """Every table, in the order in which they share what is computed once.
+
+    Args:
+        events: ``earlier.read_span`` from ``credited_since_ms`` on.
+        lately: the events that make up readers' interests.
+        build: which time, and when, is built.
+        earlier: of a view ``ticks.carried_rows`` of the days before; None where there are none.
+    """
+    events = replace(events, tweets=events.tweets.cache())
     engagements = acts.engagements(events).cache()
     follows = acts.changes(acts.follows(events)).cache()
     authored = acts.changes(acts.authored(events)).cache()
     received = acts.changes(engagements.where("author IS NOT NULL").withColumn("born", F.col("ts")))
     shown = showings(events.impressions, engagements, acts.mentions(events), events.reports).cache()
     outcomes = showing_changes(shown)
-    yield _view(USER_ACTIVITY, user_activity.transform(outcomes, follows, authored, build))
-    yield _view(AUTHOR_POPULARITY, author_popularity.transform(outcomes, follows, authored, received, build))
-    yield _view(USER_AUTHOR_AFFINITY, user_author_affinity.transform(outcomes, received, build))
-    yield _view(TWEET_CONTENT, tweet_content.transform(events.tweets, build))
-    yield _view(TWEET_ENGAGEMENT, tweet_engagement.transform(engagements, build))
-    yield _view(USER_AUTHOR_RECENT, user_author_recent.transform(received, build))
+
+    def totals(view: View, transform: Callable[..., DataFrame], *inputs: DataFrame) -> Table:
+        return _view(view, transform(*inputs, build, earlier(view)), build)
+
+    yield totals(USER_ACTIVITY, user_activity.transform, outcomes, follows, authored)
+    yield totals(AUTHOR_POPULARITY, author_popularity.transform, outcomes, follows, authored, received)
+    yield totals(USER_AUTHOR_AFFINITY, user_author_affinity.transform, outcomes, received)
+    yield _view(TWEET_CONTENT, tweet_content.transform(events.tweets, build), build)
+    yield totals(TWEET_ENGAGEMENT, tweet_engagement.transform, engagements)
+    yield totals(USER_AUTHOR_RECENT, user_author_recent.transform, received)
     ratings = reader_interests.ratings(
-        engagements, events.reports, events.tweets, events.deletions, build
+        acts.engagements(lately), lately.reports, lately.tweets, lately.deletions, build
     ).cache()
     interests = reader_interests.transform(ratings, build)
-    yield Table(READER_INTERESTS, interests, ("user",), quality.interests_suite)
+    yield Table(READER_INTERESTS, interests, ("user",), quality.interests_suite, None)
     examples = training_examples.transform(shown, events.tweets, follows)
-    yield Table(TRAINING_EXAMPLES, examples, ("request_id",), quality.examples_suite)
+    since = credited_since_ms(build)
+    yield Table(TRAINING_EXAMPLES, examples, ("request_id",), quality.examples_suite, since)
+
+
+def credited_since_ms(build: BuildTime) -> int:
+    """From when on showings may be credited with what a build covers: their examples are made anew."""
+    return max(build.since_ms - ATTRIBUTION_MS, 0)
 
 
 def run(
@@ -103,7 +130,8 @@ def run(
     build: BuildTime,
     done: Callable[[BuiltTable], None],
 ) -> list[BuiltTable]:
-    """Write every table under ``offline``/<name>, replacing what was there, and tell ``done`` of each.
+    """Write every table under ``offline``/<name>, replacing what was there from the first day of the build
+    on, and tell ``done`` of each.
 
     Without impressions the examples are an empty, well-formed table.
 
@@ -116,39 +144,63 @@ def run(
         DataQualityError: a table does not meet its expectations; it and those after it stay as they were.
     """
     built = []
-    build = replace(build, earlier_ms=tuple(end for end in _ends(offline) if end < build.until_ms))
     until = datetime.fromtimestamp(build.until_ms / 1000, tz=UTC)
-    for table in tables(read_lake(spark, lake, namespace, build.until_ms), build):
+    state = lake_state(lake, namespace, build.until_ms)
+    forget(offline, build.since_ms)
+    events = read_span(spark, lake, namespace, credited_since_ms(build), build.until_ms)
+    lately = read_lake(spark, lake, namespace, build.until_ms, max(reader_interests.since_ms(build), 0))
+
+    def earlier(view: View) -> DataFrame | None:
+        rows = read_days(spark, offline / view.name, before=day_name(build.since_ms))
+        return None if rows is None else carried_rows(rows, view.entities)
+
+    for table in tables(events, lately, build, earlier):
         started = time.monotonic()
-        staged = (offline / STAGING / table.name).absolute()
-        table.frame.write.mode("overwrite").parquet(str(staged))
+        staged = _staged(table, offline, build)
         rows = spark.read.parquet(str(staged)).count()
         sample = quality.bounded_sample(spark, staged, rows, table.keys)
         report = validate(table.name, sample, table.suite(until), results)
-        if table.name == TRAINING_EXAMPLES and len(sample):
-            # Told, not refused: features are of use without labels, and a model asks for them.
-            examined(LABELS, sample, quality.labels_suite(until), results)
-        final = offline / table.name
-        shutil.rmtree(final, ignore_errors=True)
-        staged.rename(final.absolute())
+        _put(table, staged, offline)
+        if table.name == TRAINING_EXAMPLES:
+            _examine_labels(offline / TRAINING_EXAMPLES, until, results)
         outcome = BuiltTable(table.name, rows, report.expectations, time.monotonic() - started)
         built.append(outcome)
         done(outcome)
     shutil.rmtree(offline / STAGING, ignore_errors=True)
+    remember(offline, build.until_ms, state)
     spark.catalog.clearCache()
-    ends = sorted({*build.earlier_ms, build.until_ms})[-MOST_EARLIER_BUILDS:]
-    (offline / BUILDS).write_text(json.dumps(ends), encoding="utf-8")
     return built
 
 
-def _ends(offline: Path) -> list[int]:
-    """When the last builds ended, milliseconds UTC."""
-    try:
-        return [int(end) for end in json.loads((offline / BUILDS).read_text(encoding="utf-8"))]
-    except (OSError, ValueError):
-        # Without them the hourly ticks remain.
-        return []
+def _examine_labels(examples: Path, until: datetime, results: Path) -> None:
+    """Told, not refused: features are of use without labels, and a model asks for them."""
+    columns = [*LABELS.values(), "event_timestamp"]
+    frame = pd.read_parquet(examples, columns=columns, partitioning=None)
+    if len(frame):
+        # Great Expectations compares naive times only; Spark's are UTC.
+        naive = frame.assign(event_timestamp=frame["event_timestamp"].dt.tz_localize(None))
+        examined(LABELS_TABLE, naive, quality.labels_suite(until), results)
 
 
-def _view(view: View, frame: DataFrame) -> Table:
-    return Table(view.name, frame, view.entities, lambda until: quality.view_suite(view, until))
+def _view(view: View, frame: DataFrame, build: BuildTime) -> Table:
+    return Table(
+        view.name, frame, view.entities, lambda until: quality.view_suite(view, until), build.since_ms
+    )
+
+
+def _staged(table: Table, offline: Path, build: BuildTime) -> Path:
+    """Where the table's rows are written, beside its final place."""
+    if table.since_ms is not None:
+        return stage(table.frame, offline / table.name, day_name(build.until_ms - 1))
+    staged = (offline / STAGING / table.name).absolute()
+    table.frame.write.mode("overwrite").parquet(str(staged))
+    return staged
+
+
+def _put(table: Table, staged: Path, offline: Path) -> None:
+    final = offline / table.name
+    if table.since_ms is not None:
+        put(staged, final, day_name(table.since_ms))
+        return
+    shutil.rmtree(final, ignore_errors=True)
+    staged.rename(final.absolute())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812 - the name PySpark's own guide gives it
 from pyspark.sql import types as T  # noqa: N812 - the name PySpark's own guide gives it
 
+from features.day_partitions import day_name, days_in
 from ingestion.events import (
     ClientReport,
     Event,
@@ -21,7 +23,8 @@ from ingestion.events import (
     TweetCreated,
     TweetDeleted,
 )
-from ingestion.lake import Column, columns, event_folder
+from ingestion.lake import Column, columns, event_folder, type_name
+from ingestion.lake_partitions import current_files
 
 _TYPES: dict[str, T.DataType] = {
     "string": T.StringType(),
@@ -44,51 +47,75 @@ class LakeEvents:
     reports: DataFrame
 
 
-def read_lake(spark: SparkSession, lake: Path, namespace: str, until_ms: int) -> LakeEvents:
-    """The events before ``until_ms`` that features are made of; a type never archived is an empty frame."""
+def read_lake(
+    spark: SparkSession, lake: Path, namespace: str, until_ms: int, since_ms: int = 0
+) -> LakeEvents:
+    """The events that features are made of, from ``since_ms`` on and before ``until_ms``; a type that was
+    never archived is an empty frame.
+    """
 
-    def before(event_type: type[Event]) -> DataFrame:
-        return read_events(spark, lake, namespace, event_type).where(F.col("ts") < until_ms)
+    def between(event_type: type[Event]) -> DataFrame:
+        return read_events(spark, lake, namespace, event_type, since_ms, until_ms)
 
     return LakeEvents(
-        follows=before(FollowChanged),
-        tweets=before(TweetCreated),
-        deletions=before(TweetDeleted),
-        retweets=before(RetweetChanged),
-        likes=before(LikeChanged),
-        impressions=before(Impression),
-        reports=before(ClientReport),
+        follows=between(FollowChanged),
+        tweets=between(TweetCreated),
+        deletions=between(TweetDeleted),
+        retweets=between(RetweetChanged),
+        likes=between(LikeChanged),
+        impressions=between(Impression),
+        reports=between(ClientReport),
     )
 
 
-def read_events(spark: SparkSession, lake: Path, namespace: str, event_type: type[Event]) -> DataFrame:
-    """The events of one type without redeliveries.
+def read_events(
+    spark: SparkSession,
+    lake: Path,
+    namespace: str,
+    event_type: type[Event],
+    since_ms: int = 0,
+    until_ms: int | None = None,
+) -> DataFrame:
+    """The events of one type without redeliveries; only the days that may hold some are opened."""
+    rows = stored_events(spark, lake, namespace, event_type, since_ms, until_ms)
+    return rows.dropDuplicates(["event_id"])
 
-    Raises:
-        LakeFileError: a file is cut short, is none of Parquet, or lacks a column.
-    """
-    folder = event_folder(lake, namespace, event_type)
-    schema = event_schema(event_type)
-    if not any(folder.glob("day=*/[!._]*")):
+
+def stored_events(
+    spark: SparkSession,
+    lake: Path,
+    namespace: str,
+    event_type: type[Event],
+    since_ms: int = 0,
+    until_ms: int | None = None,
+) -> DataFrame:
+    """The events of one type as they lie in the lake: of a redelivered one there may be several."""
+    folder, schema = event_folder(lake, namespace, event_type), event_schema(event_type)
+    last = None if until_ms is None else day_name(until_ms - 1)
+    files = [
+        str(file.absolute())
+        for day, path in days_in(folder).items()
+        if day >= day_name(since_ms) and (last is None or day <= last)
+        for file in current_files(path)
+    ]
+    if not files:
         return spark.createDataFrame([], schema)
-    check_files(folder, event_type)
-    names = [field.name for field in schema]
-    return (
-        spark.read.schema(schema).parquet(str(folder.absolute())).select(*names).dropDuplicates(["event_id"])
-    )
+    check_files(files, event_type)
+    rows = spark.read.schema(schema).parquet(*files).where(F.col("ts") >= since_ms)
+    return rows if until_ms is None else rows.where(F.col("ts") < until_ms)
 
 
-def check_files(folder: Path, event_type: type[Event]) -> None:
+def check_files(files: Sequence[str], event_type: type[Event]) -> None:
     """That every file of an event type is whole and has the columns that no event is without.
 
     Spark would take a column that is not there for one full of nulls. Files that are still being written, or
-    were left by a writer that died (their names start with a dot or an underscore), are not read by anyone.
+    were left by a writer that died (their names start with a dot or an underscore), are none of them.
 
     Raises:
         LakeFileError: a file is cut short, is none of Parquet, or lacks a column.
     """
     required = [column.name for column in columns(event_type) if column.required]
-    for path in sorted(folder.glob("day=*/[!._]*")):
+    for path in files:
         try:
             there = set(pq.read_schema(path).names)
         except (pa.ArrowInvalid, OSError) as error:
@@ -96,7 +123,9 @@ def check_files(folder: Path, event_type: type[Event]) -> None:
                 f"{path} is not a whole Parquet file: take it away, and replay that day into the lake."
             ) from error
         if lacking := [name for name in required if name not in there]:
-            raise LakeFileError(f"{path} lacks {', '.join(lacking)}, which every {folder.name} event has.")
+            raise LakeFileError(
+                f"{path} lacks {', '.join(lacking)}, which every {type_name(event_type)} event has."
+            )
 
 
 class LakeFileError(RuntimeError):

@@ -20,6 +20,11 @@ LIFETIMES = 4
 _LIFETIME_MS = round(LIFETIME_S * 1000)
 
 
+def since_ms(build: BuildTime) -> int:
+    """From when on anything weighs."""
+    return build.until_ms - LIFETIMES * _LIFETIME_MS
+
+
 def ratings(
     engagements: DataFrame, reports: DataFrame, tweets: DataFrame, deletions: DataFrame, build: BuildTime
 ) -> DataFrame:
@@ -35,7 +40,7 @@ def ratings(
         deletions: tweet_deleted events; a tweet that is gone has no topics.
         build: up to when the ratings are.
     """
-    since = build.until_ms - LIFETIMES * _LIFETIME_MS
+    since = since_ms(build)
     weight = F.exp((F.col("ts") - build.until_ms) / _LIFETIME_MS).alias("weight")
     about = (
         tweets.where(F.col("ts") >= since)

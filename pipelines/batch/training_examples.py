@@ -10,7 +10,7 @@ from pyspark.sql import functions as F  # noqa: N812 - the name PySpark's own gu
 
 from features.labels import LABELS
 from features.names import FEATURE_SERVICE, MODEL_INPUT
-from pipelines.batch.ticks import HOUR_MS
+from pipelines.batch.ticks import HOUR_MS, day_of
 
 DAY_HOURS = 24
 _IS_RETWEET = MODEL_INPUT.index("context_is_retweet")
@@ -60,6 +60,7 @@ def transform(shown: DataFrame, tweets: DataFrame, follows: DataFrame) -> DataFr
         ),
         "feature_service",
         "logged_features",
+        day_of(F.col("ts")).alias("day"),
     )
 
 

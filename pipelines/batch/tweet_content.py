@@ -6,20 +6,21 @@ from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F  # noqa: N812 - the name PySpark's own guide gives it
 
 from features.names import TWEET_CONTENT
-from pipelines.batch.ticks import BuildTime, feature_rows
+from pipelines.batch.ticks import BuildTime, day_of, feature_rows
 
 
 def transform(tweets: DataFrame, build: BuildTime) -> DataFrame:
-    """One row per tweet, stamped at its creation.
+    """One row per tweet (and day, were it made again), stamped at its creation.
 
     Where a recording has no text, its length and its hashtags are missing, not zero.
 
     Args:
         tweets: tweet_created events.
-        build: up to when, and when, the rows are built.
+        build: which time, and when, the rows are built.
     """
-    last = Window.partitionBy("tweet_id").orderBy(F.desc("ts"), F.desc("event_id"))
-    newest = tweets.withColumn("rank", F.row_number().over(last)).where("rank = 1")
+    last = Window.partitionBy("tweet_id", day_of(F.col("ts"))).orderBy(F.desc("ts"), F.desc("event_id"))
+    made = tweets.where(F.col("ts") >= build.since_ms)
+    newest = made.withColumn("rank", F.row_number().over(last)).where("rank = 1")
     has_text = F.col("text").isNotNull()
     rows = newest.select(
         F.col("tweet_id").alias("tweet"),
@@ -29,4 +30,6 @@ def transform(tweets: DataFrame, build: BuildTime) -> DataFrame:
         F.col("in_reply_to").isNotNull().cast("int").alias("tweet_is_reply"),
         F.col("ts").alias("tick"),
     )
-    return feature_rows(rows, ["tweet"], TWEET_CONTENT.columns, build)
+    made_rows = feature_rows(rows, ["tweet"], TWEET_CONTENT.columns, build)
+    # A row is of its very moment here, and not of what was before it.
+    return made_rows.withColumn("day", F.date_format("event_timestamp", "yyyy-MM-dd"))

@@ -10,12 +10,13 @@ from pipelines.batch.acts import KINDS, changes
 from pipelines.batch.ticks import CHANGE_MS, BuildTime, decayed_totals, feature_rows, running_totals
 
 
-def transform(engagements: DataFrame, build: BuildTime) -> DataFrame:
+def transform(engagements: DataFrame, build: BuildTime, earlier: DataFrame | None = None) -> DataFrame:
     """A row at every change, as the stream writes them; whoever reads one lets its windows decay.
 
     Args:
         engagements: ``acts.engagements``.
-        build: up to when, and when, the rows are built.
+        build: which time, and when, the rows are built.
+        earlier: the view's rows of the days before, as ``ticks.carried_rows`` gives them.
     """
     states = engagements.select("tweet", "kind", "ts", "ended_at", F.col("ts").alias("born"))
     moments = changes(states)
@@ -26,9 +27,9 @@ def transform(engagements: DataFrame, build: BuildTime) -> DataFrame:
         *(F.when(F.col("kind") == kind, F.col("delta")).otherwise(0).alias(kind) for kind in KINDS),
     )
     # A like that is given anew changes no total, and is recent all the same: `born` keeps its row.
-    totals = running_totals(by_kind, ["tweet"], KINDS, CHANGE_MS, build, latest=["born"])
+    totals = running_totals(by_kind, ["tweet"], KINDS, CHANGE_MS, build, ["born"], earlier)
     windows = {f"tweet_engagements_{window}": seconds for window, seconds in WINDOWS.items()}
-    recent = decayed_totals(moments, ["tweet"], windows, CHANGE_MS, build)
+    recent = decayed_totals(moments, ["tweet"], windows, CHANGE_MS, build, earlier)
     rows = totals.join(recent, on=["tweet", "tick"], how="inner").withColumns(
         {
             "tweet_likes": F.col("like"),
@@ -37,4 +38,4 @@ def transform(engagements: DataFrame, build: BuildTime) -> DataFrame:
             "tweet_quotes": F.col("quote"),
         }
     )
-    return feature_rows(rows, ["tweet"], TWEET_ENGAGEMENT.columns, build)
+    return feature_rows(rows, ["tweet"], TWEET_ENGAGEMENT.columns, build, [*KINDS, "born", *windows])

@@ -13,7 +13,11 @@ _COUNTS = ("shown", "engaged", "retweeted", "followees", "written")
 
 
 def transform(
-    showing_changes: DataFrame, follows: DataFrame, authored: DataFrame, build: BuildTime
+    showing_changes: DataFrame,
+    follows: DataFrame,
+    authored: DataFrame,
+    build: BuildTime,
+    earlier: DataFrame | None = None,
 ) -> DataFrame:
     """Rows of the view at hourly ticks.
 
@@ -21,7 +25,8 @@ def transform(
         showing_changes: ``showings.showing_changes``.
         follows: changes of ``acts.follows``.
         authored: changes of ``acts.authored``.
-        build: up to when, and when, the rows are built.
+        build: which time, and when, the rows are built.
+        earlier: the view's rows of the days before, as ``ticks.carried_rows`` gives them.
     """
     changes = (
         showing_changes.drop("author")
@@ -34,7 +39,7 @@ def transform(
         )
         .fillna(0, subset=list(_COUNTS))
     )
-    totals = running_totals(changes, ["user"], _COUNTS, HOUR_MS, build)
+    totals = running_totals(changes, ["user"], _COUNTS, HOUR_MS, build, earlier=earlier)
     rows = totals.withColumns(
         {
             "user_impressions": F.col("shown"),
@@ -44,4 +49,4 @@ def transform(
             "user_tweets": F.col("written"),
         }
     )
-    return feature_rows(rows, ["user"], USER_ACTIVITY.columns, build)
+    return feature_rows(rows, ["user"], USER_ACTIVITY.columns, build, carried=_COUNTS)

@@ -13,13 +13,19 @@ _PAIR = ("user", "author")
 _COUNTS = ("shown", "engaged", "acts")
 
 
-def transform(showing_changes: DataFrame, engagements: DataFrame, build: BuildTime) -> DataFrame:
+def transform(
+    showing_changes: DataFrame,
+    engagements: DataFrame,
+    build: BuildTime,
+    earlier: DataFrame | None = None,
+) -> DataFrame:
     """Rows of the view at hourly ticks; hours since the last act are told at the tick.
 
     Args:
         showing_changes: ``showings.showing_changes``.
         engagements: changes of ``acts.engagements`` whose author is known.
-        build: up to when, and when, the rows are built.
+        build: which time, and when, the rows are built.
+        earlier: the view's rows of the days before, as ``ticks.carried_rows`` gives them.
     """
     done = engagements.select(
         *_PAIR,
@@ -28,7 +34,7 @@ def transform(showing_changes: DataFrame, engagements: DataFrame, build: BuildTi
         F.when(F.col("delta") > 0, F.col("ts")).alias("last_act"),
     )
     changes = showing_changes.unionByName(done, allowMissingColumns=True).fillna(0, subset=list(_COUNTS))
-    totals = running_totals(changes, _PAIR, _COUNTS, HOUR_MS, build, latest=["last_act"])
+    totals = running_totals(changes, _PAIR, _COUNTS, HOUR_MS, build, ["last_act"], earlier)
     rows = totals.withColumns(
         {
             "pair_impressions": F.col("shown"),
@@ -37,4 +43,4 @@ def transform(showing_changes: DataFrame, engagements: DataFrame, build: BuildTi
             "pair_hours_since_engagement": (F.col("tick") - F.col("last_act")) / HOUR_MS,
         }
     )
-    return feature_rows(rows, _PAIR, USER_AUTHOR_AFFINITY.columns, build)
+    return feature_rows(rows, _PAIR, USER_AUTHOR_AFFINITY.columns, build, [*_COUNTS, "last_act"])

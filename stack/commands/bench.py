@@ -11,6 +11,9 @@ import typer
 def bench(
     name: Annotated[str, typer.Argument(help="Which benchmark; a wrong name lists them.")],
     repeats: Annotated[int, typer.Option(min=1, help="Repetitions after the warm-up.")] = 5,
+    events: Annotated[
+        list[int] | None, typer.Option(min=1, help="How many events, again for each size: offline-features.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object after the table.")] = False,
 ) -> None:
     """Measure one figure beside its baseline: minimum, median and maximum of several repetitions."""
@@ -28,7 +31,7 @@ def bench(
             bar.update(task, description=name, completed=done, total=total)
 
         try:
-            with open_trial(name) as trial:
+            with open_trial(name, events or ()) as trial:
                 result = measure(trial, repeats, progress)
         except BenchmarkRefusedError as error:
             raise UserError(str(error)) from error

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from features.day_partitions import day_name
 from features.settings import FeatureStoreSettings
 from stack.commands.features_doctor import doctor
 from stack.commands.features_parity import parity
@@ -26,48 +27,76 @@ Until = Annotated[
 
 
 @app.command()
-def build(until: Until = None, as_json: AsJson = False) -> None:
+def build(
+    until: Until = None,
+    day: Annotated[
+        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="This day (UTC), whatever is built of it.")
+    ] = None,
+    full: Annotated[bool, typer.Option(help="All days anew, whatever is built already.")] = False,
+    as_json: AsJson = False,
+) -> None:
     """Build the offline features and training examples from the lake, and check them.
 
-    The registry is brought up to date and the examples are joined with their features in the same Spark
-    session, so that training finds the frame ready.
+    Days that are built already are left, but for those that events came late to. The registry is brought up
+    to date and the examples are joined with their features in the same Spark session, so that training finds
+    the frame ready.
     """
-    from features.historical import join_examples
+    from features.historical import examples_built, join_examples
     from features.spark_session import spark_session
     from features.store import apply_repo, offline_folder, open_store
-    from pipelines.batch.features_job import BuiltTable, run
+    from pipelines.batch.days import DayNotBuildableError, day_span, lake_state, plan, read_ledger
+    from pipelines.batch.features_job import BuiltTable, credited_since_ms, run
     from pipelines.batch.ticks import BuildTime
     from pipelines.batch.validation import write_data_docs
 
     settings = _settings()
-    now = datetime.now(UTC)
-    moment = BuildTime(until_ms=int(_moment(until).timestamp() * 1000), created=now)
+    until_ms = int(_moment(until).timestamp() * 1000)
+    folder = offline_folder(settings)
+    ledger = None if full else read_ledger(folder)
+    state = lake_state(settings.lake.path, settings.namespace, until_ms)
+    try:
+        if day is None:
+            span = plan(ledger, state, until_ms, settings.features.late_days)
+        else:
+            span = day_span(ledger, state, int(day.replace(tzinfo=UTC).timestamp() * 1000), until_ms)
+    except DayNotBuildableError as error:
+        raise UserError(str(error)) from error
+    moment = BuildTime(span.until_ms, datetime.now(UTC), span.since_ms)
+
+    def say(line: str) -> None:
+        if not as_json:
+            typer.echo(line)
 
     def done(table: BuiltTable) -> None:
-        if not as_json:
-            typer.echo(
-                f"{table.name:<24}{table.rows:>10,} rows  "
-                f"{table.expectations:>3} expectations met  {table.seconds:6.1f} s"
-            )
+        say(
+            f"{table.name:<24}{table.rows:>10,} rows  "
+            f"{table.expectations:>3} expectations met  {table.seconds:6.1f} s"
+        )
 
-    spark = spark_session(settings.features)
-    results = settings.features.quality / settings.namespace
-    folder = offline_folder(settings)
-    try:
-        built = run(spark, settings.lake.path, settings.namespace, folder, results, moment, done)
-    finally:
-        write_data_docs(results)
-    rows = {table.name: table.rows for table in built}
-    if rows["training_examples"]:
+    if span.left:
+        days = ", ".join(span.left)
+        typer.echo(f"Events of {days} came too late to be taken in: `--full` builds all days.", err=True)
+    built: list[BuiltTable] = []
+    if span.empty:
+        say("Everything is built.")
+    else:
+        say(f"Building {f'from {day_name(span.since_ms)} on' if span.since_ms else 'all days'}.")
+        spark = spark_session(settings.features)
+        results = settings.features.quality / settings.namespace
+        try:
+            built = run(spark, settings.lake.path, settings.namespace, folder, results, moment, done)
+        finally:
+            write_data_docs(results)
+    if built and examples_built(settings):
         apply_repo(open_store(settings), settings)
-        joined = join_examples(settings)
-        if not as_json:
-            typer.echo(f"{'training_frame':<24}{joined:>10,} rows")
-    elif not as_json:
-        typer.echo("The log has no impressions, so there are no training examples.")
+        say(f"{'training_frame':<24}{join_examples(settings, credited_since_ms(moment)):>10,} rows")
+    elif built:
+        say("The log has no impressions, so there are no training examples.")
     if as_json:
+        rows = {table.name: table.rows for table in built}
         seconds = {table.name: round(table.seconds, 3) for table in built}
-        typer.echo(json.dumps({"rows": rows, "seconds": seconds}))
+        since = day_name(span.since_ms) if span.since_ms else None
+        typer.echo(json.dumps({"since": since, "rows": rows, "seconds": seconds}))
 
 
 @app.command()

@@ -122,8 +122,9 @@ def offline(spark: Any, tmp_path_factory: pytest.TempPathFactory) -> dict[str, p
     from pipelines.batch.ticks import BuildTime
 
     lake = write_lake(tmp_path_factory.mktemp("offline") / "lake", LOG)
+    events = read_lake(spark, lake, "", END)
     build = BuildTime(END, datetime.fromtimestamp(END / 1000, tz=UTC))
-    return {table.name: table.frame.toPandas() for table in tables(read_lake(spark, lake, "", END), build)}
+    return {table.name: table.frame.toPandas() for table in tables(events, events, build, lambda view: None)}
 
 
 @pytest.mark.spark

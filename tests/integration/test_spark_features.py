@@ -510,25 +510,6 @@ def test_labels_of_one_kind_are_told_and_stop_no_features(spark: Any, tmp_path: 
     assert failed == {"label_engaged", "label_retweeted"}
 
 
-def test_a_later_build_still_has_what_an_earlier_one_ended_with(spark: Any, tmp_path: Path) -> None:
-    followed = [
-        FollowChanged(
-            event_id=f"f{minute}",
-            ts=START + minute * 60_000,
-            follower_id=1,
-            followee_id=2 + minute,
-            active=True,
-        )
-        for minute in (5, 25)
-    ]
-    lake = write_lake(tmp_path / "lake", followed)
-    for minutes in (10, 40):
-        build_until(spark, lake, tmp_path / "offline", START + minutes * 60_000)
-    rows = pd.read_parquet(tmp_path / "offline" / "user_activity").sort_values("event_timestamp")
-    stamped = (rows.event_timestamp - pd.Timestamp(START, unit="ms", tz="UTC")).dt.total_seconds() / 60
-    assert dict(zip(stamped, rows.user_followees, strict=True)) == {10.0: 1.0, 40.0: 2.0}
-
-
 def test_data_that_fails_its_suite_stops_the_step_and_replaces_nothing(spark: Any, tmp_path: Path) -> None:
     from pipelines.batch.validation import DataQualityError
 

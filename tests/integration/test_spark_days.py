@@ -1,0 +1,99 @@
+"""Features built a day at a time are those of one build of everything."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from random_lake import DAYS, HOUR, START, UNTIL, random_events
+
+from features.day_partitions import DAY_MS, days_in
+from ingestion.lake_files import write_lake
+
+pytestmark = pytest.mark.spark
+
+
+def build(spark: Any, lake: Path, offline: Path, until_ms: int, since_ms: int = 0) -> None:
+    from pipelines.batch.features_job import run
+    from pipelines.batch.ticks import BuildTime
+
+    moment = BuildTime(until_ms, datetime.fromtimestamp(UNTIL / 1000, tz=UTC), since_ms)
+    run(spark, lake, "", offline, offline / "quality", moment, lambda table: None)
+
+
+def build_what_is_new(spark: Any, lake: Path, offline: Path, until_ms: int) -> int:
+    """As ``tideline features build``; from when on it built."""
+    from pipelines.batch.days import lake_state, plan, read_ledger
+
+    span = plan(read_ledger(offline), lake_state(lake, "", until_ms), until_ms, late_days=2)
+    build(spark, lake, offline, span.until_ms, span.since_ms)
+    return span.since_ms
+
+
+def rows(offline: Path) -> dict[str, pd.DataFrame]:
+    """Every table, in an order of its own."""
+    found = {}
+    for folder in sorted(path for path in offline.iterdir() if path.is_dir() and path.name != "quality"):
+        table = pd.read_parquet(folder).drop(columns=["created", "carried"], errors="ignore")
+        keys = [
+            name for name in ("request_id", "user", "author", "tweet", "event_timestamp") if name in table
+        ]
+        found[folder.name] = table.sort_values(keys).reset_index(drop=True)
+    return found
+
+
+def assert_same(found: dict[str, pd.DataFrame], expected: dict[str, pd.DataFrame]) -> None:
+    assert found.keys() == expected.keys()
+    for name, table in expected.items():
+        assert len(table)
+        if "day" in table:
+            other = found[name].assign(day=found[name]["day"].astype(str))
+            pd.testing.assert_frame_equal(
+                other, table.assign(day=table["day"].astype(str)), rtol=1e-5, obj=name
+            )
+        else:
+            pd.testing.assert_frame_equal(found[name], table, rtol=1e-5, obj=name)
+
+
+def test_day_after_day_is_the_same_as_all_at_once(spark: Any, tmp_path: Path) -> None:
+    lake, daily = write_lake(tmp_path / "lake", random_events(3)), tmp_path / "daily"
+    began = [build_what_is_new(spark, lake, daily, START + DAY_MS)]
+    first = {file: file.stat().st_mtime_ns for file in (daily / "author_popularity").rglob("*.parquet")}
+    # The second build ends within a day, which the third begins anew.
+    began += [
+        build_what_is_new(spark, lake, daily, until) for until in (START + DAY_MS + 7 * HOUR + 5, UNTIL)
+    ]
+    assert began == [0, START + DAY_MS, START + DAY_MS]
+    assert len(days_in(daily / "author_popularity")) == DAYS
+    assert {file: file.stat().st_mtime_ns for file in first} == first
+    build(spark, lake, tmp_path / "whole", UNTIL)
+    assert_same(rows(daily), rows(tmp_path / "whole"))
+
+
+def test_late_events_are_in_after_the_next_build_even_if_one_failed_in_between(
+    spark: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from pipelines.batch import features_job, quality
+
+    def refuses(table: str, *arguments: Any) -> Any:
+        if table == "user_author_affinity":
+            raise quality.DataQualityError("The table fails.")
+        return validate(table, *arguments)
+
+    events, since = random_events(5), START + (DAYS - 1) * DAY_MS
+    late = [event for event in events if event.ts >= since][::3]
+    lake = write_lake(tmp_path / "lake", [event for event in events if event not in late])
+    daily = tmp_path / "daily"
+    build(spark, lake, daily, UNTIL)
+    write_lake(lake, late, part="part-1")
+    validate = quality.validate
+    with monkeypatch.context() as patch:
+        patch.setattr(features_job.quality, "validate", refuses)
+        with pytest.raises(quality.DataQualityError):
+            build_what_is_new(spark, lake, daily, UNTIL)
+    assert build_what_is_new(spark, lake, daily, UNTIL) == since
+    build(spark, lake, tmp_path / "whole", UNTIL)
+    assert_same(rows(daily), rows(tmp_path / "whole"))
