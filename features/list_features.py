@@ -29,6 +29,7 @@ OUTCOME_KEYS = {
     "user_topic": "the reader with the topic",
     "author_item": "the author with the item",
 }
+RANKED_OUTCOMES = ("item", "author", "user_author")
 ACTS_BY = {
     "author_made": "acts by the author",
     "author_received": "acts on the author",
@@ -60,6 +61,12 @@ ATTRIBUTES = {
     "statuses": "posts of the author by then",
     "favourites": "posts the author has liked by then",
     "listed": "lists that hold the author",
+}
+FITS = {
+    "written": "mean likeness of the item's words to what the reader wrote",
+    "followed": "mean likeness of the item's words to what the reader's followees wrote",
+    "engaged": "mean likeness of the item's words to what the reader engaged with",
+    "rate": "smoothed share of positives of the reader, each row weighing its likeness to the item's words",
 }
 CHANGING = ("followers", "friends", "statuses", "favourites")
 RATIOS = (
@@ -99,9 +106,7 @@ def _outcomes(key: str, who: str) -> Iterator[ListFeature]:
     """What was shown of a key, and what came of it."""
 
     def entry(name: str, meaning: str, fold: str, *of: float | None) -> ListFeature:
-        return ListFeature(
-            f"{key}_{name}", meaning, fold, (key, *of), key in ("item", "author", "user_author")
-        )
+        return ListFeature(f"{key}_{name}", meaning, fold, (key, *of), key in RANKED_OUTCOMES)
 
     yield entry("shown", f"rows of {who} shown before", "shown")
     for window, hours in SHOWN_WITHIN.items():
@@ -121,6 +126,16 @@ def _outcomes(key: str, who: str) -> Iterator[ListFeature]:
     for name, weight in PRIORS.items():
         yield entry(f"rate_{name}", f"{key}_rate with a prior of weight {weight:g}", "rate", None, weight)
     yield entry("value", f"smoothed mean of log(1 + value) of {who}", "mean_value")
+
+
+def _effects() -> Iterator[ListFeature]:
+    """What each key adds to the log-odds beside the others."""
+    for kind, who in OUTCOME_KEYS.items():
+        meaning = f"what {who} adds to the log-odds of a positive beside the row's other keys"
+        yield ListFeature(f"effect_{kind}", meaning, "effect", (kind,), kind in RANKED_OUTCOMES)
+    yield ListFeature(
+        "effect_all", "the sum of these effects, without the reader's own", "effect", ("all",), True
+    )
 
 
 def _acts(by: str, what: str) -> Iterator[ListFeature]:
@@ -157,6 +172,12 @@ def _followed() -> Iterator[ListFeature]:
             )
 
 
+def _fits() -> Iterator[ListFeature]:
+    """What is written, by topics found anew every six hours."""
+    for source, meaning in FITS.items():
+        yield ListFeature(f"fit_{source}", meaning, "topic_fit", (source,), True)
+
+
 def _attributes() -> Iterator[ListFeature]:
     """What is known of the row itself."""
     for name, meaning in ATTRIBUTES.items():
@@ -178,7 +199,9 @@ def _attributes() -> Iterator[ListFeature]:
 
 CATALOGUE: tuple[ListFeature, ...] = (
     *chain.from_iterable(_outcomes(key, who) for key, who in OUTCOME_KEYS.items()),
+    *_effects(),
     *chain.from_iterable(_acts(by, what) for by, what in ACTS_BY.items()),
     *_followed(),
+    *_fits(),
     *_attributes(),
 )

@@ -7,15 +7,26 @@ from typing import TypeVar, cast
 
 import numpy as np
 
+from features.effects import running_effects
 from features.ranking_log import VERBS, RankingLog
 from features.running import UNKNOWN, Floats, Ints, Running, pair_keys
 from features.social_proof import degree, followee_acts, follows_back, shared_followees, tied_acts
+from features.topic_fit import topic_fits
 
 HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS
 PRIOR_WEIGHT = 10.0
 LIFT_WEIGHT = 0.5
 FOLLOWERS_WEIGHT = 5.0
+EFFECT_VARIANCES = {
+    "item": 1.0,
+    "author": 1.0,
+    "user": 0.5,
+    "topic": 0.3,
+    "user_author": 1.0,
+    "user_topic": 0.5,
+    "author_item": 0.5,
+}
 Fold = TypeVar("Fold")
 
 
@@ -70,6 +81,17 @@ class Past:
 
         return self._once(("hits", key), make).since_last(self._keys(key), self.rows.counted)
 
+    def effect(self, kind: str) -> Floats:
+        """What a key adds to the log-odds, as :func:`running_effects`; "all" sums all but "user"."""
+
+        def make() -> dict[str, Floats]:
+            keys = {name: self._keys(name) for name in EFFECT_VARIANCES}
+            effects = running_effects(self.rows, keys, EFFECT_VARIANCES)
+            ordering = [values for name, values in effects.items() if name != "user"]
+            return effects | {"all": np.nansum(ordering, axis=0) if ordering else self.missing}
+
+        return self._once(("effects",), make).get(kind, self.missing)
+
     # What is known of the row itself
 
     def attribute(self, name: str) -> Floats:
@@ -114,6 +136,12 @@ class Past:
     def weekday(self) -> Floats:
         """The day of the week, UTC, from 0 for Thursday."""
         return (self.rows.time // DAY_MS % 7).astype(np.float64)
+
+    # What is written
+
+    def topic_fit(self, source: str) -> Floats:
+        """How well the item's words fit the reader by a ``source`` of its taste, as :func:`topic_fits`."""
+        return self._once(("topic_fits",), lambda: topic_fits(self.log))[source]
 
     # Acts
 

@@ -1,4 +1,4 @@
-"""What ranking features are computed from: a log of acts, lists of candidates, and who follows whom.
+"""What ranking features are computed from: acts, lists of candidates, texts, and who follows whom.
 
 People, authors, items and topics are codes from 0 (-1 where unknown); times are int64, ms UTC.
 """
@@ -120,9 +120,24 @@ class Follows:
 
 
 @dataclass(frozen=True)
+class Texts:
+    """Words of items, a row for each word of each, [m]: ``author`` wrote ``item`` at ``time``."""
+
+    time: Ints
+    author: Ints
+    item: Ints
+    word: Ints
+
+    @classmethod
+    def none(cls) -> Texts:
+        return cls(*(np.zeros(0, dtype=np.int64) for _ in range(4)))
+
+
+@dataclass(frozen=True)
 class RankingLog:
-    """All of it: what was decided on, what was done, and who follows whom."""
+    """All of it: what was decided on, what was done, who follows whom, and what was written."""
 
     candidates: Candidates
     acts: Acts = field(default_factory=Acts.none)
     follows: Follows = field(default_factory=Follows.none)
+    texts: Texts = field(default_factory=Texts.none)

@@ -41,11 +41,14 @@ def project_name(namespace: str) -> str:
     return "tideline" + (f"_{re.sub(r'[^A-Za-z0-9]', '_', namespace)}" if namespace else "")
 
 
-def open_store(settings: HasFeatureStore, now_ms: int | None = None) -> FeatureStore:
+def open_store(
+    settings: HasFeatureStore, now_ms: int | None = None, mlflow: str | None = None
+) -> FeatureStore:
     """The feature store of ``settings.namespace``.
 
     Args:
         now_ms: the moment against which online rows age; None takes the wall clock at each read.
+        mlflow: the address of the MLflow that ``store.mlflow`` asks; without it there is none.
     """
     # Feast says so of every view, each time it reads its registry, and puts its own filter first on import.
     warnings.filterwarnings("ignore", message="The spark data source API is an experimental feature")
@@ -71,6 +74,7 @@ def open_store(settings: HasFeatureStore, now_ms: int | None = None) -> FeatureS
         batch_engine={"type": "features.materialization.TidelineComputeEngine"},
         entity_key_serialization_version=3,
         materialization={"pull_latest_features": True},
+        mlflow={"enabled": mlflow is not None, "tracking_uri": mlflow, "auto_log": False},
     )
     return FeatureStore(config=config)
 

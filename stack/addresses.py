@@ -45,6 +45,7 @@ def sections(plan: Plan, choices: Choices) -> dict[str, dict[str, str | bool | i
         "mlflow": {
             "tracking_uri": plan.address("mlflow"),
             "model_name": "-".join(filter(None, ("tideline-ranker", choices.namespace))),
+            "experiment": "-".join(filter(None, ("ranking", choices.namespace))),
         },
         "api": {"url": plan.address("api")},
         "serving": {"cursor_key": str(home / "keys" / "cursor.key")},

@@ -11,6 +11,7 @@ import typer
 
 from stack.commands import (
     bench,
+    closed_loop,
     dead_letters,
     demo,
     down,
@@ -60,6 +61,7 @@ for command in (
     tune.tune,
     drift.drift,
     evaluate.evaluate,
+    closed_loop.closed_loop,
     off_policy.off_policy,
     verify.verify,
     rebuild.rebuild,

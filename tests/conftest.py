@@ -11,7 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -194,8 +194,23 @@ FIRST_QUESTION = "/api/2.0/mlflow/experiments/get?experiment_id=0"
 @pytest.fixture(scope="session")
 def mlflow_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a real MLflow server: SQLite, artifacts through the server."""
-    folder = tmp_path_factory.mktemp("mlflow")
     port = free_port()
+    with running_mlflow(tmp_path_factory.mktemp("mlflow"), port):
+        yield f"http://127.0.0.1:{port}"
+
+
+@pytest.fixture
+def startable_mlflow(
+    tmp_path: Path,
+) -> tuple[str, Callable[[], AbstractContextManager[subprocess.Popen[bytes]]]]:
+    """The address of an MLflow server of the test's own, and what starts it, each time on the same data."""
+    port = free_port()
+    return f"http://127.0.0.1:{port}", lambda: running_mlflow(tmp_path, port)
+
+
+@contextmanager
+def running_mlflow(folder: Path, port: int) -> Iterator[subprocess.Popen[bytes]]:
+    """A real MLflow server on what is in ``folder``; its process leads a group."""
     # What `mlflow server` runs after reading its options: the command itself doubles the time to start.
     environment = os.environ | {
         "_MLFLOW_SERVER_FILE_STORE": f"sqlite:///{folder}/mlflow.db",
@@ -207,7 +222,7 @@ def mlflow_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
         "MLFLOW_DISABLE_TELEMETRY": "true",
     }
-    log = (folder / "log").open("wb")
+    log = (folder / "log").open("ab")
     server = subprocess.Popen(
         [sys.executable, "-m", "uvicorn", "mlflow.server.fastapi_app:app", "--port", str(port)],
         env=environment,
@@ -215,12 +230,12 @@ def mlflow_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         stderr=log,
         start_new_session=True,
     )
-    address = f"http://127.0.0.1:{port}"
     try:
-        _wait_until_up(server, f"{address}{FIRST_QUESTION}", folder / "log")
-        yield address
+        _wait_until_up(server, f"http://127.0.0.1:{port}{FIRST_QUESTION}", folder / "log")
+        yield server
     finally:
-        os.killpg(server.pid, signal.SIGTERM)
+        if server.poll() is None:
+            os.killpg(server.pid, signal.SIGTERM)
         server.wait()
         log.close()
 

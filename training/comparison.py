@@ -24,6 +24,7 @@ from training.paired import (
     average_precision_of,
     paired_means,
     paired_rows,
+    pooled_cross_entropy_of,
     relative_cross_entropy_of,
 )
 from training.slices import slices
@@ -35,11 +36,11 @@ TOP = 10
 class Comparison:
     """The first model beside the second; every difference is the first one's lead.
 
-    ``metrics``: ``ndcg_10`` and ``mrr`` of the order by score, ``<head>.ap`` and ``<head>.rce`` of each head
-    that both have. ``worse``: the RCE of a head on a slice, by ``<head>, <slice>``, where the whole interval
-    of the difference is below zero. ``rank_correlation`` is Spearman's of all scores; ``top_10_overlap`` the
-    mean share of the first ten that both orders have, over lists of more than ten (NaN without such lists).
-    ``lacking`` are the heads that only the second has.
+    ``metrics``: ``ndcg_10`` and ``mrr`` of the order by score, ``rce`` of the heads that both have together,
+    ``<head>.ap`` and ``<head>.rce`` of each. ``worse``: the RCE of a head on a slice, by ``<head>, <slice>``,
+    where the whole interval of the difference is below zero. ``rank_correlation`` is Spearman's of all
+    scores; ``top_10_overlap`` the mean share of the first ten that both orders have, over lists of more than
+    ten (NaN without such lists). ``lacking`` are the heads that only the second has.
     """
 
     lists: int
@@ -66,7 +67,15 @@ def compare(first: Scores, second: Scores, examples: Examples, seed: int) -> Com
     for name, metric in (("ndcg_10", ndcg), ("mrr", reciprocal_ranks)):
         values = [metric(requests, labels, scores.score)[kept] for scores in (first, second)]
         metrics[name] = paired_means(values[0], values[1], reader_of_list, seed)
-    for head in _common(first, second):
+    common = _common(first, second)
+    if common:
+        seen_of = [examples.labels(head) for head in common]
+        pooled = [
+            pooled_cross_entropy_of(seen_of, [scores.probabilities[head] for head in common])
+            for scores in (first, second)
+        ]
+        metrics["rce"] = paired_rows(pooled[0], pooled[1], labels, readers, seed)
+    for head in common:
         seen, ours, theirs = examples.labels(head), first.probabilities[head], second.probabilities[head]
         for name, metric_of in (("ap", average_precision_of), ("rce", relative_cross_entropy_of)):
             metrics[f"{head}.{name}"] = paired_rows(

@@ -205,8 +205,8 @@ def _boosters(
 
 
 def _rises(name: str) -> int:
-    """1 where more of a feature can only speak for a row: rates of what came of it before."""
-    return int("_rate" in name or "_lift" in name)
+    """1 where more of a feature can only speak for a row: rates and effects of what came of it before."""
+    return int("_rate" in name or "_lift" in name or name.startswith("effect_"))
 
 
 def _least(requests: Ints, values: Array) -> Array:

@@ -6,7 +6,7 @@ that what makes a list easy or hard cancels out of the difference.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -88,6 +88,24 @@ def relative_cross_entropy_of(labels: Array, scores: Array) -> Weighted:
         rate, loss = labels @ weights / weights.sum(), losses @ weights / weights.sum()
         reference = -(rate * np.log(rate) + (1 - rate) * np.log1p(-rate))
         return float(100.0 * (reference - loss) / reference)
+
+    return weighted
+
+
+def pooled_cross_entropy_of(labels: Sequence[Array], scores: Sequence[Array]) -> Weighted:
+    """The RCE of several heads together, 100 (1 - sum of CE / sum of CE_ref), by the weights.
+
+    A head with few positives adds little to either sum, where a mean of RCEs would be mostly its noise.
+    """
+    losses = np.zeros(len(labels[0]))
+    for seen, said in zip(labels, scores, strict=True):
+        chances = np.clip(said, CLIP, 1 - CLIP)
+        losses -= seen * np.log(chances) + (1 - seen) * np.log1p(-chances)
+
+    def weighted(weights: Array) -> float:
+        rates = np.clip([seen @ weights / weights.sum() for seen in labels], CLIP, 1 - CLIP)
+        reference = -np.sum(rates * np.log(rates) + (1 - rates) * np.log1p(-rates))
+        return float(100.0 * (1 - losses @ weights / weights.sum() / reference))
 
     return weighted
 

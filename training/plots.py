@@ -1,33 +1,35 @@
-"""The plots of a training run, as PNG files."""
+"""The plots of a training run, and how figures become files."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from training.bundle import Bundle, Scores
+from training.bundle import Scores
 from training.dataset import Examples
 from training.evaluation import ModelReport
 from training.metrics import Array
+from training.slice_report import SliceFigures
 
 BINS = 10
-TOP = 20
 
 
-def write_plots(
-    folder: Path, bundle: Bundle, scores: Scores, test: Examples, report: ModelReport
-) -> list[Path]:
-    """Reliability per head, nDCG@10 beside the baselines, and feature importance per head."""
+def write_plots(folder: Path, scores: Scores, test: Examples, report: ModelReport) -> list[Path]:
+    """Reliability of all heads, and nDCG@10 beside the baselines."""
     labels = {head: test.labels(head) for head in scores.probabilities}
-    figures = {
-        "reliability": reliability(labels, scores.probabilities),
-        "ndcg": list_quality(report),
-        "importance": importance(bundle),
-    }
+    return save(
+        folder,
+        {"reliability": reliability(labels, scores.probabilities), "ndcg": list_quality(report)},
+    )
+
+
+def save(folder: Path, figures: Mapping[str, Figure]) -> list[Path]:
+    """Each figure as ``<name>.png`` in ``folder``."""
+    folder.mkdir(parents=True, exist_ok=True)
     paths = []
     for name, figure in figures.items():
         path = folder / f"{name}.png"
@@ -39,7 +41,7 @@ def write_plots(
 
 def reliability(labels: Mapping[str, Array], probabilities: Mapping[str, Array]) -> Figure:
     """Rate seen against rate predicted, over equally full bins: on the diagonal is calibrated."""
-    figure = Figure(figsize=(6, 6), layout="constrained")
+    figure = Figure(figsize=(6, 6), layout="tight")
     axes = figure.add_subplot()
     for head, seen in labels.items():
         parts = np.array_split(np.argsort(probabilities[head], kind="stable"), BINS)
@@ -54,7 +56,7 @@ def reliability(labels: Mapping[str, Array], probabilities: Mapping[str, Array])
 
 def list_quality(report: ModelReport) -> Figure:
     """nDCG@10 of the model, each baseline and each alternative, with 95 % intervals."""
-    figure = Figure(figsize=(7, 4), layout="constrained")
+    figure = Figure(figsize=(7, 4), layout="tight")
     axes = figure.add_subplot()
     orders = report.orders
     values = np.array([order.ndcg_10.value for order in orders.values()])
@@ -72,13 +74,17 @@ def list_quality(report: ModelReport) -> Figure:
     return figure
 
 
-def importance(bundle: Bundle) -> Figure:
-    """Each head's strongest features by their total gain, as shares."""
-    figure = Figure(figsize=(6 * len(bundle.boosters), 6), layout="constrained")
-    for index, (head, booster) in enumerate(bundle.boosters.items(), start=1):
-        axes = figure.add_subplot(1, len(bundle.boosters), index)
-        gains = np.asarray(booster.feature_importance("gain"), dtype=np.float64)
-        top = np.argsort(gains)[-TOP:]
-        axes.barh([bundle.features[column] for column in top], gains[top] / max(gains.sum(), 1e-12))
-        axes.set(title=head, xlabel="share of gain")
+def slice_quality(slices: Sequence[SliceFigures]) -> Figure:
+    """RCE of one head on each slice with 95 % intervals, and on all rows; the weak ones are red."""
+    figure = Figure(figsize=(8, 1.5 + 0.35 * len(slices)), layout="tight")
+    axes = figure.add_subplot()
+    for line, part in enumerate(slices):
+        ends = np.abs([[part.rce.value - part.rce.low], [part.rce.high - part.rce.value]])
+        colour = "tab:red" if part.weak else "tab:blue"
+        axes.errorbar(part.rce.value, line, xerr=ends, fmt="o", capsize=3, color=colour)
+    for part in slices[:1]:
+        axes.axvline(part.overall, color="grey", linestyle="--", linewidth=1)
+        axes.set_title(f"RCE of {part.head} by slice")
+    axes.set_yticks(range(len(slices)), [f"{part.slice} ({part.rows:,})" for part in slices])
+    axes.set_xlabel("RCE; dashed on all rows")
     return figure

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 from rich.console import Group, RenderableType
 from rich.table import Table
 
-from training.bundle import ScoringCost
-from training.comparison import Comparison
+from training.disagreement import QUANTILES, DisputedList, Spread
 from training.evaluation import ModelReport
 from training.gate import title
 from training.metrics import Interval
 from training.paired import Paired
+from training.side_by_side import SideBySide
 
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
@@ -43,8 +43,12 @@ def comparison(report: ModelReport) -> Group:
     return Group(orders, heads)
 
 
-def side_by_side(versions: Sequence[str], comparison: Comparison, costs: Sequence[ScoringCost]) -> Group:
-    """Two versions: metrics with the paired difference, slices where the first is worse, order and cost."""
+def beside(found: SideBySide) -> Group:
+    """Two versions: metrics with the paired difference, slices where the first is worse, order and cost.
+
+    And how their scores are spread, and the lists that they order most unlike.
+    """
+    versions, comparison, costs = found.versions, found.comparison, found.costs
     first, second = versions
     metrics = _paired_table(
         f"Versions {first} and {second} on {comparison.lists} lists of {comparison.readers} readers",
@@ -62,7 +66,10 @@ def side_by_side(versions: Sequence[str], comparison: Comparison, costs: Sequenc
         shown.insert(1, _paired_table(f"Where {first} is worse", versions, worse))
     else:
         shown.append(f"Version {first} is worse in no slice.")
-    return Group(*shown)
+    if comparison.lacking:
+        shown.append(f"Version {first} has no head {', '.join(comparison.lacking)}.")
+    shown.append(_spread_table(versions, found.spreads))
+    return Group(*shown, *(_disputed(versions, part) for part in found.disputed))
 
 
 def versions_table(name: str, aliases: Mapping[str, str], versions: Sequence[ModelVersion]) -> Table:
@@ -87,6 +94,38 @@ def _paired_table(name: str, versions: Sequence[str], rows: Mapping[str, Paired]
             _shown(paired.difference, "+.4f"),
         )
     return table
+
+
+def _spread_table(versions: Sequence[str], spreads: Mapping[str, Spread]) -> Table:
+    table = Table("", "version", title="Scores and probabilities")
+    for quantile in QUANTILES:
+        table.add_column(f"{quantile:.0%}", justify="right")
+    for name, spread in spreads.items():
+        table.add_row(name, versions[0], *(f"{value:.4f}" for value in spread.first))
+        table.add_row("", versions[1], *(f"{value:.4f}" for value in spread.second), end_section=True)
+    return table
+
+
+def _disputed(versions: Sequence[str], part: DisputedList) -> Table:
+    """One list: what moved, and what features add to its score in either version, less the list's mean."""
+    table = Table(title=f"Disputed: list {part.request} of reader {part.reader}, {part.items} items")
+    table.add_column("what moved, and what adds to its score")
+    for column in ("value", f"in {versions[0]}", f"in {versions[1]}"):
+        table.add_column(column, justify="right")
+    for item in part.moved:
+        first, second = (f"place {place + 1}" for place in item.places)
+        table.add_row(f"tweet {item.tweet}", "", first, second)
+        table.add_row(f"its reader: {', '.join(item.labels) or 'nothing'}", "", "", "")
+        for reason in item.reasons:
+            table.add_row(
+                f"  {reason.feature}", _value(reason.value), f"{reason.first:+.4f}", f"{reason.second:+.4f}"
+            )
+        table.add_section()
+    return table
+
+
+def _value(value: float | None) -> str:
+    return "missing" if value is None else f"{value:.4g}"
 
 
 def _shown(interval: Interval, form: str) -> str:

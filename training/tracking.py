@@ -41,6 +41,15 @@ class RunRecord:
     texts: Mapping[str, str] = field(default_factory=dict)
     folders: Sequence[Path] = ()
     children: Sequence[RunRecord] = ()
+    data: DataRecord | None = None
+
+
+@dataclass(frozen=True)
+class DataRecord:
+    """The examples that a run learned from, as MLflow lists them: a name and a fingerprint."""
+
+    name: str
+    fingerprint: str
 
 
 def log_run(settings: MlflowSettings, bundle_path: Path, record: RunRecord) -> str:
@@ -64,6 +73,8 @@ def logged(
     run_id = str(client.create_run(experiment, run_name=record.name, tags=tags).info.run_id)
     try:
         _log_figures(client, run_id, record)
+        if record.data is not None:
+            _log_data(client, run_id, record.data)
         for plot in record.plots:
             client.log_artifact(run_id, str(plot), PLOT_ARTIFACTS)
         for name, text in record.texts.items():
@@ -86,7 +97,9 @@ def experiment_id(client: MlflowClient, name: str) -> str:
     return str(found.experiment_id if found else client.create_experiment(name))
 
 
-def register(settings: MlflowSettings, run_id: str, tags: Mapping[str, str]) -> str:
+def register(
+    settings: MlflowSettings, run_id: str, tags: Mapping[str, str], description: str | None = None
+) -> str:
     """Makes the run's bundle the next version of ``settings.model_name`` and returns that version.
 
     Raises:
@@ -102,7 +115,12 @@ def register(settings: MlflowSettings, run_id: str, tags: Mapping[str, str]) -> 
                 raise
         source = f"{client.get_run(run_id).info.artifact_uri}/{BUNDLE_ARTIFACTS}"
         version = client.create_model_version(
-            settings.model_name, source, run_id, tags=dict(tags), await_creation_for=0
+            settings.model_name,
+            source,
+            run_id,
+            tags=dict(tags),
+            description=description,
+            await_creation_for=0,
         )
         return str(version.version)
 
@@ -118,6 +136,14 @@ def _log_figures(client: MlflowClient, run_id: str, record: RunRecord) -> None:
         client.log_batch(run_id, params=parameters[start : start + MOST_PARAMETERS])
     for start in range(0, len(metrics), MOST_METRICS):
         client.log_batch(run_id, metrics=metrics[start : start + MOST_METRICS])
+
+
+def _log_data(client: MlflowClient, run_id: str, data: DataRecord) -> None:
+    from mlflow.entities import Dataset, DatasetInput, InputTag
+
+    # A digest may have 36 characters.
+    dataset = Dataset(data.name, data.fingerprint[:32], "local", data.fingerprint)
+    client.log_inputs(run_id, [DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])])
 
 
 @contextmanager
@@ -144,4 +170,6 @@ def mlflow_client(settings: MlflowSettings) -> Iterator[MlflowClient]:
 
 def _sentence(settings: MlflowSettings, reason: str) -> str:
     first = (reason.splitlines() or ["no reason given"])[0]
+    if "failed with exception" in first:  # what MLflow says of any connection that came to nothing
+        first = "it does not answer."
     return f"The registry at {settings.tracking_uri} failed: {first[:200]}"

@@ -3,35 +3,38 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
 import lightgbm
-import msgspec
 import numpy as np
 import pandas as pd
 
 from features.labels import ENGAGED, HEADS
-from features.names import MODEL_INPUT
 from training.alternatives import fit_alternatives
-from training.bundle import Bundle, ScoringCost
+from training.bundle import Bundle
 from training.calibration import choose, fit_platt
+from training.card import LONGEST_DESCRIPTION, Judged
 from training.checks import RecordedCheck, examples_check
-from training.dataset import Examples, Split, prepare, time_split
+from training.dataset import Split, prepare, time_split
 from training.drift_reference import REFERENCE_FILE, DriftReference
 from training.evaluation import ModelReport, evaluate
 from training.export import TrainedHead, assemble, write
+from training.feast_link import SERVICE_TAG
 from training.formula import DEFAULT_WEIGHTS
 from training.gate import LIMITS, floors, sentence
 from training.heads import HeadParameters, distil, train_head, train_order, usable_heads
 from training.held_out import learned_until
 from training.latency import scoring_cost
-from training.plots import write_plots
 from training.promotion import carry_out, judge
+from training.registry import RegistryError
+from training.run_record import CARD_FILE, training_record
 from training.settings import GateSettings, MlflowSettings
-from training.tracking import RunRecord, log_run, register
+from training.slice_report import slice_figures
+from training.tracking import log_run, register
 from training.versions import CHALLENGER, check_tags, opened
 
 Objective = Literal["heads", "lambdarank"]
@@ -107,13 +110,14 @@ def train(
     checks: Sequence[RecordedCheck] = (),
     limits: GateSettings = LIMITS,
     promote: bool = True,
+    namespace: str = "",
     evidence: Sequence[Path] = (),
 ) -> TrainingResult:
     """Trains on ``frame`` (see :mod:`training.dataset`), judges on its latest part, registers what is of use.
 
     A model below the floors is logged as a run, but not registered. One that the gate refuses beside the
     champion, or that is not to be promoted, becomes ``challenger``. ``checks`` are recorded with the version,
-    the folders of ``evidence`` with the run.
+    the folders of ``evidence`` with the run; ``namespace`` is where the examples are from.
 
     Raises:
         DatasetError: the frame is not one of examples; NoExamplesError where it has too few.
@@ -130,36 +134,33 @@ def train(
     announce("timing a page")
     cost = scoring_cost(bundle, split.test.matrix)
     reasons = floors(report, limits)
-    with tempfile.TemporaryDirectory() as folder:
+    announce("judging by slices")
+    parts = slice_figures(
+        scores, split.test, {head: found.rce.value for head, found in report.heads.items()}, plan.seed
+    )
+    away = "nothing is registered, so train again when it answers"
+    with tempfile.TemporaryDirectory() as folder, _leaving(away):
+        path = Path(folder) / "bundle"
+        written = write(path, bundle, texts, report.metrics(), learned_until(split), cost)
+        judged = Judged(written, split, scores, report, parts, cost, limits, plan, reasons)
+        announce("drawing")
+        record = training_record(Path(folder), judged, namespace)
         announce("logging to the registry")
-        written = write(Path(folder) / "bundle", bundle, texts, report.metrics(), learned_until(split), cost)
-        run_id = log_run(
-            settings,
-            Path(folder) / "bundle",
-            RunRecord(
-                name=examples.fingerprint[:12],
-                parameters=_parameters(plan, split, examples) | _head_parameters(bundle),
-                metrics=_metrics(report, cost),
-                tags={
-                    **{f"left_out.{head}": why for head, why in bundle.manifest.left_out.items()},
-                    "gate": sentence(reasons) if reasons else "not asked yet",
-                    "feature_service": written.manifest.feature_service,
-                },
-                plots=write_plots(Path(folder), written, scores, split.test, report),
-                texts={
-                    "features.json": msgspec.json.format(msgspec.json.encode(MODEL_INPUT)).decode(),
-                    REFERENCE_FILE: DriftReference.of(split, scores.score).text(),
-                },
-                folders=evidence,
-            ),
+        reference = DriftReference.of(split, scores.score).text()
+        record = replace(
+            record, texts={**record.texts, REFERENCE_FILE: reference}, folders=[*record.folders, *evidence]
         )
+        run_id = log_run(settings, path, record)
     version, champion = None, False
     if not reasons:
         announce("registering the version")
         tags = {"data_fingerprint": examples.fingerprint}
         tags |= check_tags([examples_check(examples), *checks])
-        version = register(settings, run_id, tags)
-        with opened(settings) as versions:
+        tags |= {SERVICE_TAG: written.manifest.feature_service}
+        with _leaving(away):
+            version = register(settings, run_id, tags, record.texts[CARD_FILE][:LONGEST_DESCRIPTION])
+        away = f"version {version} is registered: `tideline models promote {version}` asks the gate again"
+        with _leaving(away), opened(settings) as versions:
             if promote:
                 decision = judge(versions, version, examples, limits, announce)
                 carry_out(versions, decision)
@@ -177,6 +178,15 @@ def train(
         data_fingerprint=examples.fingerprint,
         report=report,
     )
+
+
+@contextmanager
+def _leaving(consequence: str) -> Iterator[None]:
+    """A registry that goes away in the block says what that leaves."""
+    try:
+        yield
+    except RegistryError as error:
+        raise RegistryError(f"{str(error).rstrip('.')}; {consequence}.") from error
 
 
 def fit(
@@ -242,35 +252,3 @@ def _distilled(full: Bundle, split: Split, plan: TrainingPlan) -> lightgbm.Boost
     matrix, later = split.train.matrix, split.calibration.matrix
     held_out = (later, full.score(later).score)
     return distil(matrix, full.score(matrix).score, held_out, plan.light, plan.seed, plan.threads)
-
-
-def _metrics(report: ModelReport, cost: ScoringCost) -> dict[str, float]:
-    scoring = {"page_ms": cost.page_ms, "plain_ms": cost.plain_ms, "ratio": cost.ratio}
-    found = report.metrics() | {f"scoring.{name}": value for name, value in scoring.items()}
-    return {name: value for name, value in found.items() if np.isfinite(value)}
-
-
-def _parameters(plan: TrainingPlan, split: Split, examples: Examples) -> dict[str, str | int | float]:
-    shown: dict[str, str | int | float] = {
-        "seed": plan.seed,
-        "data_fingerprint": examples.fingerprint,
-        "parameters": plan.parameters,
-        "objective": plan.objective,
-        "constant_features": ", ".join(split.train.constant_features) or "none",
-    }
-    shown |= {f"rows.{name}": len(part) for name, part in split.parts.items()}
-    shown |= {
-        f"from.{name}": part.frame["event_timestamp"].min().isoformat() for name, part in split.parts.items()
-    }
-    shown |= {f"head.{key}": value for key, value in asdict(plan.head).items()}
-    shown |= {f"light.{key}": value for key, value in asdict(plan.light).items()}
-    return shown
-
-
-def _head_parameters(bundle: Bundle) -> dict[str, str | int | float]:
-    """Of each head its weight and the kind of its calibration."""
-    kinds = {head: type(spec.calibrator).__name__ for head, spec in bundle.manifest.heads.items()}
-    return {
-        **{f"weight.{head}": weight for head, weight in bundle.weights.items()},
-        **{f"calibration.{head}": kind.lower() for head, kind in kinds.items()},
-    }

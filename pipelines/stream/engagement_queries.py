@@ -91,6 +91,11 @@ class Marks(NamedTuple):
     moments: Ints
 
 
+def encode_mark(slot: int, sign: int, moment: int) -> int:
+    """The code of a mark, as ``marks`` makes it in SQL."""
+    return (moment * _SLOTS + slot) * _SIGNS + (_MINUS if sign < 0 else sign)
+
+
 def decode_marks(codes: Ints) -> Marks:
     """The parts of int64 [n] codes of ``marks``."""
     signs = codes % _SIGNS

@@ -31,41 +31,53 @@ def show() -> None:
 
 
 @app.command()
-def compare(first: Version, second: Version, namespace: Namespace = None, as_json: AsJson = False) -> None:
+def compare(
+    first: Version,
+    second: Version,
+    disputed: Annotated[int, typer.Option(min=0, help="Lists to show that they order most unlike.")] = 3,
+    namespace: Namespace = None,
+    as_json: AsJson = False,
+) -> None:
     """Two versions side by side on examples that neither learned from; differences favour the first."""
-    import tempfile
-    from pathlib import Path
-
     import msgspec
     from rich.console import Console
 
-    from training.bundle import Bundle
-    from training.comparison import compare as beside
-    from training.held_out import held_out
-    from training.latency import scoring_cost
-    from training.promotion import SEED
-    from training.tables import side_by_side
+    from stack.progress import steps
+    from training.side_by_side import fetched, side_by_side
+    from training.tables import beside
     from training.versions import opened
 
     settings = _settings(namespace)
-    with opened(settings.mlflow) as versions, tempfile.TemporaryDirectory() as folder:
-        names = [versions.resolve(word) for word in (first, second)]
-        if names[0] == names[1]:
-            raise UserError(f"{first} and {second} are the same version, {names[0]}.")
-        bundles = [Bundle.load(versions.fetch(name, Path(folder))) for name in names]
-    lists = held_out(_examples(settings), [bundle.manifest for bundle in bundles], settings.gate)
-    matrix = lists.matrix
-    comparison = beside(bundles[0].score(matrix), bundles[1].score(matrix), lists, SEED)
-    costs = [scoring_cost(bundle, matrix) for bundle in bundles]
+    with steps("fetching the versions", quiet=as_json) as announce:
+        with opened(settings.mlflow) as versions:
+            pair = versions.resolve(first), versions.resolve(second)
+            if pair[0] == pair[1]:
+                raise UserError(f"{first} and {second} are the same version, {pair[0]}.")
+            bundles = fetched(versions, pair)
+        announce("joining examples with features")
+        found = side_by_side(pair, bundles, _examples(settings), settings.gate, disputed, announce)
     if as_json:
-        found = {
-            "versions": names,
-            "comparison": comparison,
-            "scoring": [{"page_ms": cost.page_ms, "ratio": cost.ratio} for cost in costs],
-        }
-        typer.echo(msgspec.json.encode(found).decode())
+        typer.echo(msgspec.json.encode(found.plain()).decode())
     else:
-        Console().print(side_by_side(names, comparison, costs))
+        Console().print(beside(found))
+
+
+@app.command("features")
+def feature_service(version: Version = "champion") -> None:
+    """The feature service that a version needs, as Feast resolves it, compared with Feast's registry.
+
+    Exits 1 with one sentence where they have other features.
+    """
+    from training.feast_link import resolved_service
+    from training.versions import opened
+
+    settings = _settings(None)
+    with opened(settings.mlflow) as versions:
+        number = versions.resolve(version)
+    service = resolved_service(settings, settings.mlflow, number)
+    typer.echo(
+        f"{settings.mlflow.model_name}@{number} needs {service}, which Feast has as it was trained on."
+    )
 
 
 @app.command()

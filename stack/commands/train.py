@@ -68,6 +68,7 @@ def train(
             checks=checks,
             limits=settings.gate,
             promote=promote,
+            namespace=settings.namespace,
             evidence=[folder for folder in [results / DATA_DOCS] if folder.is_dir()],
         )
         remember_training(results, frame["event_timestamp"].max())

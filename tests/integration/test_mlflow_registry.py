@@ -110,14 +110,75 @@ def test_the_run_holds_parameters_metrics_features_plots_and_bundle(
     }
     assert files >= {
         "features.json",
+        "feast_features.json",
+        "model_card.md",
         "plots/reliability.png",
         "plots/ndcg.png",
-        "plots/importance.png",
         "bundle/bundle.json",
         "bundle/head_liked.txt",
         "bundle/head_retweeted.txt",
         "bundle/light.txt",
     }
+
+
+def test_the_run_names_its_examples_by_fingerprint(trained: TrainingResult, settings: MlflowSettings) -> None:
+    from mlflow import MlflowClient
+
+    (data,) = MlflowClient(settings.tracking_uri).get_run(trained.run_id).inputs.dataset_inputs
+    assert data.dataset.digest == trained.data_fingerprint[:32]
+    assert [(tag.key, tag.value) for tag in data.tags] == [("mlflow.data.context", "training")]
+
+
+def test_each_head_has_a_run_of_its_own_below_the_training_run(
+    trained: TrainingResult, settings: MlflowSettings
+) -> None:
+    from mlflow import MlflowClient
+
+    client = MlflowClient(settings.tracking_uri)
+    experiment = client.get_run(trained.run_id).info.experiment_id
+    below = client.search_runs([experiment], f"tags.`mlflow.parentRunId` = '{trained.run_id}'")
+    assert {run.data.tags["head"] for run in below} == set(trained.report.heads)
+    for run in below:
+        report = trained.report.heads[run.data.tags["head"]]
+        assert run.info.status == "FINISHED"
+        assert run.data.metrics["ap"] == pytest.approx(report.ap.value)
+        assert run.data.params["trees"] == "20"
+        plots = {Path(file.path).stem for file in client.list_artifacts(run.info.run_id, "plots")}
+        assert plots == {"reliability", "gains", "importance", "shap", "slices"}
+
+
+def test_the_version_is_described_by_its_card(trained: TrainingResult, settings: MlflowSettings) -> None:
+    from mlflow import MlflowClient
+
+    client = MlflowClient(settings.tracking_uri)
+    version = client.get_model_version_by_alias(settings.model_name, "champion")
+    assert version.description.startswith(f"# {settings.model_name}\n")
+    assert "`tideline models rollback`" in version.description
+
+
+def test_feast_resolves_the_version_to_its_feature_service_and_refuses_one_of_other_features(
+    trained: TrainingResult, settings: MlflowSettings, tmp_path: Path
+) -> None:
+    from feast import FeatureService
+
+    from features.names import FEATURE_SERVICE, VIEWS
+    from features.settings import FeatureSettings, FeatureStoreSettings
+    from features.store import apply_repo, open_store
+    from training.feast_link import resolved_service
+
+    own = FeatureStoreSettings(
+        features=FeatureSettings(registry=tmp_path / "registry.db", offline=tmp_path / "offline")
+    )
+    version = champion_version(settings)
+    with pytest.raises(RegistryError, match=f"^Feast: Feature service '{FEATURE_SERVICE}' not found"):
+        resolved_service(own, settings, version)
+    store = open_store(own)
+    apply_repo(store, own)
+    assert resolved_service(own, settings, version) == FEATURE_SERVICE
+    fewer = [store.get_feature_view(view.name) for view in VIEWS[1:]]
+    store.apply(FeatureService(name=FEATURE_SERVICE, features=fewer))
+    with pytest.raises(RegistryError, match=rf"Feature mismatch for service .*{VIEWS[0].name}:"):
+        resolved_service(own, settings, version)
 
 
 def test_a_model_that_the_gate_refuses_is_logged_but_the_champion_stays(

@@ -83,6 +83,7 @@ def commands(
     monkeypatch.setenv("TIDELINE_MLFLOW__MODEL_NAME", shelf.settings.model_name)
     # Timing is the machine's; the figure has a test of its own.
     monkeypatch.setenv("TIDELINE_GATE__SCORING_RATIO", "1000")
+    monkeypatch.setenv("TIDELINE_GATE__MRR_MARGIN", str(LIMITS.mrr_margin))
     monkeypatch.setenv("TIDELINE_GATE__AP_MARGIN", str(LIMITS.ap_margin))
     monkeypatch.setenv("TIDELINE_GATE__RCE_MARGIN", str(LIMITS.rce_margin))
     return lambda *words: CliRunner().invoke(app, ["models", *words])
@@ -119,6 +120,18 @@ def test_the_commands_compare_promote_refuse_and_roll_back(
     assert all(cost["ratio"] > 0 for cost in found["scoring"])
     shown = commands("compare", before, "champion")
     assert f"Where {before} is worse" in shown.stdout
+    assert {"score", "retweeted"} <= set(found["spreads"])
+    assert [len(spread["first"]) for spread in found["spreads"].values()] == [7] * len(found["spreads"])
+    first, *_ = found["disputed"]
+    assert len(found["disputed"]) == 3
+    assert f"Disputed: list {first['request']} of reader {first['reader']}" in shown.stdout
+    assert first["moved"][0]["reasons"][0]["feature"] in shown.stdout
+    assert (
+        len(
+            msgspec.json.decode(commands("compare", "1", "2", "--disputed", "0", "--json").stdout)["disputed"]
+        )
+        == 0
+    )
 
 
 def test_what_is_not_there_is_one_sentence(

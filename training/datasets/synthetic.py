@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from features.ranking_log import TRUTH, VERBS, Acts, Candidates, Follows, RankingLog
+from features.ranking_log import TRUTH, VERBS, Acts, Candidates, Follows, RankingLog, Texts
 from features.running import Ints
 from ingestion.datasets.dataset import DatasetError
 from ingestion.topics import DAY_MS
@@ -51,10 +51,17 @@ def read(folders: Folders) -> RankingLog:
     tweets = frames["tweets"].drop_duplicates("tweet").set_index("tweet")
     acts, follows = _acts(frames, tweets), frames["follows"]
     follows = follows[follows["active"]].drop_duplicates(["follower", "followee"])
+    words = _words(tweets)
     people = _shared_codes(
-        shown["user"], shown["author"], acts["user"], acts["author"], follows["follower"], follows["followee"]
+        shown["user"],
+        shown["author"],
+        acts["user"],
+        acts["author"],
+        follows["follower"],
+        follows["followee"],
+        words["author"],
     )
-    items = _shared_codes(shown["tweet"], acts["tweet"])
+    items = _shared_codes(shown["tweet"], acts["tweet"], words["tweet"])
     request = codes(shown["later"], shown["request_id"])
     time, label = shown["time"].to_numpy(), shown["engaged"].to_numpy(dtype=np.float64)
     written = shown["tweet"].map(tweets["ts"]).to_numpy(dtype=np.float64)
@@ -73,7 +80,8 @@ def read(folders: Folders) -> RankingLog:
         },
     )
     done = Acts(acts["ts"].to_numpy(), people[2], people[3], items[1], acts["verb"].to_numpy())
-    return RankingLog(rows, done, Follows(people[4], people[5]))
+    texts = Texts(words["ts"].to_numpy(), people[6], items[2], codes(words["word"]))
+    return RankingLog(rows, done, Follows(people[4], people[5]), texts)
 
 
 def _placed(frame: pd.DataFrame, move: int) -> pd.DataFrame:
@@ -110,6 +118,19 @@ def _acts(frames: dict[str, pd.DataFrame], tweets: pd.DataFrame) -> pd.DataFrame
         )
     acts = pd.concat(parts).sort_values("ts", kind="stable")
     return acts.assign(verb=acts["verb"].map(VERBS.index))
+
+
+def _words(tweets: pd.DataFrame) -> pd.DataFrame:
+    """ts, author, tweet and word, a row per different word of each tweet, hashtags being words."""
+    words = tweets.reset_index()[["ts", "author", "tweet"]].assign(
+        word=tweets["text"].fillna("").str.split().to_numpy()
+    )
+    return (
+        words.explode("word")
+        .dropna(subset="word")
+        .drop_duplicates(["tweet", "word"])
+        .sort_values("ts", kind="stable")
+    )
 
 
 def _shared_codes(*columns: pd.Series) -> list[Ints]:

@@ -13,13 +13,14 @@ from features.list_catalogue import render
 from features.list_features import CATALOGUE, ListFeature
 from features.list_table import compute, rank_within
 from features.past import HOUR_MS, PRIOR_WEIGHT, Past
-from features.ranking_log import VERBS, Acts, Candidates, Follows, RankingLog
+from features.ranking_log import VERBS, Acts, Candidates, Follows, RankingLog, Texts
 
 LISTS, SIZE = 40, 5
+TEXTS, WORDS_EACH = 800, 4
 
 
 def random_log(delay_ms: int = 0) -> RankingLog:
-    """40 lists of 5 rows, an hour apart, by six readers, on eight authors, with acts and follows."""
+    """40 lists of 5 rows, an hour apart, by six readers, on eight authors, with acts, follows and texts."""
     rng = np.random.default_rng(3)
     count = LISTS * SIZE
     request = np.repeat(np.arange(LISTS), SIZE)
@@ -49,7 +50,15 @@ def random_log(delay_ms: int = 0) -> RankingLog:
         verb=rng.integers(0, len(VERBS), 300),
     )
     follows = Follows(rng.integers(0, 8, 30), rng.integers(0, 8, 30))
-    return RankingLog(rows, acts, follows)
+    written = np.append(np.zeros(10, dtype=np.int64), np.sort(rng.integers(1, LISTS * HOUR_MS, TEXTS)))
+    item = np.repeat(np.arange(10 + TEXTS), WORDS_EACH)
+    texts = Texts(
+        time=np.repeat(written, WORDS_EACH),
+        author=np.repeat(rng.integers(0, 8, 10 + TEXTS), WORDS_EACH),
+        item=item,
+        word=rng.integers(0, 80, len(item)),
+    )
+    return RankingLog(rows, acts, follows, texts)
 
 
 @pytest.mark.parametrize("delay_ms", [0, 3 * HOUR_MS])

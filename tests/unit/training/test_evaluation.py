@@ -105,8 +105,8 @@ def test_what_is_written_loads_and_scores_as_what_was_judged(
 def test_the_plots_are_png_files(
     trained: tuple[Bundle, dict[str, str]], split: Split, report: ModelReport, tmp_path: Path
 ) -> None:
-    paths = write_plots(tmp_path, trained[0], trained[0].score(split.test.matrix), split.test, report)
-    assert [path.name for path in paths] == ["reliability.png", "ndcg.png", "importance.png"]
+    paths = write_plots(tmp_path, trained[0].score(split.test.matrix), split.test, report)
+    assert [path.name for path in paths] == ["reliability.png", "ndcg.png"]
     assert all(path.read_bytes().startswith(b"\x89PNG") for path in paths)
 
 

@@ -90,7 +90,7 @@ def test_a_head_must_be_calibrated_and_better_than_the_base_rate(head: HeadRepor
         ("ndcg_10", lead(-0.03, -0.04, -0.02), "nDCG@10 is worse than the champion's: -0.0300"),
         ("mrr", lead(0.001, -0.02, 0.022), "MRR may be worse than the champion's: +0.0010"),
         ("engaged_ap", lead(float("nan"), float("nan"), float("nan")), "AP of engaged may be worse"),
-        ("engaged_rce", lead(-0.2, -1.5, 1.1), "RCE of engaged may be worse than the champion's: -0.2000"),
+        ("rce", lead(-0.2, -1.5, 1.1), "RCE may be worse than the champion's: -0.2000"),
     ],
 )
 def test_no_interval_may_reach_further_below_the_champion_than_its_margin(
@@ -101,9 +101,15 @@ def test_no_interval_may_reach_further_below_the_champion_than_its_margin(
 
 
 def test_a_difference_within_its_margin_is_not_worse() -> None:
-    within = beside_champion(ndcg_10=lead(-0.002, -0.009, 0.004), engaged_rce=lead(-0.1, -0.9, 0.4))
+    within = beside_champion(ndcg_10=lead(-0.002, -0.009, 0.004), rce=lead(-0.1, -0.9, 0.4))
     assert worse(within) == []
     assert len(worse(within, GateSettings(ndcg_10_margin=0.005, rce_margin=0.5))) == 2
+
+
+def test_the_rce_of_a_single_head_bars_no_model_but_that_of_all_does() -> None:
+    rough = lead(-0.5, -4.0, 3.0)
+    assert worse(beside_champion(engaged_rce=rough)) == []
+    assert len(worse(beside_champion(engaged_rce=rough, rce=rough))) == 1
 
 
 def test_a_model_that_lost_a_head_of_the_champion_is_refused() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -17,6 +18,7 @@ from training.paired import (
     average_precision_of,
     paired_means,
     paired_rows,
+    pooled_cross_entropy_of,
     relative_cross_entropy_of,
 )
 
@@ -118,3 +120,23 @@ def test_the_overlap_of_the_first_ten_is_over_longer_lists() -> None:
     # Of twelve, each order leaves out the other's first two.
     assert top_overlap(requests, scores, -scores) == pytest.approx(0.8)
     assert np.isnan(top_overlap(requests[12:] - 1, scores[12:], scores[12:]))
+
+
+def test_the_pooled_rce_of_one_head_is_its_own_and_a_rare_head_weighs_little() -> None:
+    rng = np.random.default_rng(7)
+    chances = rng.beta(1, 4, 5000)
+    often = (rng.random(5000) < chances).astype(np.float64)
+    rare = (rng.random(5000) < 0.002).astype(np.float64)
+    weights = rng.integers(0, 3, 5000).astype(np.float64)
+    alone = relative_cross_entropy_of(often, chances)(weights)
+    assert pooled_cross_entropy_of([often], [chances])(weights) == pytest.approx(alone)
+    noise = np.full(5000, 0.01)
+    assert relative_cross_entropy_of(rare, noise)(weights) < -20
+    assert alone - 5 < pooled_cross_entropy_of([often, rare], [chances, noise])(weights) < alone
+
+
+def test_the_pooled_rce_is_a_number_where_a_draw_has_no_positive_of_a_head() -> None:
+    weights = np.array([1.0, 1.0, 0.0, 1.0])
+    labels = [np.array([1.0, 0.0, 0.0, 1.0]), np.array([0.0, 0.0, 1.0, 0.0])]
+    found = pooled_cross_entropy_of(labels, [np.full(4, 0.6), np.full(4, 0.01)])(weights)
+    assert math.isfinite(found)
