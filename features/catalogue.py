@@ -20,21 +20,35 @@ until it is read, by the same formula online and in the point-in-time join. Ever
 missing one. A row older than the view's ttl is stale: its values read as missing, and its age is told. Rates
 are smoothed: (hits + weight * prior) / (showings + weight).
 
-- **Offline rows**: `<offline>/<namespace>/<view>/day=<UTC day>/*.parquet`, at hourly ticks
-  (`tweet_engagement`: every ten minutes; `tweet_content`: the tweet's creation), only where a value changed.
-  The tick that the build's end cuts short is stamped at that end.
+- **Offline rows**: `<offline>/<namespace>/<view>/day=<UTC day>/*.parquet`, at hourly ticks, only where a
+  value changed; of the stream's views at every change, and of `tweet_content` at the tweet's creation. The
+  tick that the end of a build cuts short is stamped at that end.
   [pipelines/batch/features_job.py](../pipelines/batch/features_job.py)
 - **Training examples**: one per shown item. An act (like, retweet, reply, quote) of the reader on the tweet
   is credited to the newest showing at or before it, within 24 hours; a mention of the author to the newest
   showing of that author, within ten minutes.
   [pipelines/batch/showings.py](../pipelines/batch/showings.py),
   [training_examples.py](../pipelines/batch/training_examples.py)
+- **Training frame**: the examples with their features: those logged at serving (`logged`), else those of the
+  point-in-time join. A registered feature service that lacks a view or a column is refused.
+  [features/historical.py](../features/historical.py)
 - **Readers' interests**, which are no model's input: topics and accounts with the same taste, for the feed's
   source [`similar`](ranking.md#similar-tastes).
   [pipelines/batch/reader_interests.py](../pipelines/batch/reader_interests.py)
 - **Expectations**: Great Expectations on pandas frames of the whole table; above a million rows, of a sample
-  of whole entities. A table that fails replaces nothing. Results: `<quality>/<namespace>/<table>.json`.
-  [pipelines/batch/quality.py](../pipelines/batch/quality.py)
+  of whole entities. A table that fails replaces nothing. Labels of one kind, or nearly all positive, are told
+  and stop the model, not the features. Results: `<quality>/<namespace>/<table>.json`, and as data docs
+  `<quality>/<namespace>/data_docs/index.html`, built without fetching anything; a browser loads their styles
+  from public servers, or shows them plain. [pipelines/batch/quality.py](../pipelines/batch/quality.py)
+- **Before materialization** the newest rows of at most 10,000 entities a view must be in range and finite,
+  have values, be at most 48 hours old, miss at most 5 points more of a column than when the last training
+  set ended, and have moved by at most 0.5 since (PSI, [features/drift.py](../features/drift.py), from 200
+  entities on). Else `tideline features materialize` writes nothing and exits 1; the limits are settings
+  (`TIDELINE_FEATURES__MATERIALIZATION__STABILITY_INDEX` and so on).
+  [pipelines/batch/before_materialization.py](../pipelines/batch/before_materialization.py)
+- **Bad input**: a file of the lake that is cut short, or lacks a column that every event has, stops the
+  build by its name; files that begin with a dot or an underscore are still being written, or were left by a
+  writer that died, and are not read. A day without events is an empty day.
 - **Feast**: [features/feature_views.py](../features/feature_views.py); the point-in-time join is
   [features/offline_store.py](../features/offline_store.py).
 - **Online rows**: packed, versioned by event time, [features/rows.py](../features/rows.py); Feast reads and
@@ -61,6 +75,16 @@ the reverse, so each may be repeated at any time.
 For each feature it prints how many values are equal, differ, are stale (the online row is the older one) or
 are missing on one side, with examples (`--json` for machines); the exit code is 1 where anything is amiss.
 Values that decay are compared at one moment, and rows of the stream newer than anything offline passed over.
+
+`tideline features parity` compares the features that pages were served with, as impressions log them, with
+the offline ones of the same moment: for each feature the share that is equal, how many differ or are missing
+on one side, and the largest difference. Values are equal within 1e-4 of the offline one. What Spark computes
+is online as of the last materialization, so a logged value may be the one of then instead (`as
+materialized`), if that is at most 25 hours ago; what the stream and the request compute must be that of the
+moment itself. How an item reached the reader is known from the log alone, and is not compared. Above 2 % of
+a feature the exit code is 1, `tideline train` records the check `parity` as failed, and the gate refuses the
+model; `--version` records it with a version that is there. The limits are settings:
+`TIDELINE_FEATURES__PARITY__DIFFERING` and so on. [features/parity.py](../features/parity.py)
 
 The store is a plugin that any Feast repo can use: [features/README.md](../features/README.md).
 """

@@ -1,4 +1,7 @@
-"""The frame that models learn from: training examples joined with the features of their moment."""
+"""The frame that models learn from: training examples with the features of their moment.
+
+A row that was served with logged features has those; every other has what Feast's point-in-time join finds.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,8 @@ from pathlib import Path
 
 import pandas as pd
 import pyarrow.parquet as pq
+from feast import FeatureStore
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F  # noqa: N812 - the name PySpark's own guide gives it
 
 from features.day_partitions import COLUMN, day_name, put, stage
@@ -14,28 +19,45 @@ from features.labels import LABELS
 from features.names import CONTEXT_FEATURES, FEATURE_SERVICE, MODEL_INPUT
 from features.settings import HasFeatureStore
 from features.spark_session import spark_session
-from features.store import OfflineRowsMissingError, offline_folder, open_store
+from features.store import OfflineRowsMissingError, check_service, offline_folder, open_store
 
 TRAINING_EXAMPLES = "training_examples"
 TRAINING_FRAME = "training_frame"
 KEYS = ("request_id", "user", "author", "tweet", "event_timestamp", "position")
+LOGGED = "logged"
+"""Whether a row's features are those logged at serving."""
+OFFLINE = "offline"
+"""Of a row with logged features, the struct of what the join finds; null in every other row."""
 
 
 def training_frame(settings: HasFeatureStore) -> pd.DataFrame:
-    """Examples with keys, labels and the columns of MODEL_INPUT (float32, NaN where missing).
+    """Examples with keys, labels, ``LOGGED`` and the columns of MODEL_INPUT (float32, NaN where missing).
 
     Joined by Feast through the feature service that the model pins; a join newer than the examples is
     taken as it is.
 
     Raises:
         OfflineRowsMissingError: no examples were built yet.
+        FeatureServiceError: the registered feature service is not this build's.
+    """
+    return pd.read_parquet(
+        joined_examples(settings), columns=[*KEYS, *LABELS.values(), LOGGED, *MODEL_INPUT], partitioning=None
+    )
+
+
+def joined_examples(settings: HasFeatureStore) -> Path:
+    """The folder of the joined examples, joined now unless they are newer than the examples.
+
+    Raises:
+        OfflineRowsMissingError: no examples were built yet.
+        FeatureServiceError: the registered feature service is not this build's.
     """
     examples, frame = (offline_folder(settings) / name for name in (TRAINING_EXAMPLES, TRAINING_FRAME))
-    if not _succeeded(examples):
+    if not succeeded(examples):
         raise OfflineRowsMissingError("There are no training examples: run `tideline features build` first.")
-    if not _succeeded(frame) or _finished(frame) < _finished(examples):
+    if not succeeded(frame) or _finished(frame) < _finished(examples) or _is_old(frame):
         join_examples(settings)
-    return pd.read_parquet(frame, partitioning=None)
+    return frame
 
 
 def examples_built(settings: HasFeatureStore) -> int:
@@ -50,35 +72,59 @@ def join_examples(settings: HasFeatureStore, since_ms: int = 0) -> int:
 
     Raises:
         OfflineRowsMissingError: the examples lack a label that they were not built with.
+        FeatureServiceError: the registered feature service is not this build's.
     """
     folder = offline_folder(settings)
+    frame = folder / TRAINING_FRAME
+    store = open_store(settings)
+    check_service(store)
     spark = spark_session(settings.features)
-    since_ms = since_ms if _succeeded(folder / TRAINING_FRAME) else 0
+    since_ms = since_ms if succeeded(frame) and not _is_old(frame) else 0
     examples = spark.read.parquet(str((folder / TRAINING_EXAMPLES).absolute())).where(
         F.col("event_timestamp") >= F.timestamp_millis(F.lit(since_ms))
     )
-    context = [feature.name for feature in CONTEXT_FEATURES]
     if not set(LABELS.values()) <= set(examples.columns):
         raise OfflineRowsMissingError(
             "The training examples are from before this build's labels: run `tideline features build` again."
         )
-    store = open_store(settings)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)
-        joined = store.get_historical_features(
-            entity_df=examples.select(*KEYS, *LABELS.values(), *context),
-            features=store.get_feature_service(FEATURE_SERVICE),
-        )
-    columns = (*KEYS, *LABELS.values(), *MODEL_INPUT)
     day = F.date_format("event_timestamp", "yyyy-MM-dd").alias(COLUMN)
-    staged = stage(joined.to_spark_df().select(*columns, day), folder / TRAINING_FRAME, day_name(since_ms))
+    staged = stage(_joined(store, examples).select("*", day), frame, day_name(since_ms))
     rows = int(spark.read.parquet(str(staged)).count())
-    put(staged, folder / TRAINING_FRAME, day_name(since_ms))
+    put(staged, frame, day_name(since_ms))
     return rows
 
 
-def _succeeded(folder: Path) -> bool:
+def _joined(store: FeatureStore, examples: DataFrame) -> DataFrame:
+    context = [feature.name for feature in CONTEXT_FEATURES]
+    entities = examples.select(*KEYS, *LABELS.values(), *context, _vector().alias("vector"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        joined = store.get_historical_features(
+            entity_df=entities, features=store.get_feature_service(FEATURE_SERVICE)
+        ).to_spark_df()
+    logged = F.col("vector").isNotNull()
+    features = [
+        F.when(logged, F.get("vector", F.lit(place))).otherwise(F.col(name)).cast("float").alias(name)
+        for place, name in enumerate(MODEL_INPUT)
+    ]
+    offline = F.when(logged, F.struct(*MODEL_INPUT))
+    return joined.select(*KEYS, *LABELS.values(), *features, logged.alias(LOGGED), offline.alias(OFFLINE))
+
+
+def _vector() -> Column:
+    """The logged features, null unless they are this build's model input."""
+    ours = F.col("feature_service") == FEATURE_SERVICE
+    return F.when(ours & (F.size("logged_features") == len(MODEL_INPUT)), F.col("logged_features"))
+
+
+def succeeded(folder: Path) -> bool:
+    """Whether Spark has written all of a table."""
     return (folder / "_SUCCESS").is_file()
+
+
+def _is_old(frame: Path) -> bool:
+    """Whether the frame was joined by a build that did not say where features came from."""
+    return any(LOGGED not in pq.read_schema(part).names for part in frame.rglob("*.parquet"))
 
 
 def _finished(folder: Path) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -37,13 +38,15 @@ class OfflineView:
             kept = kept[np.argsort(_hashes(kept, seed), kind="stable")[:count]]
         return kept
 
-    def newest(self, ids: Ids) -> tuple[FloatMatrix, NDArray[np.int64]]:
+    def newest(self, ids: Ids, until: datetime | None = None) -> tuple[FloatMatrix, NDArray[np.int64]]:
         """Of each of ``ids`` [n, entities] the newest row: values [n, columns] and event time in ms [n].
 
-        NaN and -1 where there is none.
+        NaN and -1 where there is none, or none at or before ``until``.
         """
         keys, columns = list(self.view.entities), list(self.view.columns)
         wanted = pc.field(keys[0]).isin(pa.array(np.unique(ids[:, 0])))
+        if until is not None:
+            wanted &= pc.field("event_timestamp") <= until
         read = [*keys, "event_timestamp", "created", *columns]
         rows = self._dataset().to_table(columns=read, filter=wanted).to_pandas()
         rows = rows.sort_values(["event_timestamp", "created"], kind="stable").drop_duplicates(

@@ -122,6 +122,7 @@ def as_of(
     keys: Sequence[str],
     ttl: timedelta,
     decay_s: Mapping[str, float] | None = None,
+    read_at: str | None = None,
 ) -> DataFrame:
     """``examples`` with the newest of ``rows`` at or before ``moment``, unless older than ``ttl``.
 
@@ -129,6 +130,7 @@ def as_of(
         rows: ``keys``, ``event_timestamp``, ``created`` (of rows of one time the newest counts) and features.
         ttl: zero for no limit.
         decay_s: lifetimes of the features that decay from the row's moment to the example's.
+        read_at: where the rows of ``moment`` were read later, the column that says when: they age until then.
     """
     features = [name for name in rows.columns if name not in {*keys, "event_timestamp", "created"}]
     left = examples.select(
@@ -149,10 +151,11 @@ def as_of(
     both = right.unionByName(left, allowMissingColumns=True).withColumn("row", newest)
     joined = both.where(F.col("example").isNotNull())
     seconds = int(ttl.total_seconds())
+    read = F.col("at" if read_at is None else f"example.{read_at}")
     fresh = F.lit(True)
     if seconds:
-        fresh = F.col("row.event_timestamp") >= F.col("at") - F.make_dt_interval(secs=F.lit(seconds))
-    age_s = F.col("at").cast("double") - F.col("row.event_timestamp").cast("double")
+        fresh = F.col("row.event_timestamp") >= read - F.make_dt_interval(secs=F.lit(seconds))
+    age_s = read.cast("double") - F.col("row.event_timestamp").cast("double")
     values = {name: F.col(f"row.{name}") for name in features}
     for name, lifetime in (decay_s or {}).items():
         values[name] = (values[name] * F.exp(-age_s / lifetime)).cast("float")

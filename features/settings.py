@@ -11,6 +11,44 @@ from ingestion.settings import TidelineSettings
 from timelines.settings import Projections, RedisSettings
 
 
+class ParitySettings(BaseModel):
+    """How far the features logged at serving may be from the offline ones before a model may not serve.
+
+    Two values are equal within ``absolute`` + ``relative`` * |offline|. ``differing`` and ``missing`` are the
+    largest shares, of at least ``least_values`` values of a feature, that may differ or be there on one side
+    only. A page may have been served from a materialization that was up to ``stale_hours`` old. At most
+    ``rows`` logged rows are compared, the newest.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    absolute: float = Field(default=1e-6, ge=0)
+    relative: float = Field(default=1e-4, ge=0)
+    differing: float = Field(default=0.02, ge=0, le=1)
+    missing: float = Field(default=0.02, ge=0, le=1)
+    least_values: int = Field(default=100, ge=1)
+    stale_hours: float = Field(default=25.0, ge=0)
+    rows: int = Field(default=100_000, ge=1)
+
+
+class MaterializationLimits(BaseModel):
+    """What the rows of a view must meet before they are written to the online store.
+
+    The newest row of a view may be ``age_hours`` old. ``stability_index`` bounds how far a column may have
+    moved since the last training set ended (PSI, see :mod:`features.drift`), where there are ``least_rows``
+    entities on both sides; ``missing`` is by how much the share of missing values may have grown. ``rows``
+    entities of a view are looked at.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    age_hours: float = Field(default=48.0, gt=0)
+    stability_index: float = Field(default=0.5, gt=0)
+    missing: float = Field(default=0.05, ge=0, le=1)
+    least_rows: int = Field(default=200, ge=1)
+    rows: int = Field(default=10_000, ge=1)
+
+
 class FeatureSettings(BaseModel):
     """``offline``/<namespace>/<view name>/ holds Parquet; ``registry`` is Feast's registry file.
 
@@ -28,6 +66,8 @@ class FeatureSettings(BaseModel):
     spark_memory: str = "2g"
     shuffle_partitions: int = 4
     late_days: int = 3
+    parity: ParitySettings = Field(default_factory=ParitySettings)
+    materialization: MaterializationLimits = Field(default_factory=MaterializationLimits)
 
 
 class FeatureStoreSettings(TidelineSettings):

@@ -13,10 +13,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from feast import FeatureStore, RepoConfig
+from feast.errors import FeatureServiceNotFoundException
 from feast.repo_config import RegistryConfig
 
 from features.feature_views import feature_objects
-from features.names import ONLINE_VIEWS, VIEWS
+from features.names import FEATURE_SERVICE, ONLINE_VIEWS, VIEWS
 from features.settings import HasFeatureStore
 from features.spark_session import spark_conf
 from timelines.keys import Keyspace
@@ -24,6 +25,10 @@ from timelines.keys import Keyspace
 
 class OfflineRowsMissingError(RuntimeError):
     """No offline rows have been built yet."""
+
+
+class FeatureServiceError(RuntimeError):
+    """The registered feature service is not this build's; the message is one sentence."""
 
 
 def offline_folder(settings: HasFeatureStore) -> Path:
@@ -81,6 +86,27 @@ def apply_repo(store: FeatureStore, settings: HasFeatureStore) -> int:
         objects = feature_objects(offline_folder(settings))
     store.apply(objects)
     return len(objects)
+
+
+def check_service(store: FeatureStore) -> None:
+    """That the registered feature service holds every view of the model's input with all its columns.
+
+    Raises:
+        FeatureServiceError: it does not, or was never registered.
+    """
+    try:
+        service = store.get_feature_service(FEATURE_SERVICE)
+    except FeatureServiceNotFoundException:
+        raise FeatureServiceError(
+            f"The feature service {FEATURE_SERVICE} is not registered: run `tideline features apply`."
+        ) from None
+    held = {view.name: {field.name for field in view.features} for view in service.feature_view_projections}
+    lacking = [view.name for view in VIEWS if not {*view.columns} <= held.get(view.name, set())]
+    if lacking:
+        raise FeatureServiceError(
+            f"The feature service {FEATURE_SERVICE} lacks {', '.join(lacking)} or columns of it: run "
+            "`tideline features apply`."
+        )
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from typing import Any
 # Failures of the layers below that are the reader's to mend, by name: naming them imports nothing.
 KNOWN = frozenset(
     {
+        "features.store.FeatureServiceError",
         "features.store.OfflineRowsMissingError",
         "ingestion.datasets.dataset.DatasetError",
         "ingestion.lake_compaction.LakeFileError",
@@ -16,7 +17,8 @@ KNOWN = frozenset(
         "ingestion.publisher.LogUnavailableError",
         "ingestion.tokens.SigningKeyError",
         "ingestion.world.plan.WorldError",
-        "pipelines.batch.quality.DataQualityError",
+        "pipelines.batch.lake.LakeFileError",
+        "pipelines.batch.validation.DataQualityError",
         "pipelines.stream.connectors.MissingTopicsError",
         "records.migrate.RecordsUnavailableError",
         "serving.toml_file.TomlFileError",

@@ -9,6 +9,8 @@ import msgspec
 import numpy as np
 
 from features.names import MODEL_INPUT
+from features.parity import ParityReport
+from features.settings import ParitySettings
 from training.dataset import Examples
 
 
@@ -27,7 +29,10 @@ class _Outcome(msgspec.Struct):
 
 
 def examples_check(examples: Examples) -> RecordedCheck:
-    """That no feature is infinite and no item stands twice in a list."""
+    """That no feature is infinite and no item stands twice in a list.
+
+    A constant feature is no fault, as no tree splits on it: it is named.
+    """
     faults = []
     infinite = np.isinf(examples.matrix).any(axis=0)
     if infinite.any():
@@ -36,6 +41,8 @@ def examples_check(examples: Examples) -> RecordedCheck:
     if twice := int(examples.frame.duplicated(["request_id", "tweet", "position"]).sum()):
         faults.append(f"{twice} rows that stand twice in their list")
     detail = f"the examples have {' and '.join(faults)}" if faults else f"{len(examples):,} examples"
+    if constant := [name for name in MODEL_INPUT if examples.frame[name].nunique(dropna=False) == 1]:
+        detail += f"; {', '.join(constant)} of one value in all of them"
     return RecordedCheck("examples", not faults, detail)
 
 
@@ -53,3 +60,10 @@ def tables_check(results: Path, tables: Sequence[str]) -> RecordedCheck:
     faults += [f"{', '.join(missing)} were not checked"] if missing else []
     detail = "; ".join(faults) if faults else f"{len(tables)} tables met their expectations"
     return RecordedCheck("tables", not faults, detail)
+
+
+def parity_check(report: ParityReport, limits: ParitySettings) -> RecordedCheck:
+    """That the features logged at serving are those of the offline store, within the limits."""
+    faults = report.failures(limits)
+    detail = "; ".join(faults) if faults else f"{report.rows:,} logged rows agree with the offline features"
+    return RecordedCheck("parity", not faults, detail)

@@ -61,9 +61,27 @@ class TuningSettings(BaseModel):
     seconds: float = Field(default=1800.0, gt=0, allow_inf_nan=False)
 
 
+class DriftSettings(BaseModel):
+    """How far what is served may be from what the champion was made on before ``tideline drift`` fails.
+
+    Rows shown in the last ``hours`` are looked at, if there are ``least_rows``. ``stability_index`` bounds
+    the PSI of each feature and of the scores (0.25 is the usual limit), ``rate_ratio`` how many times more or
+    less frequent a label may be, ``age_hours`` the age of the newest offline row of a view.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    hours: float = Field(default=24.0, gt=0)
+    least_rows: int = Field(default=500, ge=1)
+    stability_index: float = Field(default=0.25, gt=0)
+    rate_ratio: float = Field(default=2.0, gt=1)
+    age_hours: float = Field(default=26.0, gt=0)
+
+
 class TrainingSettings(FeatureStoreSettings):
     """What ``tideline train``, ``tune`` and ``models`` read: where the examples are, where the model goes."""
 
     mlflow: MlflowSettings = Field(default_factory=MlflowSettings)
     gate: GateSettings = Field(default_factory=GateSettings)
+    drift: DriftSettings = Field(default_factory=DriftSettings)
     tuning: TuningSettings = Field(default_factory=TuningSettings)

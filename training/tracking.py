@@ -27,7 +27,8 @@ MOST_PARAMETERS, MOST_METRICS = 100, 1000
 
 @dataclass(frozen=True)
 class RunRecord:
-    """What a run leaves in MLflow besides its bundle; ``texts`` maps a file name to its content.
+    """What a run leaves in MLflow besides its bundle; ``texts`` maps a file name to its content, ``folders``
+    are kept under their names.
 
     ``children`` are runs nested under it, in the same experiment.
     """
@@ -38,6 +39,7 @@ class RunRecord:
     tags: Mapping[str, str]
     plots: Sequence[Path] = ()
     texts: Mapping[str, str] = field(default_factory=dict)
+    folders: Sequence[Path] = ()
     children: Sequence[RunRecord] = ()
     data: DataRecord | None = None
 
@@ -77,6 +79,8 @@ def logged(
             client.log_artifact(run_id, str(plot), PLOT_ARTIFACTS)
         for name, text in record.texts.items():
             client.log_text(run_id, text, name)
+        for folder in record.folders:
+            client.log_artifacts(run_id, str(folder), folder.name)
         for child in record.children:
             with logged(client, experiment, child, run_id):
                 pass

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -20,6 +20,7 @@ from training.calibration import choose, fit_platt
 from training.card import LONGEST_DESCRIPTION, Judged
 from training.checks import RecordedCheck, examples_check
 from training.dataset import Split, prepare, time_split
+from training.drift_reference import REFERENCE_FILE, DriftReference
 from training.evaluation import ModelReport, evaluate
 from training.export import TrainedHead, assemble, write
 from training.feast_link import SERVICE_TAG
@@ -110,12 +111,13 @@ def train(
     limits: GateSettings = LIMITS,
     promote: bool = True,
     namespace: str = "",
+    evidence: Sequence[Path] = (),
 ) -> TrainingResult:
     """Trains on ``frame`` (see :mod:`training.dataset`), judges on its latest part, registers what is of use.
 
     A model below the floors is logged as a run, but not registered. One that the gate refuses beside the
-    champion, or that is not to be promoted, becomes ``challenger``. ``checks`` are recorded with the version;
-    ``namespace`` is where the examples are from.
+    champion, or that is not to be promoted, becomes ``challenger``. ``checks`` are recorded with the version,
+    the folders of ``evidence`` with the run; ``namespace`` is where the examples are from.
 
     Raises:
         DatasetError: the frame is not one of examples; NoExamplesError where it has too few.
@@ -144,6 +146,10 @@ def train(
         announce("drawing")
         record = training_record(Path(folder), judged, namespace)
         announce("logging to the registry")
+        reference = DriftReference.of(split, scores.score).text()
+        record = replace(
+            record, texts={**record.texts, REFERENCE_FILE: reference}, folders=[*record.folders, *evidence]
+        )
         run_id = log_run(settings, path, record)
     version, champion = None, False
     if not reasons:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -98,6 +99,24 @@ class ModelVersions:
         """Adds or replaces a check of the version: what is found of it after its training, parity for one."""
         ((key, value),) = check_tags([check]).items()
         self.client.set_model_version_tag(self.name, version, key, value)
+
+    def read_text(self, version: str, file: str) -> str:
+        """An artifact of the version's run.
+
+        Raises:
+            RegistryError: the run has none of that name.
+        """
+        from mlflow.exceptions import MlflowException
+
+        with tempfile.TemporaryDirectory() as folder:
+            try:
+                found = self.client.download_artifacts(self._run(version), file, folder)
+                return Path(found).read_text(encoding="utf-8")
+            except (MlflowException, FileNotFoundError) as error:
+                raise RegistryError(
+                    f"{self.name}@{version} has no {file}: it was trained by an earlier build, or the "
+                    "registry does not answer."
+                ) from error
 
     def log_json(self, version: str, content: object, file: str) -> None:
         """Keeps ``content``, whose numbers that are none become null, as an artifact of the version's run."""

@@ -14,11 +14,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812 - the name PySpark's own guide gives it
 
 from features.day_partitions import STAGING, day_name, put, read_days, stage
 from features.interests import READER_INTERESTS
+from features.labels import LABELS
 from features.names import (
     AUTHOR_POPULARITY,
     TWEET_CONTENT,
@@ -46,8 +48,10 @@ from pipelines.batch.earlier import read_span
 from pipelines.batch.lake import LakeEvents, read_lake
 from pipelines.batch.showings import showing_changes, showings
 from pipelines.batch.ticks import BuildTime, carried_rows
+from pipelines.batch.validation import examined, validate
 
 TRAINING_EXAMPLES = "training_examples"
+LABELS_TABLE = "labels"
 
 Earlier = Callable[[View], DataFrame | None]
 
@@ -155,8 +159,10 @@ def run(
         staged = _staged(table, offline, build)
         rows = spark.read.parquet(str(staged)).count()
         sample = quality.bounded_sample(spark, staged, rows, table.keys)
-        report = quality.validate(table.name, sample, table.suite(until), results)
+        report = validate(table.name, sample, table.suite(until), results)
         _put(table, staged, offline)
+        if table.name == TRAINING_EXAMPLES:
+            _examine_labels(offline / TRAINING_EXAMPLES, until, results)
         outcome = BuiltTable(table.name, rows, report.expectations, time.monotonic() - started)
         built.append(outcome)
         done(outcome)
@@ -164,6 +170,16 @@ def run(
     remember(offline, build.until_ms, state)
     spark.catalog.clearCache()
     return built
+
+
+def _examine_labels(examples: Path, until: datetime, results: Path) -> None:
+    """Told, not refused: features are of use without labels, and a model asks for them."""
+    columns = [*LABELS.values(), "event_timestamp"]
+    frame = pd.read_parquet(examples, columns=columns, partitioning=None)
+    if len(frame):
+        # Great Expectations compares naive times only; Spark's are UTC.
+        naive = frame.assign(event_timestamp=frame["event_timestamp"].dt.tz_localize(None))
+        examined(LABELS_TABLE, naive, quality.labels_suite(until), results)
 
 
 def _view(view: View, frame: DataFrame, build: BuildTime) -> Table:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812 - the name PySpark's own guide gives it
 from pyspark.sql import types as T  # noqa: N812 - the name PySpark's own guide gives it
@@ -20,7 +23,7 @@ from ingestion.events import (
     TweetCreated,
     TweetDeleted,
 )
-from ingestion.lake import Column, columns, event_folder
+from ingestion.lake import Column, columns, event_folder, type_name
 from ingestion.lake_partitions import current_files
 
 _TYPES: dict[str, T.DataType] = {
@@ -97,8 +100,36 @@ def stored_events(
     ]
     if not files:
         return spark.createDataFrame([], schema)
+    check_files(files, event_type)
     rows = spark.read.schema(schema).parquet(*files).where(F.col("ts") >= since_ms)
     return rows if until_ms is None else rows.where(F.col("ts") < until_ms)
+
+
+def check_files(files: Sequence[str], event_type: type[Event]) -> None:
+    """That every file of an event type is whole and has the columns that no event is without.
+
+    Spark would take a column that is not there for one full of nulls. Files that are still being written, or
+    were left by a writer that died (their names start with a dot or an underscore), are none of them.
+
+    Raises:
+        LakeFileError: a file is cut short, is none of Parquet, or lacks a column.
+    """
+    required = [column.name for column in columns(event_type) if column.required]
+    for path in files:
+        try:
+            there = set(pq.read_schema(path).names)
+        except (pa.ArrowInvalid, OSError) as error:
+            raise LakeFileError(
+                f"{path} is not a whole Parquet file: take it away, and replay that day into the lake."
+            ) from error
+        if lacking := [name for name in required if name not in there]:
+            raise LakeFileError(
+                f"{path} lacks {', '.join(lacking)}, which every {type_name(event_type)} event has."
+            )
+
+
+class LakeFileError(RuntimeError):
+    """A file of the lake cannot be read as what it should be; the message is one sentence that names it."""
 
 
 def event_schema(event_type: type[Event]) -> T.StructType:

@@ -15,6 +15,8 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F  # noqa: N812 - the name PySpark's own guide gives it
 
 HOUR_MS = 3600 * 1000
+CHANGE_MS = 1
+"""Ticks so close that each change has a row of its own: the twins of what the stream writes at once."""
 CARRIED = "carried"
 # Lifetimes in one block of time of ``decayed_totals``: exp(256) and its sums are doubles.
 _BLOCK = 256

@@ -7,13 +7,11 @@ from pyspark.sql import functions as F  # noqa: N812 - the name PySpark's own gu
 
 from features.names import TWEET_ENGAGEMENT, WINDOWS
 from pipelines.batch.acts import KINDS, changes
-from pipelines.batch.ticks import BuildTime, decayed_totals, feature_rows, running_totals
-
-TICK_MS = 10 * 60 * 1000
+from pipelines.batch.ticks import CHANGE_MS, BuildTime, decayed_totals, feature_rows, running_totals
 
 
 def transform(engagements: DataFrame, build: BuildTime, earlier: DataFrame | None = None) -> DataFrame:
-    """Rows every ten minutes while something changes; whoever reads one lets its windows decay.
+    """A row at every change, as the stream writes them; whoever reads one lets its windows decay.
 
     Args:
         engagements: ``acts.engagements``.
@@ -29,9 +27,9 @@ def transform(engagements: DataFrame, build: BuildTime, earlier: DataFrame | Non
         *(F.when(F.col("kind") == kind, F.col("delta")).otherwise(0).alias(kind) for kind in KINDS),
     )
     # A like that is given anew changes no total, and is recent all the same: `born` keeps its row.
-    totals = running_totals(by_kind, ["tweet"], KINDS, TICK_MS, build, ["born"], earlier)
+    totals = running_totals(by_kind, ["tweet"], KINDS, CHANGE_MS, build, ["born"], earlier)
     windows = {f"tweet_engagements_{window}": seconds for window, seconds in WINDOWS.items()}
-    recent = decayed_totals(moments, ["tweet"], windows, TICK_MS, build, earlier)
+    recent = decayed_totals(moments, ["tweet"], windows, CHANGE_MS, build, earlier)
     rows = totals.join(recent, on=["tweet", "tick"], how="inner").withColumns(
         {
             "tweet_likes": F.col("like"),

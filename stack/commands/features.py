@@ -12,12 +12,14 @@ import typer
 from features.day_partitions import day_name
 from features.settings import FeatureStoreSettings
 from stack.commands.features_doctor import doctor
+from stack.commands.features_parity import parity
 from stack.errors import UserError
 
 app = typer.Typer(
     help="The offline features, the feature registry and the online store.", no_args_is_help=True
 )
 app.command()(doctor)
+app.command()(parity)
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object instead of a line per table.")]
 Until = Annotated[
     datetime | None, typer.Option(help="Cover what happened before this moment (UTC); now without it.")
@@ -45,6 +47,7 @@ def build(
     from pipelines.batch.days import DayNotBuildableError, day_span, lake_state, plan, read_ledger
     from pipelines.batch.features_job import BuiltTable, credited_since_ms, run
     from pipelines.batch.ticks import BuildTime
+    from pipelines.batch.validation import write_data_docs
 
     settings = _settings()
     until_ms = int(_moment(until).timestamp() * 1000)
@@ -80,7 +83,10 @@ def build(
         say(f"Building {f'from {day_name(span.since_ms)} on' if span.since_ms else 'all days'}.")
         spark = spark_session(settings.features)
         results = settings.features.quality / settings.namespace
-        built = run(spark, settings.lake.path, settings.namespace, folder, results, moment, done)
+        try:
+            built = run(spark, settings.lake.path, settings.namespace, folder, results, moment, done)
+        finally:
+            write_data_docs(results)
     if built and examples_built(settings):
         apply_repo(open_store(settings), settings)
         say(f"{'training_frame':<24}{join_examples(settings, credited_since_ms(moment)):>10,} rows")
@@ -108,23 +114,28 @@ def materialize(
     full: Annotated[bool, typer.Option(help="All rows within their ttl: after the store was lost.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Write the newest offline rows to the online store, from where the last run ended, and what readers are
-    interested in.
+    """Check the newest offline rows, and write them to the online store, from where the last run ended, with
+    what readers are interested in.
+
+    Rows that do not meet what is expected are not written, and the exit code is 1.
     """
     import redis
 
     from features.interests import materialize_interests
     from features.store import MaterializedView, open_store
     from features.store import materialize as run
+    from pipelines.batch.before_materialization import check_rows
 
     settings = _settings()
+    end = _moment(until)
+    check_rows(settings, end)
 
     def done(view: MaterializedView) -> None:
         if not as_json:
             typer.echo(f"{view.name:<24}{view.rows:>10,} rows  {view.seconds:6.1f} s")
 
     try:
-        views = run(open_store(settings), settings, _moment(until), done, full)
+        views = run(open_store(settings), settings, end, done, full)
         views.append(materialize_interests(settings))
         done(views[-1])
     except redis.RedisError as error:

@@ -34,9 +34,12 @@ def train(
 
     from features.historical import TRAINING_EXAMPLES, training_frame
     from features.names import VIEWS
+    from features.served_features import parity
+    from pipelines.batch.before_materialization import remember_training
+    from pipelines.batch.validation import DATA_DOCS
     from stack.errors import UserError
     from stack.progress import steps
-    from training.checks import tables_check
+    from training.checks import parity_check, tables_check
     from training.settings import TrainingSettings
     from training.tables import comparison
     from training.train import TrainingPlan
@@ -50,17 +53,25 @@ def train(
         plan = replace(plan, head=tuned.of(plan.head), parameters=tuned.study)
     with steps("joining examples with features", quiet=as_json) as announce:
         frame = training_frame(settings)
-        tables = [*(view.name for view in VIEWS), TRAINING_EXAMPLES]
+        announce("comparing logged and offline features")
+        served = parity(settings)
+        tables = [*(view.name for view in VIEWS), TRAINING_EXAMPLES, "labels"]
+        results = settings.features.quality / settings.namespace
+        checks = [tables_check(results, tables)]
+        if served is not None:
+            checks.append(parity_check(served, settings.features.parity))
         result = run(
             settings.mlflow,
             frame,
             plan,
             announce,
-            checks=[tables_check(settings.features.quality / settings.namespace, tables)],
+            checks=checks,
             limits=settings.gate,
             promote=promote,
             namespace=settings.namespace,
+            evidence=[folder for folder in [results / DATA_DOCS] if folder.is_dir()],
         )
+        remember_training(results, frame["event_timestamp"].max())
     if as_json:
         typer.echo(json.dumps(result.summary()))
     else:

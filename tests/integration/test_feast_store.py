@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import redis
 
@@ -115,7 +117,10 @@ def test_historical_features_are_the_newest_rows_at_each_moment(settings: Featur
     asked = examples()
     folder = offline_folder(settings) / "training_examples"
     folder.mkdir()
-    asked.to_parquet(folder / "part-0.parquet")
+    pages = pa.Table.from_pandas(asked, preserve_index=False)
+    pages = pages.append_column("feature_service", pa.nulls(len(asked), pa.string()))
+    pages = pages.append_column("logged_features", pa.nulls(len(asked), pa.list_(pa.float64())))
+    pq.write_table(pages, folder / "part-0.parquet")
     (folder / "_SUCCESS").touch()
     apply_repo(open_store(settings), settings)
 

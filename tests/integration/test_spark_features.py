@@ -32,6 +32,7 @@ from ingestion.events import (
 )
 from ingestion.lake import event_folder
 from ingestion.lake_files import write_lake
+from pipelines.batch.lake import LakeFileError
 
 pytestmark = pytest.mark.spark
 
@@ -135,12 +136,13 @@ def standing(world: World, event_type: type[Event], fields: Sequence[str], befor
     return [event for event in last.values() if event.active]
 
 
-def test_tweet_engagement_equals_the_fold_at_every_tick(
+def test_tweet_engagement_equals_the_fold_at_any_moment(
     tables: dict[str, pd.DataFrame], world: World
 ) -> None:
     rows = tables["tweet_engagement"]
     deleted = {event.tweet_id: event.ts for event in world.of(TweetDeleted)}
-    for tick in [*ticks(600_000), UNTIL]:
+    changes = sorted(event.ts for event in world.of(LikeChanged))[::9]
+    for tick in [*ticks(3_600_000), UNTIL, *changes, *(ts + 1 for ts in changes)]:
         for tweet in world.tweets:
             fold = EngagementFold(TWEET)
             for kind, event_type in (("likes", LikeChanged), ("retweets", RetweetChanged)):
@@ -464,8 +466,52 @@ def test_what_was_logged_with_a_page_stands_beside_its_example(spark: Any, tmp_p
     assert kept == list(features)
 
 
+def test_an_empty_day_and_what_a_dead_writer_left_are_passed_over(spark: Any, tmp_path: Path) -> None:
+    lake = write_lake(tmp_path / "lake", [tweet(7, START - HOUR), example(7, START)])
+    folder = event_folder(lake, "", Impression)
+    (folder / "day=2023-11-20").mkdir()
+    (folder / "_temporary" / "0").mkdir(parents=True)
+    (day,) = folder.glob("day=*/part-0.parquet")
+    for name in (".part-9.parquet.crc", ".part-1.parquet.inprogress", "_part-2"):
+        (day.parent / name).write_bytes(b"half a file")
+    build_until(spark, lake, tmp_path / "offline", UNTIL)
+    assert len(pd.read_parquet(tmp_path / "offline" / "training_examples")) == 1
+
+
+def test_a_file_cut_short_is_named(spark: Any, tmp_path: Path) -> None:
+    lake = write_lake(tmp_path / "lake", [tweet(7, START - HOUR), example(7, START)])
+    (torn,) = event_folder(lake, "", Impression).glob("day=*/part-0.parquet")
+    torn.write_bytes(torn.read_bytes()[:-100])
+    with pytest.raises(LakeFileError, match=f"^{torn} is not a whole Parquet file: take it away"):
+        build_until(spark, lake, tmp_path / "offline", UNTIL)
+
+
+def test_a_file_without_a_column_that_every_event_has_is_named(spark: Any, tmp_path: Path) -> None:
+    lake = write_lake(tmp_path / "lake", [tweet(7, START - HOUR), example(7, START)])
+    (narrow,) = event_folder(lake, "", Impression).glob("day=*/part-0.parquet")
+    # The model came later than the first files: those without it are read.
+    pq.write_table(pq.read_table(narrow, partitioning=None).drop_columns(["model"]), narrow)
+    build_until(spark, lake, tmp_path / "offline", UNTIL)
+    pq.write_table(pq.read_table(narrow, partitioning=None).drop_columns(["user_id"]), narrow)
+    with pytest.raises(LakeFileError, match=f"^{narrow} lacks user_id, which every impression event has"):
+        build_until(spark, lake, tmp_path / "offline", UNTIL)
+
+
+def test_labels_of_one_kind_are_told_and_stop_no_features(spark: Any, tmp_path: Path) -> None:
+    lake = write_lake(tmp_path / "lake", [tweet(7, START - HOUR), example(7, START)])
+    build_until(spark, lake, tmp_path / "offline", UNTIL)
+    told = msgspec.json.decode((tmp_path / "quality" / "labels.json").read_bytes())
+    failed = {
+        result["expectation_config"]["kwargs"]["column"]
+        for result in told["results"]
+        if not result["success"]
+    }
+    assert not told["success"]
+    assert failed == {"label_engaged", "label_retweeted"}
+
+
 def test_data_that_fails_its_suite_stops_the_step_and_replaces_nothing(spark: Any, tmp_path: Path) -> None:
-    from pipelines.batch.quality import DataQualityError
+    from pipelines.batch.validation import DataQualityError
 
     good = [tweet(7, START - HOUR), example(7, START)]
     built(spark, tmp_path, good)
@@ -478,8 +524,12 @@ def test_data_that_fails_its_suite_stops_the_step_and_replaces_nothing(spark: An
 
 
 def built_into(spark: Any, folder: Path, offline: Path, events: Iterable[Event]) -> None:
+    build_until(spark, write_lake(folder, events), offline, UNTIL)
+
+
+def build_until(spark: Any, lake: Path, offline: Path, until_ms: int) -> None:
     from pipelines.batch.features_job import run
     from pipelines.batch.ticks import BuildTime
 
-    build = BuildTime(UNTIL, datetime.fromtimestamp(UNTIL / 1000, tz=UTC))
-    run(spark, write_lake(folder, events), "", offline, folder / "quality", build, lambda table: None)
+    build = BuildTime(until_ms, datetime.fromtimestamp(until_ms / 1000, tz=UTC))
+    run(spark, lake, "", offline, offline.parent / "quality", build, lambda table: None)

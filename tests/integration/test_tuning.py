@@ -49,7 +49,7 @@ def tideline(
     for name in ("training_examples", "training_frame"):
         (offline / name).mkdir(parents=True)
         (offline / name / "_SUCCESS").touch()
-    examples_frame().to_parquet(offline / "training_frame" / "part-0.parquet")
+    examples_frame().assign(logged=False).to_parquet(offline / "training_frame" / "part-0.parquet")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("TIDELINE_FEATURES__OFFLINE", str(offline))
     monkeypatch.setenv("TIDELINE_TUNING__FOLDER", str(tmp_path / "tuning"))

@@ -1,0 +1,131 @@
+"""What the online store is about to be given, checked: ranges, missing values, freshness and drift.
+
+Drift is told against the moment at which the last training set ended: the rows that would have been written
+then, of the same view, so that the two sides are made alike and differ by what happened since.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from features.drift import Histogram, drift
+from features.names import VIEWS, View
+from features.offline_rows import OfflineView
+from features.settings import HasFeatureStore, MaterializationLimits
+from features.store import OfflineRowsMissingError, offline_folder
+from pipelines.batch.quality import value_ranges
+from pipelines.batch.validation import QualityReport, validate, write_data_docs
+
+TRAINED = "trained.json"
+# An entity's rows are looked for by its keys, so another sample is as good.
+_SEED = 0
+_VALUES = "values in the row"
+
+
+def remember_training(results: Path, until: datetime) -> None:
+    """Keep when the newest training set ended: what later rows are compared with."""
+    results.mkdir(parents=True, exist_ok=True)
+    (results / TRAINED).write_text(json.dumps({"until": until.isoformat()}), encoding="utf-8")
+
+
+def trained_until(results: Path) -> datetime | None:
+    """When the newest training set ended; None where nothing was trained."""
+    try:
+        told = json.loads((results / TRAINED).read_text(encoding="utf-8"))
+        return datetime.fromisoformat(told["until"])
+    except FileNotFoundError:
+        return None
+
+
+def check_rows(settings: HasFeatureStore, until: datetime) -> list[QualityReport]:
+    """Every view that Spark computes, as it would be written for the moment ``until``.
+
+    Raises:
+        DataQualityError: the rows of a view do not meet what is expected.
+        OfflineRowsMissingError: a view has no rows yet.
+    """
+    limits = settings.features.materialization
+    results = settings.features.quality / settings.namespace
+    trained = trained_until(results)
+    reports = []
+    try:
+        for view in VIEWS:
+            if view.engine == "spark":
+                folder = offline_folder(settings) / view.name
+                if not any(folder.rglob("*.parquet")):
+                    raise OfflineRowsMissingError(
+                        f"There are no offline rows of {view.name}: run `tideline features build` first."
+                    )
+                rows = _rows(OfflineView(folder, view), until, trained, limits)
+                # A view without rows has nothing to write.
+                suite = _suite(view, until, rows, limits) if len(rows.frame) else []
+                reports.append(validate(f"{view.name}_online", rows.frame, suite, results))
+    finally:
+        write_data_docs(results)
+    return reports
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """The newest row of each sampled entity; of each column how far it ``moved`` (PSI) since the last
+    training set ended, and which share of it was ``known`` then. Both are empty where nothing can be said.
+    """
+
+    frame: pd.DataFrame
+    moved: dict[str, float]
+    known: dict[str, float]
+
+
+def _rows(
+    offline: OfflineView, until: datetime, trained: datetime | None, limits: MaterializationLimits
+) -> _Rows:
+    view = offline.view
+    ids = offline.sample(limits.rows, _SEED)
+    values, times_ms = offline.newest(ids, until)
+    there = times_ms >= int((until - timedelta(days=view.ttl_days)).timestamp() * 1000)
+    frame = pd.DataFrame(ids[there], columns=list(view.entities))
+    frame[list(view.columns)] = values[there]
+    frame["event_timestamp"] = times_ms[there].astype("datetime64[ms]")
+    frame[_VALUES] = frame[list(view.columns)].notna().sum(axis=1)
+    if trained is None:
+        return _Rows(frame, {}, {})
+    before, before_ms = offline.newest(ids, trained)
+    before = before[before_ms >= 0]
+    if min(len(before), len(frame)) < limits.least_rows:
+        return _Rows(frame, {}, {})
+    reference = {name: Histogram.of(before[:, place]) for place, name in enumerate(view.columns)}
+    moved = drift(reference, {name: frame[name].to_numpy() for name in view.columns})
+    for name, index in moved.items():
+        frame[_drift(name)] = index
+    return _Rows(frame, moved, {name: 1 - histogram.shares[-1] for name, histogram in reference.items()})
+
+
+def _suite(view: View, until: datetime, rows: _Rows, limits: MaterializationLimits) -> list[Any]:
+    import great_expectations.expectations as gxe
+
+    oldest = (until.astimezone(UTC) - timedelta(hours=limits.age_hours)).replace(tzinfo=None)
+    return [
+        *value_ranges(view),
+        gxe.ExpectColumnValuesToBeBetween(column=_VALUES, min_value=1),
+        *(
+            gxe.ExpectColumnProportionOfNonNullValuesToBeBetween(
+                column=name, min_value=max(share - limits.missing, 0)
+            )
+            for name, share in rows.known.items()
+        ),
+        gxe.ExpectColumnMaxToBeBetween(column="event_timestamp", min_value=oldest),
+        *(
+            gxe.ExpectColumnMaxToBeBetween(column=_drift(name), max_value=limits.stability_index)
+            for name in rows.moved
+        ),
+    ]
+
+
+def _drift(name: str) -> str:
+    return f"stability index of {name}"
