@@ -61,6 +61,8 @@ def _served(settings: HasFeatureStore, examples: Path) -> Path:
         newest = rows.orderBy(F.desc("event_timestamp")).limit(settings.features.parity.rows)
         served = _with_materialized(spark, open_store(settings), offline_folder(settings), newest)
         served.write.mode("overwrite").parquet(str(folder.absolute()))
+        # Spark knows a cached frame by its folders, whatever is put there later.
+        spark.catalog.clearCache()
     return folder
 
 

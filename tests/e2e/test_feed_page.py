@@ -124,7 +124,7 @@ def test_a_ranked_tweet_says_why_it_stands_where_it_does(page: Any, demo: Demo) 
     assert not why.locator(".term").first.is_visible()
     why.locator("summary").press("Enter")
     said = why.inner_text()
-    assert re.search(r"engaged [\d.]+ % × 0\.5", said)
+    assert re.search(r"liked [\d.]+ % × 0\.5", said)
     assert "By time it would be #" in said
     assert "The chance that it stands here was" in said
     assert "Strongest features" in said

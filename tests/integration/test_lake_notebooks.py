@@ -66,7 +66,7 @@ def readout(world: TrialWorld) -> Shown:
 
 def test_the_events_are_counted_once_by_type_and_time(events: Shown, world: TrialWorld) -> None:
     count, kinds = re.findall(r"([\d,]+) events of (\d) types", events.printed)[0]
-    assert (int(count.replace(",", "")), int(kinds)) == (world.events, 8)
+    assert (int(count.replace(",", "")), int(kinds)) == (world.events, 9)
     assert events.plots == 4
 
 

@@ -33,7 +33,7 @@ def folder(
         (offline / name).mkdir(parents=True)
         (offline / name / "_SUCCESS").touch()
     frame = examples_frame()
-    frame.to_parquet(offline / "training_frame" / "part-0.parquet")
+    frame.assign(logged=False).to_parquet(offline / "training_frame" / "part-0.parquet")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("TIDELINE_MLFLOW__TRACKING_URI", settings.tracking_uri)
     monkeypatch.setenv("TIDELINE_FEATURES__OFFLINE", str(offline))

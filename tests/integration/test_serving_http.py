@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import redis
 from fastapi.testclient import TestClient
@@ -29,7 +30,7 @@ from timelines import commands
 from timelines.bodies import tombstone
 from timelines.keys import Keyspace
 from timelines.settings import RedisSettings
-from training.formula import FLOOR, FORMULA_VERSION
+from training.formula import FLOOR, FORMULA_VERSION, combine
 from training.settings import MlflowSettings
 
 pytestmark = pytest.mark.valkey
@@ -400,8 +401,8 @@ def test_a_service_ranks_its_own_candidates_and_is_told_what_is_unknown(reader: 
     assert len({item["score"] for item in answer["items"]}) > 1
     weights = reader.app.state.serving.models.current.bundle.weights
     for item in answer["items"]:
-        whole = sum(weights[head] * p for head, p in item["probabilities"].items()) + FLOOR
-        assert item["score"] == pytest.approx(whole)
+        chances = {head: np.array([p]) for head, p in item["probabilities"].items()}
+        assert item["score"] == pytest.approx(combine(chances, weights)[0])
 
 
 @pytest.mark.parametrize(

@@ -76,11 +76,11 @@ def test_day_after_day_is_the_same_as_all_at_once(spark: Any, tmp_path: Path) ->
 def test_late_events_are_in_after_the_next_build_even_if_one_failed_in_between(
     spark: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from pipelines.batch import features_job, quality
+    from pipelines.batch import features_job, validation
 
     def refuses(table: str, *arguments: Any) -> Any:
         if table == "user_author_affinity":
-            raise quality.DataQualityError("The table fails.")
+            raise validation.DataQualityError("The table fails.")
         return validate(table, *arguments)
 
     events, since = random_events(5), START + (DAYS - 1) * DAY_MS
@@ -89,10 +89,10 @@ def test_late_events_are_in_after_the_next_build_even_if_one_failed_in_between(
     daily = tmp_path / "daily"
     build(spark, lake, daily, UNTIL)
     write_lake(lake, late, part="part-1")
-    validate = quality.validate
+    validate = validation.validate
     with monkeypatch.context() as patch:
-        patch.setattr(features_job.quality, "validate", refuses)
-        with pytest.raises(quality.DataQualityError):
+        patch.setattr(features_job, "validate", refuses)
+        with pytest.raises(validation.DataQualityError):
             build_what_is_new(spark, lake, daily, UNTIL)
     assert build_what_is_new(spark, lake, daily, UNTIL) == since
     build(spark, lake, tmp_path / "whole", UNTIL)

@@ -19,6 +19,7 @@ from stack.cli import app
 from training.registry import RegistryError
 from training.settings import MlflowSettings
 from training.tracking import MLFLOW_PARENT_RUN_ID
+from training.train import TrainingPlan
 from training.tuning import parameters, report, runs, study
 from training.tuning.parameters import Range
 from training.tuning.study import OBJECTIVE
@@ -100,7 +101,7 @@ def test_training_uses_what_was_found_where_it_is_told_to(
     assert tideline("tune", "--trials", "2", "--study", "nightly").exit_code == 0
     (tmp_path / "by_hand.json").write_text('{"study": "by hand", "head": {"trees": 41}}')
     for words, trees, named in (
-        ((), "200", "default"),
+        ((), str(TrainingPlan().head.trees), "default"),
         (("--parameters", "nightly"), None, "nightly"),
         (("--parameters", "by_hand.json"), "41", "by hand"),
     ):
