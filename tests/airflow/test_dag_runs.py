@@ -67,7 +67,7 @@ def stack() -> Iterator[Stack]:
         stack = Stack(home)
         try:
             stack.tideline("up", *(word for server in SERVERS for word in ("--only", server)))
-            stack.tideline("jobs", "submit", "archive")
+            stack.tideline("jobs", "submit", "archive", "timelines")
             stack.tideline("world", "--users", "150", "--out", str(home / "world"))
             replayed = json.loads(stack.tideline("replay", "--dir", str(home / "world"), "--json"))
             stack.main_environment("await_archive", str(replayed["events"]))

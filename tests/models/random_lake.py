@@ -25,7 +25,10 @@ UNTIL = START + DAYS * DAY_MS
 
 
 def random_events(seed: int) -> list[Event]:
-    """Five people and twenty tweets over some days: all that happens may be taken back days later."""
+    """Five people and twenty tweets over some days: all that happens may be taken back days later.
+
+    Only what is written already is shown; likes and retweets may come before.
+    """
     draw = random.Random(seed)
     events: list[Event] = []
 
@@ -69,7 +72,8 @@ def random_events(seed: int) -> list[Event]:
             )  # fmt: skip
     for request in range(80):
         ts, user = moment(), 1 + draw.randrange(5)
-        for position, tweet in enumerate(draw.sample(sorted(owner), 3)):
+        written = [tweet for tweet in sorted(owner) if made[tweet] <= ts]
+        for position, tweet in enumerate(draw.sample(written, min(3, len(written)))):
             add(
                 Impression, ts=ts, request_id=f"r{request}", user_id=user, tweet_id=tweet,
                 author_id=owner[tweet], position=position, source="following", rung="recorded",

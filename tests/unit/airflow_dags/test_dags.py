@@ -39,6 +39,7 @@ def test_a_dag_is_short_and_calls_only_commands_of_tideline(path: Path) -> None:
 def test_there_is_a_dag_for_every_schedule_the_platform_needs() -> None:
     assert {path.stem for path in DAGS} == {
         "daily_compaction",
+        "daily_drift",
         "daily_training",
         "daily_trends",
         "hourly_features",
