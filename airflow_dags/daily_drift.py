@@ -1,7 +1,7 @@
 """Every day: what was shown of late beside what the champion was made on, and how old the features are.
 
-Holds no logic: the task is one `tideline` command, so that it can be run again by hand as it is. A limit of the
-settings that is passed fails the task; its log names the features, and the figures are there for Prometheus.
+Holds no logic: the task is one `tideline` command, so that it can be run again by hand as it is. A limit of
+the settings that is passed fails the task; its log names the features, and Prometheus can read the figures.
 """
 
 from __future__ import annotations

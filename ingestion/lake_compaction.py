@@ -23,6 +23,7 @@ from ingestion.lake_events import arrow_schema
 from ingestion.lake_partitions import (
     STANDS_FOR,
     WHOLE,
+    LakeFileError,
     current,
     made_at,
     stands_for,
@@ -33,10 +34,6 @@ from ingestion.lake_partitions import (
 ROW_GROUP = 131_072
 # What is read ahead of the row group that is written: 4 batches of 2 files.
 BATCH_ROWS, BATCHES, FILES = 16_384, 4, 2
-
-
-class LakeFileError(RuntimeError):
-    """Files of the lake cannot be read; one sentence names the first."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +68,7 @@ def compact(
             try:
                 removed = _remove_replaced(folder, now - keep)
                 merged, rows = _merge(folder, event_type, now)
-            except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+            except (pa.ArrowInvalid, pa.ArrowTypeError, LakeFileError) as error:
                 failures.append(f"A file in {folder} is no Parquet file of {type_name(event_type)}: {error}")
                 continue
             if merged or removed:

@@ -12,12 +12,32 @@ import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 STANDS_FOR = b"tideline.stands_for"
 WHOLE = "whole-"
 _MOMENT = "%Y%m%dT%H%M%S%f"
+
+
+class LakeFileError(RuntimeError):
+    """Files of the lake cannot be read; one sentence names the first."""
+
+
+def footer(path: Path) -> Any:
+    """The metadata of a file: its columns, rows and what was noted beside them.
+
+    Raises:
+        LakeFileError: the file is cut short, or none of Parquet.
+    """
+    try:
+        return pq.read_metadata(path)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise LakeFileError(
+            f"{path} is not a whole Parquet file: take it away, and replay that day into the lake."
+        ) from error
 
 
 def visible_files(day: Path) -> list[Path]:
@@ -37,10 +57,14 @@ def current(files: Sequence[Path]) -> list[Path]:
 
 
 def stands_for(path: Path) -> frozenset[str]:
-    """The names of the files that this one stands for; none for a part."""
+    """The names of the files that this one stands for; none for a part.
+
+    Raises:
+        LakeFileError: a whole cannot be read.
+    """
     if not path.name.startswith(WHOLE):
         return frozenset()
-    return frozenset(json.loads((pq.read_metadata(path).metadata or {}).get(STANDS_FOR, b"[]")))
+    return frozenset(json.loads((footer(path).metadata or {}).get(STANDS_FOR, b"[]")))
 
 
 def whole_name(moment: datetime) -> str:

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
-import pyarrow.parquet as pq
 
 from features.day_partitions import DAY_MS, day_name, day_start_ms, days_in
 from features.labels import LABELS
@@ -27,7 +26,7 @@ from ingestion.events import (
     TweetDeleted,
 )
 from ingestion.lake import event_folder
-from ingestion.lake_partitions import current_files
+from ingestion.lake_partitions import current_files, footer
 
 LEDGER = ".built.json"
 REVISION = 1
@@ -71,12 +70,16 @@ def definitions() -> str:
 
 
 def lake_state(lake: Path, namespace: str, until_ms: int) -> LakeState:
-    """How many events each day that begins before ``until_ms`` has; compaction changes nothing of it."""
+    """How many events each day that begins before ``until_ms`` has; compaction changes nothing of it.
+
+    Raises:
+        LakeFileError: a file is cut short, or none of Parquet.
+    """
     found: dict[str, int] = {}
     for event_type in READ:
         for day, path in days_in(event_folder(lake, namespace, event_type)).items():
             if day_start_ms(day) < until_ms:
-                rows = sum(pq.read_metadata(file).num_rows for file in current_files(path))
+                rows = sum(footer(file).num_rows for file in current_files(path))
                 found[day] = found.get(day, 0) + rows
     return found
 

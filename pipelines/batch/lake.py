@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812 - the name PySpark's own guide gives it
 from pyspark.sql import types as T  # noqa: N812 - the name PySpark's own guide gives it
@@ -24,7 +22,7 @@ from ingestion.events import (
     TweetDeleted,
 )
 from ingestion.lake import Column, columns, event_folder, type_name
-from ingestion.lake_partitions import current_files
+from ingestion.lake_partitions import LakeFileError, current_files, footer
 
 _TYPES: dict[str, T.DataType] = {
     "string": T.StringType(),
@@ -116,20 +114,11 @@ def check_files(files: Sequence[str], event_type: type[Event]) -> None:
     """
     required = [column.name for column in columns(event_type) if column.required]
     for path in files:
-        try:
-            there = set(pq.read_schema(path).names)
-        except (pa.ArrowInvalid, OSError) as error:
-            raise LakeFileError(
-                f"{path} is not a whole Parquet file: take it away, and replay that day into the lake."
-            ) from error
+        there = set(footer(Path(path)).schema.to_arrow_schema().names)
         if lacking := [name for name in required if name not in there]:
             raise LakeFileError(
                 f"{path} lacks {', '.join(lacking)}, which every {type_name(event_type)} event has."
             )
-
-
-class LakeFileError(RuntimeError):
-    """A file of the lake cannot be read as what it should be; the message is one sentence that names it."""
 
 
 def event_schema(event_type: type[Event]) -> T.StructType:

@@ -32,7 +32,7 @@ from ingestion.events import (
 )
 from ingestion.lake import event_folder
 from ingestion.lake_files import write_lake
-from pipelines.batch.lake import LakeFileError
+from ingestion.lake_partitions import LakeFileError
 
 pytestmark = pytest.mark.spark
 
