@@ -13,7 +13,7 @@ from random_lake import DAYS, HOUR, START, UNTIL, random_events
 from features.day_partitions import DAY_MS, days_in
 from ingestion.lake_files import write_lake
 
-pytestmark = pytest.mark.spark
+pytestmark = [pytest.mark.spark, pytest.mark.timeout(900)]
 
 
 def build(spark: Any, lake: Path, offline: Path, until_ms: int, since_ms: int = 0) -> None:
