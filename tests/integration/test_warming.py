@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import os
 import time
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 import redis
 from typer.testing import CliRunner
 
 from ingestion.events import Impression
-from ingestion.lake import event_folder
+from ingestion.lake_files import write_lake
 from timelines import commands
 from timelines.entry import entries
 from timelines.keys import Keyspace
@@ -32,17 +29,24 @@ EARLY, LATE, SELDOM, PRESENT, AUTHOR = 1, 2, 3, 4, 9
 def shown(lake: Path, reads: list[tuple[int, int, int]]) -> None:
     """Impressions of (reader, days ago, hour of that day), two of each, as the archive job leaves them."""
     today = int(time.time() * 1000) // DAY_MS
-    numbers, days = itertools.count(), dict[int, list[tuple[str, int, int]]]()
-    for reader, ago, hour in reads * 2:
-        row = (f"i{next(numbers)}", (today - ago) * DAY_MS + hour * HOUR_MS + 5, reader)
-        days.setdefault(today - ago, []).append(row)
-    for day, rows in days.items():
-        day_folder = time.strftime("day=%Y-%m-%d", time.gmtime(day * 86400))
-        folder = event_folder(lake, NAMESPACE, Impression) / day_folder
-        folder.mkdir(parents=True)
-        ids, moments, readers = zip(*rows, strict=True)
-        table = pa.table({"event_id": list(ids), "ts": list(moments), "user_id": list(readers)})
-        pq.write_table(table, folder / "part-0.parquet")
+    write_lake(
+        lake,
+        [
+            Impression(
+                event_id=f"i{number}",
+                ts=(today - ago) * DAY_MS + hour * HOUR_MS + 5,
+                request_id=f"r{number}",
+                user_id=reader,
+                tweet_id=50,
+                author_id=AUTHOR,
+                position=0,
+                source="following",
+                rung="chronological",
+            )
+            for number, (reader, ago, hour) in enumerate(reads * 2)
+        ],
+        NAMESPACE,
+    )
 
 
 def test_expired_timelines_of_readers_whose_hour_begins_are_rebuilt_and_no_others(
