@@ -31,7 +31,11 @@ with DAG(
     max_active_runs=1,
     default_args=DEFAULTS,
 ) as dag:
-    build = BashOperator(task_id="build_features", bash_command="tideline features build")
+    # Up to a whole hour: a row of the minutes since would be online, and gone offline with the next build.
+    build = BashOperator(
+        task_id="build_features",
+        bash_command="tideline features build --until {{ dag_run.run_after.strftime('%Y-%m-%dT%H:00:00') }}",
+    )
     apply = BashOperator(task_id="apply_feature_views", bash_command="tideline features apply")
     materialize = BashOperator(task_id="materialize_features", bash_command="tideline features materialize")
 

@@ -42,8 +42,9 @@ are smoothed: (hits + weight * prior) / (showings + weight).
   from public servers, or shows them plain. [pipelines/batch/quality.py](../pipelines/batch/quality.py)
 - **Before materialization** the newest rows of at most 10,000 entities a view must be in range and finite,
   have values, be at most 48 hours old, miss at most 5 points more of a column than when the last training
-  set ended, and have moved by at most 0.5 since (PSI, [features/drift.py](../features/drift.py), from 200
-  entities on). Else `tideline features materialize` writes nothing and exits 1; the limits are settings
+  set ended, and rates and text have moved by at most 0.5 since (PSI,
+  [features/drift.py](../features/drift.py), from 200 entities on). Else
+  `tideline features materialize` writes nothing and exits 1; the limits are settings
   (`TIDELINE_FEATURES__MATERIALIZATION__STABILITY_INDEX` and so on).
   [pipelines/batch/before_materialization.py](../pipelines/batch/before_materialization.py)
 - **Bad input**: a file of the lake that is cut short, or lacks a column that every event has, stops the

@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from prometheus_client import CollectorRegistry, Gauge
 
-from features.drift import drift, stability_index
+from features.drift import drift, judged, stability_index
 from features.names import MODEL_INPUT, VIEWS
 from features.offline_rows import OfflineView
 from features.settings import HasFeatureStore
@@ -52,7 +52,7 @@ class DriftReport:
         found = [
             f"{name} has moved by {index:.2f}, above {limits.stability_index:g}"
             for name, index in self.features.items()
-            if not index <= limits.stability_index
+            if judged(name) and not index <= limits.stability_index
         ]
         if self.scores is not None and not self.scores <= limits.stability_index:
             found.append(f"the scores have moved by {self.scores:.2f}, above {limits.stability_index:g}")

@@ -133,8 +133,10 @@ def read_ledger(offline: Path) -> Ledger | None:
 
 
 def remember(offline: Path, until_ms: int, lake: LakeState) -> None:
-    """All tables hold everything before ``until_ms`` now."""
-    _write(offline, Ledger(until_ms, dict(lake), definitions()))
+    """All tables hold everything before ``until_ms`` now: of the days that ``forget`` left as they were what
+    the lake had then, of the others what it has now."""
+    kept = read_ledger(offline)
+    _write(offline, Ledger(until_ms, {**lake, **(kept.lake if kept else {})}, definitions()))
 
 
 def forget(offline: Path, since_ms: int) -> None:

@@ -81,11 +81,11 @@ def test_more_of_the_same_passes_and_leaves_a_report_and_gauges(
 
 
 def test_a_feature_that_moved_fails_by_its_name(drift: Callable[..., Result]) -> None:
-    failed = drift(scaled="author_followers")
-    assert "author_followers" in failed.stdout
+    failed = drift(scaled="author_engagement_rate")
+    assert "author_engagement_rate" in failed.stdout
     assert isinstance(failed.exception, UserError)
     assert str(failed.exception).startswith(
-        "watched@1 meets other data than it was made on: author_followers has moved by "
+        "watched@1 meets other data than it was made on: author_engagement_rate has moved by "
     )
 
 

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.timeout(600)
 
 NOTEBOOK = Path(__file__).parents[2] / "notebooks" / "02_features_and_drift.ipynb"
 END = datetime(2026, 1, 1, 6, 39, tzinfo=UTC)
-MOVED = "author_followers"
+MOVED = "author_engagement_rate"
 
 
 @pytest.fixture(scope="module")

@@ -76,7 +76,7 @@ def test_sound_rows_pass_and_leave_a_site_of_what_was_expected(settings: Feature
     index = (site / "index.html").read_text()
     assert all(report.table in index for report in reports)
     pages = [page.read_text() for page in (site / "validations").rglob("*.html")]
-    assert any("stability index of user_tweets" in page for page in pages)
+    assert any("stability index of user_engagement_rate" in page for page in pages)
     assert not any(re.search(r"<img[^>]*https?://", page) for page in [index, *pages])
 
 
@@ -101,11 +101,15 @@ def old(frame: pd.DataFrame) -> None:
 
 
 def moved(frame: pd.DataFrame) -> None:
-    frame.loc[newest(frame), "user_tweets"] *= 5
+    frame.loc[newest(frame), "user_engagement_rate"] **= 4
 
 
 def constant(frame: pd.DataFrame) -> None:
-    frame.loc[newest(frame), "user_tweets"] = 3
+    frame.loc[newest(frame), "user_engagement_rate"] = 0.5
+
+
+def grown(frame: pd.DataFrame) -> None:
+    frame.loc[newest(frame), "user_tweets"] *= 5
 
 
 @pytest.mark.parametrize(
@@ -116,8 +120,8 @@ def constant(frame: pd.DataFrame) -> None:
         (missing, r"non_null_values_to_be_between on user_followees \(0.75\)"),
         (empty, "to_be_between on values in the row in 1 rows"),
         (old, "max_to_be_between on event_timestamp"),
-        (moved, r"max_to_be_between on stability index of user_tweets \("),
-        (constant, r"max_to_be_between on stability index of user_tweets \("),
+        (moved, r"max_to_be_between on stability index of user_engagement_rate \("),
+        (constant, r"max_to_be_between on stability index of user_engagement_rate \("),
     ],
 )
 def test_rows_that_are_not_as_expected_are_refused_by_column(
@@ -127,6 +131,11 @@ def test_rows_that_are_not_as_expected_are_refused_by_column(
     with pytest.raises(DataQualityError, match=rf"^The table user_activity_online fails .*{sentence}"):
         check_rows(settings, NOW)
     assert "user_activity_online" in (results(settings) / "data_docs" / "index.html").read_text()
+
+
+def test_counts_may_grow(settings: FeatureStoreSettings) -> None:
+    write(settings, USER_ACTIVITY, grown)
+    assert all(report.failures == () for report in check_rows(settings, NOW))
 
 
 def test_before_any_training_nothing_is_said_of_drift(settings: FeatureStoreSettings) -> None:

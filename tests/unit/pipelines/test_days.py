@@ -99,6 +99,16 @@ def test_a_build_that_ends_halfway_leaves_no_word_of_the_days_it_was_to_replace(
     assert read_ledger(tmp_path) is None
 
 
+def test_late_events_of_a_day_that_was_not_built_again_are_not_taken_for_built(tmp_path: Path) -> None:
+    remember(tmp_path, START + 5 * DAY_MS, LAKE)
+    changed = {**LAKE, day(1): 99, day(4): 77}
+    forget(tmp_path, START + 4 * DAY_MS)
+    remember(tmp_path, START + 5 * DAY_MS, changed)
+    kept = read_ledger(tmp_path)
+    assert kept is not None
+    assert (kept.lake[day(1)], kept.lake[day(4)]) == (LAKE[day(1)], 77)
+
+
 def test_the_state_of_a_day_is_how_many_events_it_has_however_they_lie(tmp_path: Path) -> None:
     likes = [
         LikeChanged(event_id=str(n), ts=START + n * DAY_MS, user_id=1, tweet_id=2, author_id=3, active=True)
