@@ -105,7 +105,9 @@ class AuthorShards(KeyedProcessFunction):  # type: ignore[misc]
         self._shards: dict[int, Shard] = {}
         self._bucket = TokenBucket()
         metrics = runtime_context.get_metrics_group()
-        metrics.gauge("waiting", lambda: sum(len(shard.backlog) for shard in self._shards.values()))
+        # No gauge: Flink asks a gauge's Python function for values from a thread of its own, and while the
+        # operator is being closed that ends the whole process by a segmentation fault.
+        self._waiting = metrics.distribution("waiting")
         self.events = metrics.counter("events")
 
     def close(self) -> None:
@@ -125,6 +127,7 @@ class AuthorShards(KeyedProcessFunction):  # type: ignore[misc]
         shard.timer = bool(shard.backlog)
         if shard.timer:
             timers.register_processing_time_timer(now + TURN_MS)
+        self._tell_waiting()
 
     def shard(self, number: int) -> Shard:
         shard = self._shards.get(number)
@@ -157,6 +160,7 @@ class AuthorShards(KeyedProcessFunction):  # type: ignore[misc]
             timers.register_processing_time_timer(timers.current_processing_time() + TURN_MS)
             timers.register_event_time_timer(END_OF_INPUT)
             shard.timer = True
+        self._tell_waiting()
 
     def change_settings(self, shard: Shard, events: Iterable[AnyEvent]) -> list[int]:
         """The authors whose tier has to be looked at again."""
@@ -194,6 +198,9 @@ class AuthorShards(KeyedProcessFunction):  # type: ignore[misc]
             for author_id in returned:
                 shard.authors.get(author_id).returning = False
             shard.authors.save({}, (), returned)
+
+    def _tell_waiting(self) -> None:
+        self._waiting.update(sum(len(shard.backlog) for shard in self._shards.values()))
 
     def _last_read(self, readers: Ids, now_ms: int) -> npt.NDArray[np.int64]:
         """By when their timelines will expire: only reading puts that off.

@@ -71,7 +71,8 @@ def configuration(plan: Plan) -> dict[str, object]:
     home = plan.layout.data("flink")
     values: dict[str, object] = {
         "env.java.home": str(plan.java),
-        "env.java.opts.all": java_options(plan.java) + " -Djava.net.preferIPv4Stack=true",
+        "env.java.opts.all": f"{java_options(plan.java)} -Djava.net.preferIPv4Stack=true "
+        f"-XX:ErrorFile={plan.layout.log('java-crash-%p')}",
         "env.java.opts.client": "-Xmx384m -XX:+UseSerialGC",
         "env.java.opts.jobmanager": "-XX:+UseSerialGC",
         "env.java.opts.taskmanager": "-XX:+UseG1GC -XX:G1PeriodicGCInterval=30000",
