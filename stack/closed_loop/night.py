@@ -21,8 +21,8 @@ from training.versions import opened
 class Night:
     """``trained`` is the version that the night made, ``champion`` the one after it, None if there is none.
 
-    ``examples`` had all their labels; ``waiting`` have yet to get them, and were left out. ``refusal`` is what
-    the gate said where it did not let the new one through.
+    ``examples`` had all their labels; ``waiting`` have yet to get them, and were left out. ``refusal`` is
+    what the gate said where it did not let the new one through.
     """
 
     day: int
