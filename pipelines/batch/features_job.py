@@ -19,6 +19,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812 - the name PySpark's own guide gives it
 
 from features.day_partitions import STAGING, day_name, put, read_days, stage
+from features.examples import TRAINING_EXAMPLES, outdate
 from features.interests import READER_INTERESTS
 from features.labels import LABELS
 from features.names import (
@@ -50,7 +51,6 @@ from pipelines.batch.showings import showing_changes, showings
 from pipelines.batch.ticks import BuildTime, carried_rows
 from pipelines.batch.validation import examined, validate
 
-TRAINING_EXAMPLES = "training_examples"
 LABELS_TABLE = "labels"
 
 Earlier = Callable[[View], DataFrame | None]
@@ -147,6 +147,7 @@ def run(
     until = datetime.fromtimestamp(build.until_ms / 1000, tz=UTC)
     state = lake_state(lake, namespace, build.until_ms)
     forget(offline, build.since_ms)
+    outdate(offline, credited_since_ms(build))
     events = read_span(spark, lake, namespace, credited_since_ms(build), build.until_ms)
     lately = read_lake(spark, lake, namespace, build.until_ms, max(reader_interests.since_ms(build), 0))
 

@@ -41,11 +41,12 @@ def build(
     to date and the examples are joined with their features in the same Spark session, so that training finds
     the frame ready.
     """
+    from features.examples import TRAINING_FRAME, unjoined_since
     from features.historical import examples_built, join_examples
     from features.spark_session import spark_session
     from features.store import apply_repo, offline_folder, open_store
     from pipelines.batch.days import DayNotBuildableError, day_span, lake_state, plan, read_ledger
-    from pipelines.batch.features_job import BuiltTable, credited_since_ms, run
+    from pipelines.batch.features_job import BuiltTable, run
     from pipelines.batch.ticks import BuildTime
     from pipelines.batch.validation import write_data_docs
 
@@ -87,11 +88,13 @@ def build(
             built = run(spark, settings.lake.path, settings.namespace, folder, results, moment, done)
         finally:
             write_data_docs(results)
-    if built and examples_built(settings):
-        apply_repo(open_store(settings), settings)
-        say(f"{'training_frame':<24}{join_examples(settings, credited_since_ms(moment)):>10,} rows")
-    elif built:
-        say("The log has no impressions, so there are no training examples.")
+    # Also where an earlier build ended between its examples and their join.
+    if unjoined_since(folder) is not None:
+        if examples_built(settings):
+            apply_repo(open_store(settings), settings)
+            say(f"{TRAINING_FRAME:<24}{join_examples(settings):>10,} rows")
+        else:
+            say("The log has no impressions, so there are no training examples.")
     if as_json:
         rows = {table.name: table.rows for table in built}
         seconds = {table.name: round(table.seconds, 3) for table in built}

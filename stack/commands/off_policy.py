@@ -31,7 +31,7 @@ def off_policy(
 
     Exits 1 with one sentence when the log cannot tell.
     """
-    from features.historical import TRAINING_EXAMPLES
+    from features.examples import TRAINING_EXAMPLES
     from features.store import offline_folder
     from pipelines.batch.attribution import ATTRIBUTION_MS
     from pipelines.settings import StreamSettings

@@ -32,7 +32,8 @@ def train(
     """
     from rich.console import Console
 
-    from features.historical import TRAINING_EXAMPLES, training_frame
+    from features.examples import TRAINING_EXAMPLES
+    from features.historical import training_frame
     from features.names import VIEWS
     from features.served_features import parity
     from pipelines.batch.before_materialization import remember_training
