@@ -19,6 +19,7 @@ from features.names import VIEWS, View
 from features.offline_rows import OfflineView
 from features.settings import HasFeatureStore, MaterializationLimits
 from features.store import OfflineRowsMissingError, offline_folder
+from ingestion.whole_files import write_whole
 from pipelines.batch.quality import value_ranges
 from pipelines.batch.validation import QualityReport, validate, write_data_docs
 
@@ -30,8 +31,7 @@ _VALUES = "values in the row"
 
 def remember_training(results: Path, until: datetime) -> None:
     """Keep when the newest training set ended: what later rows are compared with."""
-    results.mkdir(parents=True, exist_ok=True)
-    (results / TRAINED).write_text(json.dumps({"until": until.isoformat()}), encoding="utf-8")
+    write_whole(results / TRAINED, json.dumps({"until": until.isoformat()}))
 
 
 def trained_until(results: Path) -> datetime | None:

@@ -27,6 +27,7 @@ from ingestion.events import (
 )
 from ingestion.lake import event_folder
 from ingestion.lake_partitions import current_files, footer
+from ingestion.whole_files import write_whole
 
 LEDGER = ".built.json"
 REVISION = 1
@@ -152,7 +153,4 @@ def forget(offline: Path, since_ms: int) -> None:
 
 
 def _write(offline: Path, ledger: Ledger) -> None:
-    offline.mkdir(parents=True, exist_ok=True)
-    staged = offline / f"{LEDGER}.new"
-    staged.write_bytes(msgspec.json.encode(ledger))
-    staged.replace(offline / LEDGER)
+    write_whole(offline / LEDGER, msgspec.json.encode(ledger))

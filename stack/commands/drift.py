@@ -40,6 +40,7 @@ def drift(
     from prometheus_client import write_to_textfile
 
     from features.historical import training_frame
+    from ingestion.whole_files import write_whole
     from training.bundle import Bundle
     from training.dataset import prepare
     from training.drift import REPORT_FILE, feature_ages, watch
@@ -59,7 +60,7 @@ def drift(
     report = watch(bundle, name, reference, examples, feature_ages(settings, moment), moment, settings.drift)
     results = settings.features.quality / settings.namespace
     results.mkdir(parents=True, exist_ok=True)
-    (results / REPORT_FILE).write_text(report.text(), encoding="utf-8")
+    write_whole(results / REPORT_FILE, report.text())
     write_to_textfile(str(metrics or results / METRICS), gauges(report))
     failures = report.failures(settings.drift)
     if as_json:
