@@ -1,11 +1,12 @@
-"""The offline tables of a namespace, with their registry and the results of their checks, are one command's at
-a time: builds replace what others read, and so does a join of the training frame, whoever asks for it.
+"""The offline tables of a namespace, Feast's registry and the results of checks, for one command at a time.
+
+Builds replace what others read, and so does a join of the training frame, whoever asks for it.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 
 import typer
@@ -16,21 +17,30 @@ from stack.locks import exclusive
 from stack.progress import steps
 
 LOCK = ".lock"
+Announce = Callable[[str], None]
 
 
-def offline_tables(settings: HasFeatureStore, command: str, quiet: bool = False) -> AbstractContextManager[None]:
+def offline_tables(
+    settings: HasFeatureStore, command: str, quiet: bool = False, announce: Announce | None = None
+) -> AbstractContextManager[None]:
     """Inside the block, no other command uses them; waits for one that does, and says so on standard error.
 
     Args:
         command: this one, as it is typed.
         quiet: without a clock while it waits.
+        announce: where steps are shown already, what shows them.
     """
 
     @contextmanager
     def waiting(other: str) -> Iterator[None]:
-        typer.echo(f"Waiting for {other or 'another command'}, which uses the same offline tables.", err=True)
-        with steps(f"{command} waits", quiet):
+        told = f"Waiting for {other or 'another command'}, which uses the same offline tables."
+        typer.echo(told, err=True)
+        if announce is not None:
+            announce("waiting for the offline tables")
             yield
+        else:
+            with steps("waiting", quiet):
+                yield
 
     who = f"`{command}` (process {os.getpid()})"
     return exclusive(offline_folder(settings) / LOCK, who, waiting)

@@ -41,6 +41,7 @@ def drift(
 
     from features.historical import training_frame
     from ingestion.whole_files import write_whole
+    from stack.offline_tables import offline_tables
     from training.bundle import Bundle
     from training.dataset import prepare
     from training.drift import REPORT_FILE, feature_ages, watch
@@ -50,14 +51,17 @@ def drift(
     from training.versions import opened
 
     settings = TrainingSettings() if namespace is None else TrainingSettings(namespace=namespace)
-    moment = datetime.now(UTC) if at is None else at.replace(tzinfo=UTC)
-    examples = prepare(training_frame(settings))
+    with offline_tables(settings, "tideline drift", as_json):
+        frame = training_frame(settings)
+        moment = datetime.now(UTC) if at is None else at.replace(tzinfo=UTC)
+        ages = feature_ages(settings, moment)
+    examples = prepare(frame)
     with opened(settings.mlflow) as versions, tempfile.TemporaryDirectory() as folder:
         version = versions.resolve(settings.mlflow.alias)
         reference = msgspec.json.decode(versions.read_text(version, REFERENCE_FILE), type=DriftReference)
         bundle = Bundle.load(versions.fetch(version, Path(folder)))
     name = f"{settings.mlflow.model_name}@{version}"
-    report = watch(bundle, name, reference, examples, feature_ages(settings, moment), moment, settings.drift)
+    report = watch(bundle, name, reference, examples, ages, moment, settings.drift)
     results = settings.features.quality / settings.namespace
     results.mkdir(parents=True, exist_ok=True)
     write_whole(results / REPORT_FILE, report.text())

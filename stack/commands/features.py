@@ -41,6 +41,16 @@ def build(
     to date and the examples are joined with their features in the same Spark session, so that training finds
     the frame ready.
     """
+    from stack.offline_tables import offline_tables
+
+    settings = _settings()
+    with offline_tables(settings, "tideline features build", as_json):
+        _build(settings, _moment(until), day, full, as_json)
+
+
+def _build(
+    settings: FeatureStoreSettings, until: datetime, day: datetime | None, full: bool, as_json: bool
+) -> None:
     from features.examples import TRAINING_FRAME, unjoined_since
     from features.historical import examples_built, join_examples
     from features.spark_session import spark_session
@@ -50,8 +60,7 @@ def build(
     from pipelines.batch.ticks import BuildTime
     from pipelines.batch.validation import write_data_docs
 
-    settings = _settings()
-    until_ms = int(_moment(until).timestamp() * 1000)
+    until_ms = int(until.timestamp() * 1000)
     folder = offline_folder(settings)
     ledger = None if full else read_ledger(folder)
     state = lake_state(settings.lake.path, settings.namespace, until_ms)
@@ -106,9 +115,12 @@ def build(
 def apply() -> None:
     """Register entities, views and the feature service with Feast."""
     from features.store import apply_repo, open_store
+    from stack.offline_tables import offline_tables
 
     settings = _settings()
-    typer.echo(f"{apply_repo(open_store(settings), settings)} objects registered.")
+    with offline_tables(settings, "tideline features apply"):
+        registered = apply_repo(open_store(settings), settings)
+    typer.echo(f"{registered} objects registered.")
 
 
 @app.command()
@@ -122,6 +134,14 @@ def materialize(
 
     Rows that do not meet what is expected are not written, and the exit code is 1.
     """
+    from stack.offline_tables import offline_tables
+
+    settings = _settings()
+    with offline_tables(settings, "tideline features materialize", as_json):
+        _materialize(settings, _moment(until), full, as_json)
+
+
+def _materialize(settings: FeatureStoreSettings, end: datetime, full: bool, as_json: bool) -> None:
     import redis
 
     from features.interests import materialize_interests
@@ -129,8 +149,6 @@ def materialize(
     from features.store import materialize as run
     from pipelines.batch.before_materialization import check_rows
 
-    settings = _settings()
-    end = _moment(until)
     check_rows(settings, end)
 
     def done(view: MaterializedView) -> None:

@@ -35,12 +35,14 @@ def off_policy(
     from features.store import offline_folder
     from pipelines.batch.attribution import ATTRIBUTION_MS
     from pipelines.settings import StreamSettings
+    from stack.offline_tables import offline_tables
     from training.contests import decide, read_contests, read_labels
     from training.off_policy_report import lines, report, shape
     from training.settings import TrainingSettings
 
     settings, stream = TrainingSettings(), StreamSettings()
-    labels = read_labels(offline_folder(settings) / TRAINING_EXAMPLES)
+    with offline_tables(settings, "tideline off-policy", as_json):
+        labels = read_labels(offline_folder(settings) / TRAINING_EXAMPLES)
     # What was shown later may still be engaged with.
     until_ms = utc_ms(until) if until else int(labels["ts"].max()) - ATTRIBUTION_MS
     since_ms = utc_ms(since) if since else None
