@@ -10,7 +10,7 @@ import msgspec
 import pandas as pd
 import pytest
 from click.testing import Result
-from model_shelf import LIMITS, PLAN, Models, Shelf
+from model_shelf import LIMITS, PLAN, SERVED, Models, Shelf
 from typer.testing import CliRunner
 
 from stack.cli import app
@@ -60,7 +60,7 @@ def test_training_makes_what_is_not_promoted_the_challenger(
     assert worse.summary()["model"] is None
     assert worse.summary()["challenger"] == worse.version
     unsound = RecordedCheck("tables", False, "training_examples did not meet the expectations")
-    refused = train(settings, examples_frame(), PLAN, checks=[unsound])
+    refused = train(settings, examples_frame(), PLAN, checks=[unsound, SERVED])
     assert list(refused.reasons) == [f"its tables check failed: {unsound.detail}"]
     with opened(settings) as versions:
         assert versions.aliases() == {"champion": "1", CHALLENGER: "4"}
