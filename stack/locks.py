@@ -26,7 +26,7 @@ def exclusive(
         waiting: given what the one inside said of itself, makes the block in which the wait is spent; it is
             not asked where there is no wait.
     """
-    path = path.absolute()
+    path = path.resolve()
     if path in _inside.get():
         yield
         return

@@ -16,7 +16,7 @@ from stack.locks import exclusive
 from stack.offline_tables import LOCK
 
 # A command imports for long on a busy machine.
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(120)
 
 HOLDS = """
 import sys
