@@ -14,7 +14,7 @@ from feast import FeatureStore
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F  # noqa: N812 - the name PySpark's own guide gives it
 
-from features.day_partitions import COLUMN, day_name, put, stage
+from features.day_partitions import COLUMN, day_name, newest_parts, put, read_days, stage
 from features.examples import TRAINING_EXAMPLES, TRAINING_FRAME, joined, unjoined_since
 from features.labels import LABELS
 from features.names import CONTEXT_FEATURES, FEATURE_SERVICE, MODEL_INPUT
@@ -62,10 +62,10 @@ def joined_examples(settings: HasFeatureStore) -> Path:
     return frame
 
 
-def examples_built(settings: HasFeatureStore) -> int:
-    """How many training examples there are."""
-    files = (offline_folder(settings) / TRAINING_EXAMPLES).rglob("*.parquet")
-    return sum(pq.read_metadata(file).num_rows for file in files)
+def examples_built(settings: HasFeatureStore) -> bool:
+    """Whether there are training examples."""
+    parts = newest_parts(offline_folder(settings) / TRAINING_EXAMPLES, rows=1)
+    return any(pq.read_metadata(part).num_rows for part in parts)
 
 
 def join_examples(settings: HasFeatureStore, since_ms: int | None = None) -> int:
@@ -84,9 +84,10 @@ def join_examples(settings: HasFeatureStore, since_ms: int | None = None) -> int
     spark = spark_session(settings.features)
     since_ms = unjoined_since(folder) if since_ms is None else since_ms
     since_ms = since_ms if since_ms and _usable(frame) else 0
-    examples = spark.read.parquet(str((folder / TRAINING_EXAMPLES).absolute())).where(
-        F.col("event_timestamp") >= F.timestamp_millis(F.lit(since_ms))
-    )
+    examples = read_days(spark, folder / TRAINING_EXAMPLES, since=day_name(since_ms)) if since_ms else None
+    if examples is None:
+        examples = spark.read.parquet(str((folder / TRAINING_EXAMPLES).absolute()))
+    examples = examples.where(F.col("event_timestamp") >= F.timestamp_millis(F.lit(since_ms)))
     if not set(LABELS.values()) <= set(examples.columns):
         raise OfflineRowsMissingError(
             "The training examples are from before this build's labels: run `tideline features build` again."
@@ -129,9 +130,9 @@ def succeeded(folder: Path) -> bool:
 
 def _usable(frame: Path) -> bool:
     """Whether there is a frame, joined by a build that said where features came from."""
-    if not succeeded(frame):
-        return False
-    return all(LOGGED in pq.read_schema(part).names for part in frame.rglob("*.parquet"))
+    # All of a frame is by builds that say so, or none of it: the newest days tell.
+    parts = newest_parts(frame, rows=1)
+    return succeeded(frame) and all(LOGGED in pq.read_schema(part).names for part in parts)
 
 
 def _finished(folder: Path) -> float:

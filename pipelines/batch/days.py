@@ -6,36 +6,21 @@ What was built is kept beside the tables: up to when, from how many events, by w
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 
-from features.day_partitions import DAY_MS, day_name, day_start_ms, days_in
+from features.day_partitions import DAY_MS, day_name, day_start_ms
 from features.labels import LABELS
 from features.layout import fingerprint
 from features.names import VIEWS
-from ingestion.events import (
-    ClientReport,
-    FollowChanged,
-    Impression,
-    LikeChanged,
-    RetweetChanged,
-    TweetCreated,
-    TweetDeleted,
-)
-from ingestion.lake import event_folder
-from ingestion.lake_partitions import current_files, footer
 from ingestion.whole_files import write_whole
+from pipelines.batch.lake_days import LakeState
 
 LEDGER = ".built.json"
 REVISION = 1
 """Counted up when a formula changes: what was built before is then built anew."""
-READ = (FollowChanged, TweetCreated, TweetDeleted, RetweetChanged, LikeChanged, Impression, ClientReport)
-
-LakeState = Mapping[str, int]
-"""How many events the lake has of each day, redeliveries included: it only ever grows."""
 
 
 class DayNotBuildableError(ValueError):
@@ -68,21 +53,6 @@ class Span:
 def definitions() -> str:
     """What a table depends on beside the lake."""
     return json.dumps([REVISION, [*LABELS.values()], *((view.name, fingerprint(view)) for view in VIEWS)])
-
-
-def lake_state(lake: Path, namespace: str, until_ms: int) -> LakeState:
-    """How many events each day that begins before ``until_ms`` has; compaction changes nothing of it.
-
-    Raises:
-        LakeFileError: a file is cut short, or none of Parquet.
-    """
-    found: dict[str, int] = {}
-    for event_type in READ:
-        for day, path in days_in(event_folder(lake, namespace, event_type)).items():
-            if day_start_ms(day) < until_ms:
-                rows = sum(footer(file).num_rows for file in current_files(path))
-                found[day] = found.get(day, 0) + rows
-    return found
 
 
 def plan(ledger: Ledger | None, lake: LakeState, until_ms: int, late_days: int) -> Span:

@@ -55,15 +55,16 @@ def _build(
     from features.historical import examples_built, join_examples
     from features.spark_session import spark_session
     from features.store import apply_repo, offline_folder, open_store
-    from pipelines.batch.days import DayNotBuildableError, day_span, lake_state, plan, read_ledger
+    from pipelines.batch.days import DayNotBuildableError, day_span, plan, read_ledger
     from pipelines.batch.features_job import BuiltTable, run
+    from pipelines.batch.lake_days import COUNTED, lake_state
     from pipelines.batch.ticks import BuildTime
     from pipelines.batch.validation import write_data_docs
 
     until_ms = int(until.timestamp() * 1000)
     folder = offline_folder(settings)
     ledger = None if full else read_ledger(folder)
-    state = lake_state(settings.lake.path, settings.namespace, until_ms)
+    state = lake_state(settings.lake.path, settings.namespace, until_ms, folder / COUNTED)
     try:
         if day is None:
             span = plan(ledger, state, until_ms, settings.features.late_days)

@@ -26,7 +26,8 @@ def build(spark: Any, lake: Path, offline: Path, until_ms: int, since_ms: int = 
 
 def build_what_is_new(spark: Any, lake: Path, offline: Path, until_ms: int) -> int:
     """As ``tideline features build``; from when on it built."""
-    from pipelines.batch.days import lake_state, plan, read_ledger
+    from pipelines.batch.days import plan, read_ledger
+    from pipelines.batch.lake_days import lake_state
 
     span = plan(read_ledger(offline), lake_state(lake, "", until_ms), until_ms, late_days=2)
     build(spark, lake, offline, span.until_ms, span.since_ms)

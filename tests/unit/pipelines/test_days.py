@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import msgspec
 import pytest
 
 from features.day_partitions import DAY_MS, day_name
-from ingestion.events import LikeChanged
-from ingestion.lake_compaction import compact
-from ingestion.lake_files import write_lake
 from pipelines.batch.days import (
     DayNotBuildableError,
     Ledger,
     day_span,
     definitions,
     forget,
-    lake_state,
     plan,
     read_ledger,
     remember,
@@ -107,21 +102,3 @@ def test_late_events_of_a_day_that_was_not_built_again_are_not_taken_for_built(t
     kept = read_ledger(tmp_path)
     assert kept is not None
     assert (kept.lake[day(1)], kept.lake[day(4)]) == (LAKE[day(1)], 77)
-
-
-def test_the_state_of_a_day_is_how_many_events_it_has_however_they_lie(tmp_path: Path) -> None:
-    likes = [
-        LikeChanged(event_id=str(n), ts=START + n * DAY_MS, user_id=1, tweet_id=2, author_id=3, active=True)
-        for n in range(3)
-    ]
-    lake = write_lake(tmp_path / "lake", likes)
-    before = lake_state(lake, "", START + 2 * DAY_MS)
-    assert sorted(before) == [day(0), day(1)]
-    folder = lake / "like_changed" / f"day={day(1)}"
-    (folder / ".being-written").write_bytes(b"1")
-    assert lake_state(lake, "", START + 2 * DAY_MS) == before == {day(0): 1, day(1): 1}
-    write_lake(lake, [msgspec.structs.replace(likes[1], event_id="late")], part="part-1")
-    assert lake_state(lake, "", START + 2 * DAY_MS) == {day(0): 1, day(1): 2}
-    now = datetime.fromtimestamp(START / 1000, tz=UTC)
-    assert list(compact(lake, "", now.date() + timedelta(days=9), timedelta(days=1), now))
-    assert lake_state(lake, "", START + 2 * DAY_MS) == {day(0): 1, day(1): 2}
