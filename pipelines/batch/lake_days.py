@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
+import pyarrow.compute as pc
 
 from features.day_partitions import day_start_ms, days_in
 from ingestion.events import (
@@ -23,6 +24,7 @@ from ingestion.events import (
     TweetDeleted,
 )
 from ingestion.lake import event_folder
+from ingestion.lake_events import read_columns
 from ingestion.lake_partitions import current_files, footer
 from ingestion.whole_files import write_whole
 
@@ -62,6 +64,19 @@ def lake_state(lake: Path, namespace: str, until_ms: int, counted: Path | None =
         kept = {day: found for day, found in days.items() if max(found.changed.values()) < settled}
         write_whole(counted, msgspec.json.encode(known | kept))
     return {day: found.events for day, found in days.items()}
+
+
+def newest_event_ms(lake: Path, namespace: str, until_ms: int) -> int:
+    """The moment of the newest event before ``until_ms``; 0 where there is none."""
+    newest = 0
+    for event_type in READ:
+        began = map(day_start_ms, days_in(event_folder(lake, namespace, event_type)))
+        for day_ms in sorted((day_ms for day_ms in began if day_ms < until_ms), reverse=True):
+            moments = read_columns(lake, namespace, event_type, ["ts"], day_ms, until_ms).column("ts")
+            if len(moments):
+                newest = max(newest, pc.max(moments).as_py())
+                break
+    return newest
 
 
 def _days(lake: Path, namespace: str) -> dict[str, list[Path]]:

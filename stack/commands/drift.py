@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -68,7 +68,8 @@ def drift(
         reference = msgspec.json.decode(versions.read_text(champion, REFERENCE_FILE), type=DriftReference)
         bundle = Bundle.load(versions.fetch(champion, Path(folder)))
     name = f"{settings.mlflow.model_name}@{champion}"
-    report = watch(bundle, name, reference, examples, ages, moment, settings.drift)
+    window = timedelta(hours=settings.features.attribution_hours)
+    report = watch(bundle, name, reference, examples, ages, moment, settings.drift, window)
     results = settings.features.quality / settings.namespace
     results.mkdir(parents=True, exist_ok=True)
     write_whole(results / REPORT_FILE, report.text())

@@ -146,10 +146,12 @@ def _settings(namespace: str | None) -> TrainingSettings:
 
 
 def _examples(settings: TrainingSettings, command: str, announce: Callable[[str], None]) -> Examples:
-    from features.historical import training_frame
+    from features.labelled_examples import labelled_examples
     from stack.offline_tables import offline_tables
     from training.dataset import prepare
 
     with offline_tables(settings, command, announce=announce):
-        frame = training_frame(settings)
-    return prepare(frame)
+        labelled = labelled_examples(settings)
+    if labelled.left_out:
+        typer.echo(labelled.sentence, err=True)
+    return prepare(labelled.frame)

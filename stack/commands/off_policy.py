@@ -33,7 +33,6 @@ def off_policy(
     """
     from features.examples import TRAINING_EXAMPLES
     from features.store import offline_folder
-    from pipelines.batch.attribution import ATTRIBUTION_MS
     from pipelines.settings import StreamSettings
     from stack.offline_tables import offline_tables
     from training.contests import decide, read_contests, read_labels
@@ -44,7 +43,7 @@ def off_policy(
     with offline_tables(settings, "tideline off-policy", as_json):
         labels = read_labels(offline_folder(settings) / TRAINING_EXAMPLES)
     # What was shown later may still be engaged with.
-    until_ms = utc_ms(until) if until else int(labels["ts"].max()) - ATTRIBUTION_MS
+    until_ms = utc_ms(until) if until else int(labels["ts"].max()) - settings.features.attribution_ms
     since_ms = utc_ms(since) if since else None
     contests = read_contests(stream.lake.path, stream.namespace, labels, since_ms, until_ms)
     result = report(decide(contests, _bundle(settings.mlflow, model)), clip)

@@ -36,7 +36,7 @@ def train(
     from rich.console import Console
 
     from features.examples import TRAINING_EXAMPLES
-    from features.historical import training_frame
+    from features.labelled_examples import labelled_examples
     from features.names import VIEWS
     from features.served_features import parity
     from pipelines.batch.before_materialization import remember_training
@@ -61,7 +61,7 @@ def train(
         steps("joining examples with features", quiet=as_json) as announce,
     ):
         with offline_tables(settings, "tideline train", announce=announce):
-            frame = training_frame(settings)
+            examples = labelled_examples(settings)
             announce("comparing logged and offline features")
             served = parity(settings)
             tables = [*(view.name for view in VIEWS), TRAINING_EXAMPLES, "labels"]
@@ -75,7 +75,7 @@ def train(
             checks.append(parity_check(served, settings.features.parity))
         result = run(
             settings.mlflow,
-            frame,
+            examples.frame,
             plan,
             announce,
             checks=checks,
@@ -84,10 +84,12 @@ def train(
             namespace=settings.namespace,
             evidence=[docs] if docs.is_dir() else [],
         )
-        remember_training(results, frame["event_timestamp"].max())
+        remember_training(results, examples.frame["event_timestamp"].max())
     if as_json:
-        typer.echo(json.dumps(result.summary()))
+        typer.echo(json.dumps({**result.summary(), "left_out_examples": examples.left_out}))
     else:
+        if examples.left_out:
+            typer.echo(examples.sentence)
         Console().print(comparison(result.report))
         if objective == "heads":
             for head, why in result.left_out.items():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
@@ -18,6 +20,8 @@ from pipelines.batch.days import (
     read_ledger,
     remember,
 )
+from pipelines.batch.features_job import credited_since_ms
+from pipelines.batch.ticks import HOUR_MS, BuildTime
 
 START = 20_000 * DAY_MS
 LATE = 2
@@ -38,6 +42,21 @@ def test_without_a_ledger_or_after_a_change_of_definitions_everything_is_built()
     assert plan(None, LAKE, START + DAY_MS, LATE).since_ms == 0
     other = msgspec.structs.replace(ledger(START + 5 * DAY_MS), definitions="others")
     assert plan(other, LAKE, START + DAY_MS, LATE).since_ms == 0
+
+
+def test_another_attribution_window_has_everything_built_again() -> None:
+    until = START + 5 * DAY_MS
+    assert plan(ledger(until), LAKE, until, LATE, attribution_ms=1000).since_ms == 0
+    with pytest.raises(DayNotBuildableError):
+        day_span(ledger(until), LAKE, START + 3 * DAY_MS, until, attribution_ms=1000)
+
+
+@pytest.mark.parametrize("hours", [1, 24, 30])
+def test_examples_are_made_again_by_whole_days_however_long_the_window(hours: int) -> None:
+    """They lie by the day, and a day is replaced as a whole."""
+    build = BuildTime(START + 3 * DAY_MS, datetime.now(UTC), START + 2 * DAY_MS, hours * HOUR_MS)
+    assert credited_since_ms(build) == START + (0 if hours > 24 else DAY_MS)
+    assert credited_since_ms(dataclasses.replace(build, since_ms=0)) == 0
 
 
 def test_a_build_goes_on_with_the_day_after_the_last_whole_one() -> None:

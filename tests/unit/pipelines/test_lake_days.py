@@ -11,11 +11,11 @@ import msgspec
 import pytest
 
 from features.day_partitions import DAY_MS, day_name
-from ingestion.events import LikeChanged
+from ingestion.events import FollowChanged, LikeChanged
 from ingestion.lake_compaction import compact
 from ingestion.lake_files import write_lake
 from ingestion.lake_partitions import LakeFileError
-from pipelines.batch.lake_days import COUNTED, lake_state
+from pipelines.batch.lake_days import COUNTED, lake_state, newest_event_ms
 
 START = 20_000 * DAY_MS
 LIKES = [
@@ -81,3 +81,18 @@ def test_a_note_that_cannot_be_read_has_all_days_counted(tmp_path: Path) -> None
     counted.write_text("{")
     assert len(lake_state(lake, "", START + 9 * DAY_MS, counted)) == 3
     assert isinstance(msgspec.json.decode(counted.read_bytes()), dict)
+
+
+def test_the_newest_event_is_that_of_any_type_before_the_moment(tmp_path: Path) -> None:
+    assert newest_event_ms(tmp_path, "", START) == 0
+    liked = [
+        LikeChanged(event_id=f"l{ts}", ts=ts, user_id=1, tweet_id=2, author_id=3, active=True)
+        for ts in (START + 5, START + DAY_MS + 7, START + 3 * DAY_MS)
+    ]
+    follow = FollowChanged(event_id="f", ts=START + DAY_MS + 9, follower_id=1, followee_id=2, active=True)
+    lake = write_lake(tmp_path, [*liked, follow])
+    assert newest_event_ms(lake, "", START + 9 * DAY_MS) == START + 3 * DAY_MS
+    assert newest_event_ms(lake, "", START + 2 * DAY_MS) == START + DAY_MS + 9
+    # The newest day has events only from that moment on.
+    assert newest_event_ms(lake, "", START + 3 * DAY_MS) == START + DAY_MS + 9
+    assert newest_event_ms(lake, "", START + 5) == 0
