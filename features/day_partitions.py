@@ -16,7 +16,6 @@ import pyarrow.parquet as pq
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
-DAY_MS = 24 * 3600 * 1000
 COLUMN = "day"
 STAGING = ".staging"
 _OLD = ".replaced"

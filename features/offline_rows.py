@@ -17,9 +17,10 @@ import pyarrow.compute as pc
 import pyarrow.dataset as ds
 from numpy.typing import NDArray
 
-from features.day_partitions import DAY_MS, day_name, day_start_ms, days_in
+from features.day_partitions import day_name, day_start_ms, days_in
 from features.names import View
 from features.rows import FloatMatrix
+from timelines.durations import DAY_MS
 
 _MIX = (np.uint64(0x9E3779B97F4A7C15), np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB))
 

@@ -17,7 +17,7 @@ from ingestion.world.answers import ALSO_LIKED, LIKED
 from ingestion.world.attack import plant
 from ingestion.world.days import Burst, Originals, ids_of, make_bursts, make_deletes, make_originals
 from ingestion.world.people import Floats, Follows, Ints, People, make_follows, make_people
-from ingestion.world.plan import HOUR_MS, PLACES, WorldError, WorldPlan
+from ingestion.world.plan import PLACES, WorldError, WorldPlan
 from ingestion.world.reading import Log, Readers
 from ingestion.world.reporting import (
     ReportChances,
@@ -28,6 +28,7 @@ from ingestion.world.reporting import (
 )
 from ingestion.world.schema import FILES, FORMAT_VERSION
 from ingestion.world.writing import Vocabulary, make_vocabulary, write_texts
+from timelines.durations import HOUR_MS
 
 Columns = dict[str, Any]
 UNDO_SHARE = 0.01

@@ -11,12 +11,13 @@ from pathlib import Path
 
 import msgspec
 
-from features.day_partitions import DAY_MS, day_name, day_start_ms
+from features.day_partitions import day_name, day_start_ms
 from features.labels import ATTRIBUTION_MS, LABELS
 from features.layout import fingerprint
 from features.names import VIEWS
 from ingestion.whole_files import write_whole
 from pipelines.batch.lake_days import LakeState
+from timelines.durations import DAY_MS
 
 LEDGER = ".built.json"
 REVISION = 2

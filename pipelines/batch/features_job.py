@@ -18,7 +18,7 @@ import pandas as pd
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812 - the name PySpark's own guide gives it
 
-from features.day_partitions import DAY_MS, STAGING, day_name, newest_parts, put, read_days, stage
+from features.day_partitions import STAGING, day_name, newest_parts, put, read_days, stage
 from features.examples import TRAINING_EXAMPLES, outdate
 from features.interests import READER_INTERESTS
 from features.label_window import LabelWindow, write_label_window
@@ -51,6 +51,7 @@ from pipelines.batch.lake_days import COUNTED, lake_state, newest_event_ms
 from pipelines.batch.showings import showing_changes, showings
 from pipelines.batch.ticks import BuildTime, carried_rows
 from pipelines.batch.validation import examined, validate
+from timelines.durations import DAY_MS
 
 LABELS_TABLE = "labels"
 

@@ -10,8 +10,9 @@ import pandas as pd
 import pytest
 from random_lake import DAYS, HOUR, START, UNTIL, random_events
 
-from features.day_partitions import DAY_MS, days_in
+from features.day_partitions import days_in
 from ingestion.lake_files import write_lake
+from timelines.durations import DAY_MS
 
 pytestmark = [pytest.mark.spark, pytest.mark.timeout(900)]
 

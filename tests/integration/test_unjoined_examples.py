@@ -12,11 +12,12 @@ from click.testing import Result
 from random_lake import START, random_events
 from typer.testing import CliRunner
 
-from features.day_partitions import DAY_MS, day_name
+from features.day_partitions import day_name
 from features.examples import TRAINING_FRAME, outdate
 from features.settings import FeatureStoreSettings
 from ingestion.lake_files import write_lake
 from stack.cli import app
+from timelines.durations import DAY_MS
 
 pytestmark = [pytest.mark.spark, pytest.mark.timeout(900)]
 

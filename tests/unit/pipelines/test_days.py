@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from features.day_partitions import DAY_MS, day_name
+from features.day_partitions import day_name
 from pipelines.batch.days import (
     DayNotBuildableError,
     Ledger,
@@ -21,7 +21,8 @@ from pipelines.batch.days import (
     remember,
 )
 from pipelines.batch.features_job import credited_since_ms
-from pipelines.batch.ticks import HOUR_MS, BuildTime
+from pipelines.batch.ticks import BuildTime
+from timelines.durations import DAY_MS, HOUR_MS
 
 START = 20_000 * DAY_MS
 LATE = 2

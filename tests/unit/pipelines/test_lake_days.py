@@ -10,12 +10,13 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from features.day_partitions import DAY_MS, day_name
+from features.day_partitions import day_name
 from ingestion.events import FollowChanged, LikeChanged
 from ingestion.lake_compaction import compact
 from ingestion.lake_files import write_lake
 from ingestion.lake_partitions import LakeFileError
 from pipelines.batch.lake_days import COUNTED, lake_state, newest_event_ms
+from timelines.durations import DAY_MS
 
 START = 20_000 * DAY_MS
 LIKES = [

@@ -10,9 +10,10 @@ from list_folders import write_cascade, write_news, write_tweets
 from features.leak_check import leaking
 from features.ranking_log import VERBS
 from ingestion.datasets.dataset import DatasetError
+from timelines.durations import DAY_MS
 from training.datasets.accounts import account_codes
 from training.datasets.registry import read_log
-from training.datasets.tweet_engagement import DAY_MS, RENAMED
+from training.datasets.tweet_engagement import RENAMED
 
 WRITERS = {"news_impressions": write_news, "retweet_cascade": write_cascade, "tweet_engagement": write_tweets}
 
