@@ -8,8 +8,10 @@ import pytest
 from list_folders import write_cascade, write_news, write_tweets
 
 from features.leak_check import leaking
-from features.ranking_log import VERBS
+from features.ranking_log import NEVER, VERBS
 from ingestion.datasets.dataset import DatasetError
+from ingestion.world.generate import generate, write
+from ingestion.world.plan import WorldPlan
 from timelines.durations import DAY_MS
 from training.datasets.accounts import account_codes
 from training.datasets.registry import read_log
@@ -61,6 +63,30 @@ def test_what_a_reader_had_read_comes_before_its_first_list(tmp_path):
     first = np.array([log.candidates.time[log.candidates.user == user].min() for user in log.acts.user])
     assert (log.acts.time == first - 1).all()
     assert len(log.acts.time) == 29 * 3
+
+
+def test_follows_of_a_world_count_from_their_moment_on(tmp_path):
+    folders = [tmp_path / name for name in ("train", "test")]
+    for seed, folder in enumerate(folders):
+        write(generate(WorldPlan(seed=seed, users=60, days=2)), folder)
+    log = read_log("synthetic", *folders)
+    stored = [pd.read_parquet(folder / "follows.parquet") for folder in folders]
+    rows, follows = log.candidates, log.follows
+    assert len(follows.since) == sum(changes["active"].sum() for changes in stored)
+    ended = follows.until < NEVER
+    assert ended.sum() == sum((~changes["active"]).sum() for changes in stored) > 0
+    begins = int(rows.time[rows.later].min())
+    # Some edges of the later world are made after its first page, where the earlier one is long over.
+    assert 0 < (follows.since > begins).sum() < len(follows.since) / 2
+    assert leaking(log, (begins + int(rows.time.max())) // 2) == ()
+
+
+def test_follows_of_a_cascade_have_no_times_and_stand_all_along(tmp_path):
+    log = read_log(
+        "retweet_cascade", write_cascade(tmp_path / "a"), write_cascade(tmp_path / "b", first_list=1000)
+    )
+    assert (log.follows.since < log.candidates.time.min()).all()
+    assert (log.follows.until == NEVER).all()
 
 
 def test_rows_of_one_second_on_one_target_are_one_act(tmp_path):
