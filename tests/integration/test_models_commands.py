@@ -10,6 +10,7 @@ import msgspec
 import pandas as pd
 import pytest
 from click.testing import Result
+from joined_examples import write_joined
 from model_shelf import LIMITS, PLAN, SERVED, Models, Shelf
 from typer.testing import CliRunner
 
@@ -72,10 +73,7 @@ def commands(
 ) -> Callable[..., Result]:
     """Runs ``tideline models`` where the examples are joined already."""
     offline = tmp_path / "offline"
-    for name in ("training_examples", "training_frame"):
-        (offline / name).mkdir(parents=True)
-        (offline / name / "_SUCCESS").touch()
-    examples_frame().assign(logged=False).to_parquet(offline / "training_frame" / "part-0.parquet")
+    write_joined(offline, examples_frame())
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("TIDELINE_HOME", str(tmp_path))
     monkeypatch.setenv("TIDELINE_FEATURES__OFFLINE", str(offline))

@@ -94,9 +94,7 @@ def test_who_is_inside_may_go_further_in_and_another_thread_may_not(tmp_path: Pa
     assert order == ["further in", "waits for me", "me", "the other thread"]
 
 
-@pytest.mark.parametrize(
-    "command", ["features materialize", "features doctor", "train"]
-)
+@pytest.mark.parametrize("command", ["features materialize", "features doctor", "train"])
 def test_a_command_that_uses_the_offline_tables_waits_for_one_that_does(command: str, tmp_path: Path) -> None:
     env = os.environ | {
         "TIDELINE_HOME": str(tmp_path),
