@@ -1,4 +1,4 @@
-"""Training examples as a build leaves them: joined with their features, and all of them with all their labels."""
+"""Training examples as a build leaves them: joined with their features, and with all their labels."""
 
 from __future__ import annotations
 
