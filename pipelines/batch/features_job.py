@@ -120,8 +120,8 @@ def tables(events: LakeEvents, lately: LakeEvents, build: BuildTime, earlier: Ea
 
 
 def credited_since_ms(build: BuildTime) -> int:
-    """From when on showings may be credited with what a build covers: their examples are made anew, by the
-    day, as they lie."""
+    """From when on showings may be credited with what a build covers: their examples are made anew, by whole
+    days, as that is how tables are replaced."""
     return max(build.since_ms - build.attribution_ms, 0) // DAY_MS * DAY_MS
 
 
