@@ -13,12 +13,11 @@ import pyarrow as pa
 from features.ranking_log import TRUTH, VERBS, Acts, Candidates, Follows, RankingLog, Texts
 from features.running import Ints
 from ingestion.datasets.dataset import DatasetError
-from ingestion.topics import DAY_MS
 from ingestion.world.schema import FOLLOWS, LIKES, RETWEETS, TRUTH_IMPRESSIONS, TWEETS
+from timelines.durations import DAY_MS, HOUR_MS
 from training.datasets.folders import Folders, check_later, codes
 
 NAME = "synthetic"
-HOUR_MS = 3_600_000
 IDS = ("user_id", "author_id", "tweet_id", "in_reply_to", "quote_of", "follower_id", "followee_id")
 SHOWN_COLUMNS = ("request_id", "user_id", "author_id", "tweet_id", "ts", "p_engaged", "engaged")
 SHOWN = pa.schema([TRUTH_IMPRESSIONS.field(name).with_nullable(False) for name in SHOWN_COLUMNS])

@@ -12,9 +12,10 @@ from features.ranking_log import NEVER, VERBS
 from ingestion.datasets.dataset import DatasetError
 from ingestion.world.generate import generate, write
 from ingestion.world.plan import WorldPlan
+from timelines.durations import DAY_MS
 from training.datasets.accounts import account_codes
 from training.datasets.registry import read_log
-from training.datasets.tweet_engagement import DAY_MS, RENAMED
+from training.datasets.tweet_engagement import RENAMED
 
 WRITERS = {"news_impressions": write_news, "retweet_cascade": write_cascade, "tweet_engagement": write_tweets}
 
