@@ -118,6 +118,11 @@ def test_warming_finds_its_readers(stack: Stack) -> None:
     assert states("hourly_warming") == {"warm_timelines": "success"}
 
 
+def test_before_the_first_champion_the_watch_of_drift_is_no_failure(stack: Stack) -> None:
+    assert states("daily_drift") == {"watch_drift": "success"}
+    assert not (stack.home / "quality" / "drift.json").exists()
+
+
 def test_a_trained_model_passes_the_gate_and_becomes_champion(stack: Stack) -> None:
     assert states("daily_training") == {"train_ranker": "success", "promote_ranker": "success"}
     assert "champion" in stack.tideline("models", "list")
