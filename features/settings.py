@@ -7,6 +7,7 @@ from typing import Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from features.labels import ATTRIBUTION_MS
 from ingestion.settings import TidelineSettings
 from timelines.settings import Projections, RedisSettings
 
@@ -54,7 +55,8 @@ class FeatureSettings(BaseModel):
 
     ``spark_memory`` is the heap of the Spark driver, which in local mode is the whole of Spark;
     ``spark_master`` may be a cluster's address. ``late_days``: how many days before the last one built are
-    built again when the lake has new events of them.
+    built again when the lake has new events of them. ``attribution_hours`` after its showing, what a reader
+    does with an item is still credited to it; an example has all its labels only then.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -66,8 +68,13 @@ class FeatureSettings(BaseModel):
     spark_memory: str = "2g"
     shuffle_partitions: int = 4
     late_days: int = 3
+    attribution_hours: float = Field(default=ATTRIBUTION_MS / 3_600_000, gt=0, allow_inf_nan=False)
     parity: ParitySettings = Field(default_factory=ParitySettings)
     materialization: MaterializationLimits = Field(default_factory=MaterializationLimits)
+
+    @property
+    def attribution_ms(self) -> int:
+        return round(self.attribution_hours * 3_600_000)
 
 
 class FeatureStoreSettings(TidelineSettings):

@@ -59,7 +59,8 @@ def model_card(judged: Judged) -> str:
 
 LIMITS = """\
 - It learned from what was shown: it knows nothing of items that no page had, and places are not corrected.
-- A label is what came within the attribution window; later engagements count as none.
+- A label is what came within the attribution window; later engagements count as none. Only examples whose
+  window was over at the newest event were learned from and judged on.
 - Judged on one later span of time, on lists as they were served: an experiment says what readers do.
 - Probabilities are of engagement. Whether an item is true, or good for its reader, is not in them."""
 

@@ -23,8 +23,6 @@ from training.drift_reference import DriftReference
 from training.settings import DriftSettings
 
 REPORT_FILE = "drift.json"
-ATTRIBUTION = timedelta(hours=24)
-"""How long after its showing a label may still come (``pipelines.batch.attribution``)."""
 
 
 @dataclass(frozen=True)
@@ -32,8 +30,8 @@ class DriftReport:
     """What was found at a moment of the ``rows`` shown in the last ``hours`` up to it.
 
     ``features`` and ``scores`` are stability indices, ``rates`` shares of positive labels among the
-    ``labelled`` rows shown a day earlier, whose labels are complete, ``ages`` hours since the newest offline
-    row of each view. What there were too few rows for is empty or None.
+    ``labelled`` rows shown an attribution window earlier, whose labels are complete, ``ages`` hours since the
+    newest offline row of each view. What there were too few rows for is empty or None.
     """
 
     model: str
@@ -78,15 +76,17 @@ def watch(
     ages: Mapping[str, float],
     at: datetime,
     limits: DriftSettings,
+    attribution: timedelta,
 ) -> DriftReport:
-    """The rows of ``examples`` shown before ``at`` beside what the model was made on.
+    """The rows of ``examples`` shown before ``at`` beside what the model was made on; labels are looked at of
+    those shown ``attribution`` earlier.
 
     Scores are the model's own on the rows' features, without what the policy of a page makes of them.
     """
     times = examples.frame["event_timestamp"]
     span = timedelta(hours=limits.hours)
     recent = _between(examples, times, at - span, at)
-    labelled = _between(examples, times, at - ATTRIBUTION - span, at - ATTRIBUTION)
+    labelled = _between(examples, times, at - attribution - span, at - attribution)
     features: dict[str, float] = {}
     scores, rates = None, {}
     if len(recent) >= limits.least_rows:

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
+import pyarrow.compute as pc
 
 from features.day_partitions import DAY_MS, day_name, day_start_ms, days_in
-from features.labels import LABELS
+from features.labels import ATTRIBUTION_MS, LABELS
 from features.layout import fingerprint
 from features.names import VIEWS
 from ingestion.events import (
@@ -26,10 +27,11 @@ from ingestion.events import (
     TweetDeleted,
 )
 from ingestion.lake import event_folder
+from ingestion.lake_events import read_columns
 from ingestion.lake_partitions import current_files, footer
 
 LEDGER = ".built.json"
-REVISION = 1
+REVISION = 2
 """Counted up when a formula changes: what was built before is then built anew."""
 READ = (FollowChanged, TweetCreated, TweetDeleted, RetweetChanged, LikeChanged, Impression, ClientReport)
 
@@ -64,9 +66,11 @@ class Span:
         return self.since_ms >= self.until_ms
 
 
-def definitions() -> str:
+def definitions(attribution_ms: int = ATTRIBUTION_MS) -> str:
     """What a table depends on beside the lake."""
-    return json.dumps([REVISION, [*LABELS.values()], *((view.name, fingerprint(view)) for view in VIEWS)])
+    return json.dumps(
+        [REVISION, attribution_ms, [*LABELS.values()], *((view.name, fingerprint(view)) for view in VIEWS)]
+    )
 
 
 def lake_state(lake: Path, namespace: str, until_ms: int) -> LakeState:
@@ -84,13 +88,32 @@ def lake_state(lake: Path, namespace: str, until_ms: int) -> LakeState:
     return found
 
 
-def plan(ledger: Ledger | None, lake: LakeState, until_ms: int, late_days: int) -> Span:
+def newest_event_ms(lake: Path, namespace: str, until_ms: int) -> int:
+    """The moment of the newest event before ``until_ms``; 0 where there is none."""
+    newest = 0
+    for event_type in READ:
+        began = map(day_start_ms, days_in(event_folder(lake, namespace, event_type)))
+        for day_ms in sorted((day_ms for day_ms in began if day_ms < until_ms), reverse=True):
+            moments = read_columns(lake, namespace, event_type, ["ts"], day_ms, until_ms).column("ts")
+            if len(moments):
+                newest = max(newest, pc.max(moments).as_py())
+                break
+    return newest
+
+
+def plan(
+    ledger: Ledger | None,
+    lake: LakeState,
+    until_ms: int,
+    late_days: int,
+    attribution_ms: int = ATTRIBUTION_MS,
+) -> Span:
     """What a build up to ``until_ms`` has to compute; counts run on, so it is all from the first such day on.
 
     Args:
         late_days: how many days before the last one built are looked at for events that came late.
     """
-    if ledger is None or ledger.definitions != definitions():
+    if ledger is None or ledger.definitions != definitions(attribution_ms):
         return Span(0, until_ms)
     # The last day may have been built in part; what goes back in time begins with the day it goes back to.
     reached = min(ledger.until_ms, until_ms)
@@ -106,7 +129,13 @@ def plan(ledger: Ledger | None, lake: LakeState, until_ms: int, late_days: int) 
     return Span(min(since, day_start_ms(late[0])) if late else since, until_ms, left)
 
 
-def day_span(ledger: Ledger | None, lake: LakeState, day_ms: int, until_ms: int) -> Span:
+def day_span(
+    ledger: Ledger | None,
+    lake: LakeState,
+    day_ms: int,
+    until_ms: int,
+    attribution_ms: int = ATTRIBUTION_MS,
+) -> Span:
     """One day, whatever is built of it; what is built of later days is left to the next build.
 
     Raises:
@@ -116,7 +145,8 @@ def day_span(ledger: Ledger | None, lake: LakeState, day_ms: int, until_ms: int)
     if day_ms >= until_ms:
         raise DayNotBuildableError(f"There is nothing of {name} to build: it has not begun.")
     first = not any(day_start_ms(day) < day_ms for day in lake)
-    known = ledger is not None and ledger.definitions == definitions() and ledger.until_ms >= day_ms
+    same = ledger is not None and ledger.definitions == definitions(attribution_ms)
+    known = ledger is not None and same and ledger.until_ms >= day_ms
     if not first and not known:
         raise DayNotBuildableError(
             f"The days before {name} are not built: run `tideline features build --until {name}` first."
@@ -132,11 +162,11 @@ def read_ledger(offline: Path) -> Ledger | None:
         return None
 
 
-def remember(offline: Path, until_ms: int, lake: LakeState) -> None:
+def remember(offline: Path, until_ms: int, lake: LakeState, attribution_ms: int = ATTRIBUTION_MS) -> None:
     """All tables hold everything before ``until_ms`` now: of the days that ``forget`` left as they were what
     the lake had then, of the others what it has now."""
     kept = read_ledger(offline)
-    _write(offline, Ledger(until_ms, {**lake, **(kept.lake if kept else {})}, definitions()))
+    _write(offline, Ledger(until_ms, {**lake, **(kept.lake if kept else {})}, definitions(attribution_ms)))
 
 
 def forget(offline: Path, since_ms: int) -> None:

@@ -20,6 +20,7 @@ from pyspark.sql import functions as F  # noqa: N812 - the name PySpark's own gu
 
 from features.day_partitions import STAGING, day_name, put, read_days, stage
 from features.interests import READER_INTERESTS
+from features.label_window import LabelWindow, write_label_window
 from features.labels import LABELS
 from features.names import (
     AUTHOR_POPULARITY,
@@ -42,8 +43,7 @@ from pipelines.batch import (
     user_author_affinity,
     user_author_recent,
 )
-from pipelines.batch.attribution import ATTRIBUTION_MS
-from pipelines.batch.days import forget, lake_state, remember
+from pipelines.batch.days import forget, lake_state, newest_event_ms, remember
 from pipelines.batch.earlier import read_span
 from pipelines.batch.lake import LakeEvents, read_lake
 from pipelines.batch.showings import showing_changes, showings
@@ -94,7 +94,8 @@ def tables(events: LakeEvents, lately: LakeEvents, build: BuildTime, earlier: Ea
     follows = acts.changes(acts.follows(events)).cache()
     authored = acts.changes(acts.authored(events)).cache()
     received = acts.changes(engagements.where("author IS NOT NULL").withColumn("born", F.col("ts")))
-    shown = showings(events.impressions, engagements, acts.mentions(events), events.reports).cache()
+    mentions = acts.mentions(events)
+    shown = showings(events.impressions, engagements, mentions, events.reports, build.attribution_ms).cache()
     outcomes = showing_changes(shown)
 
     def totals(view: View, transform: Callable[..., DataFrame], *inputs: DataFrame) -> Table:
@@ -118,7 +119,7 @@ def tables(events: LakeEvents, lately: LakeEvents, build: BuildTime, earlier: Ea
 
 def credited_since_ms(build: BuildTime) -> int:
     """From when on showings may be credited with what a build covers: their examples are made anew."""
-    return max(build.since_ms - ATTRIBUTION_MS, 0)
+    return max(build.since_ms - build.attribution_ms, 0)
 
 
 def run(
@@ -167,7 +168,9 @@ def run(
         built.append(outcome)
         done(outcome)
     shutil.rmtree(offline / STAGING, ignore_errors=True)
-    remember(offline, build.until_ms, state)
+    newest_ms = newest_event_ms(lake, namespace, build.until_ms)
+    write_label_window(offline, LabelWindow(newest_ms, build.attribution_ms))
+    remember(offline, build.until_ms, state, build.attribution_ms)
     spark.catalog.clearCache()
     return built
 

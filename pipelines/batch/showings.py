@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F  # noqa: N812 - the name PySpark's own guide gives it
 
+from features.labels import ATTRIBUTION_MS
 from ingestion.events import LONG_DWELL_MS
-from pipelines.batch.attribution import ATTRIBUTION_MS
 
 MENTION_MS = 10 * 60 * 1000
 
@@ -25,15 +25,19 @@ OUTCOMES: Mapping[str, tuple[str, ...]] = {
 
 
 def showings(
-    impressions: DataFrame, engagements: DataFrame, mentions: DataFrame, reports: DataFrame
+    impressions: DataFrame,
+    engagements: DataFrame,
+    mentions: DataFrame,
+    reports: DataFrame,
+    attribution_ms: int = ATTRIBUTION_MS,
 ) -> DataFrame:
     """One row per (request, tweet), with ``<outcome>_at`` (ms, the first such act) or null for each outcome.
 
     An engagement of the reader with the tweet is credited to the newest showing of that tweet to that reader
-    at or before it, if that is less than ``ATTRIBUTION_MS`` ago; taking it back does not unmake it. A mention
-    of an author is credited to the newest showing of that author, if less than ``MENTION_MS`` ago. What a
-    client reports names its showing itself, and counts if it came within ``ATTRIBUTION_MS`` after it; a dwell
-    counts from ``LONG_DWELL_MS`` on.
+    at or before it, if that is less than ``attribution_ms`` ago; taking it back does not unmake it. A mention
+    of an author is credited to the newest showing of that author, if less than ``MENTION_MS`` ago, or than
+    ``attribution_ms`` if that is shorter. What a client reports names its showing itself, and counts if it
+    came within ``attribution_ms`` after it; a dwell counts from ``LONG_DWELL_MS`` on.
 
     Args:
         impressions: impression events; of several of one (request, tweet) the earliest counts.
@@ -56,9 +60,9 @@ def showings(
     engaged = engagements.select("user", "tweet", "kind", F.col("ts").alias("act_ts"))
     mentioned = mentions.select("user", "author", F.lit("mention").alias("kind"), F.col("ts").alias("act_ts"))
     credited = (
-        _credited(shown, engaged, "tweet", ATTRIBUTION_MS)
-        .unionByName(_credited(shown, mentioned, "author", MENTION_MS))
-        .unionByName(_reported(shown, reports))
+        _credited(shown, engaged, "tweet", attribution_ms)
+        .unionByName(_credited(shown, mentioned, "author", min(MENTION_MS, attribution_ms)))
+        .unionByName(_reported(shown, reports, attribution_ms))
     )
     outcomes = credited.groupBy("request_id", "tweet").agg(
         *(
@@ -94,7 +98,7 @@ def _credited(shown: DataFrame, made: DataFrame, on: str, window_ms: int) -> Dat
     return ranked.where("rank = 1").select("request_id", "tweet", "kind", "act_ts")
 
 
-def _reported(shown: DataFrame, reports: DataFrame) -> DataFrame:
+def _reported(shown: DataFrame, reports: DataFrame, window_ms: int) -> DataFrame:
     """The same of what clients say of the very showing."""
     said = reports.where((F.col("action") != "dwell") | (F.col("ms") >= LONG_DWELL_MS)).select(
         F.col("feed_request_id").alias("request_id"),
@@ -105,9 +109,7 @@ def _reported(shown: DataFrame, reports: DataFrame) -> DataFrame:
     )
     pairs = shown.select("request_id", "user", "tweet", "ts").join(said, on=["request_id", "user", "tweet"])
     since = F.col("act_ts") - F.col("ts")
-    return pairs.where((since >= 0) & (since < ATTRIBUTION_MS)).select(
-        "request_id", "tweet", "kind", "act_ts"
-    )
+    return pairs.where((since >= 0) & (since < window_ms)).select("request_id", "tweet", "kind", "act_ts")
 
 
 def _once(impressions: DataFrame) -> DataFrame:

@@ -14,6 +14,8 @@ from datetime import datetime
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F  # noqa: N812 - the name PySpark's own guide gives it
 
+from features.labels import ATTRIBUTION_MS
+
 HOUR_MS = 3600 * 1000
 CHANGE_MS = 1
 """Ticks so close that each change has a row of its own: the twins of what the stream writes at once."""
@@ -25,12 +27,14 @@ _BLOCK = 256
 @dataclass(frozen=True)
 class BuildTime:
     """``until_ms``: what happens from then on is not covered; ``created``: the wall clock of the build;
-    ``since_ms``: what happened before is built already, the start of a day or 0.
+    ``since_ms``: what happened before is built already, the start of a day or 0. ``attribution_ms`` after a
+    showing, acts are still credited to it.
     """
 
     until_ms: int
     created: datetime
     since_ms: int = 0
+    attribution_ms: int = ATTRIBUTION_MS
 
 
 def next_tick(ts: Column, every_ms: int, build: BuildTime) -> Column:

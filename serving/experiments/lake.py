@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pandas as pd
 
+from features.labels import ATTRIBUTION_MS
 from ingestion.events import ClientReport, Event, Impression, LikeChanged, RetweetChanged
 from ingestion.lake_events import read_columns
-from pipelines.batch.attribution import ATTRIBUTION_MS
 from serving.experiments.assignment import arm_label
 from serving.experiments.experiment import Experiment
 
@@ -49,14 +49,18 @@ def pages(shown: pd.DataFrame) -> pd.DataFrame:
     return once[["arm", "user_id", "latency_ms"]].astype({"latency_ms": "float64"})
 
 
-def with_outcomes(lake: Lake, shown: pd.DataFrame, until_ms: int) -> pd.DataFrame:
+def with_outcomes(
+    lake: Lake, shown: pd.DataFrame, until_ms: int, attribution_ms: int = ATTRIBUTION_MS
+) -> pd.DataFrame:
     """The impressions with a column of 0 or 1 for each of ``OUTCOMES``, ``hidden`` and ``reported``.
 
     A like or a retweet is credited to the newest of the impressions of its tweet to its reader at or before
-    it, if that is less than ``ATTRIBUTION_MS`` ago; taking it back does not unmake it.
+    it, if that is less than ``attribution_ms`` ago; taking it back does not unmake it.
     """
     since = None if shown.empty else int(shown["ts"].min())
-    columns = {name: _credited(shown, lake, act, since, until_ms) for name, act in _ACTS.items()}
+    columns = {
+        name: _credited(shown, lake, act, since, until_ms, attribution_ms) for name, act in _ACTS.items()
+    }
     names = ["feed_request_id", "user_id", "tweet_id", "action"]
     said = lake.read(ClientReport, names, since, until_ms).rename(columns={"feed_request_id": "request_id"})
     keys = ["request_id", "user_id", "tweet_id"]
@@ -69,11 +73,11 @@ def with_outcomes(lake: Lake, shown: pd.DataFrame, until_ms: int) -> pd.DataFram
 
 
 def _credited(
-    shown: pd.DataFrame, lake: Lake, act: type[Event], from_ms: int | None, until_ms: int
+    shown: pd.DataFrame, lake: Lake, act: type[Event], from_ms: int | None, until_ms: int, attribution_ms: int
 ) -> pd.Series:
     """Whether each impression is credited with an act."""
     acts = lake.read(act, ["ts", "user_id", "tweet_id", "active"], from_ms, until_ms)
     acts = acts[acts["active"].astype(bool)].sort_values("ts")
     showings = shown[["ts", "user_id", "tweet_id"]].assign(row=shown.index).sort_values("ts")
-    matched = pd.merge_asof(acts, showings, on="ts", by=["user_id", "tweet_id"], tolerance=ATTRIBUTION_MS - 1)
+    matched = pd.merge_asof(acts, showings, on="ts", by=["user_id", "tweet_id"], tolerance=attribution_ms - 1)
     return shown.index.to_series().isin(matched["row"].dropna())

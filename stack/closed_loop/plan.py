@@ -15,6 +15,9 @@ LEAST_READERS = 40
 GATE = {"ndcg_10_margin": 0.03, "mrr_margin": 0.04, "ap_margin": 0.02, "rce_margin": 4.0}
 """How wide the gate's margins are: some hundred lists of a small world give intervals of about that width."""
 
+ATTRIBUTION_HOURS = 1
+"""The attribution window: readers answer while they read, so that at midnight the day's labels are there."""
+
 EAGER = Engagement(intercept=-2.6, retweet_intercept=-0.6)
 """Twice the engagements of the usual world: a day of some hundred readers has to be enough to learn from."""
 

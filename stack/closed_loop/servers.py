@@ -10,7 +10,7 @@ from pathlib import Path
 
 from stack import lifecycle
 from stack.addresses import Choices, render
-from stack.closed_loop.plan import GATE
+from stack.closed_loop.plan import ATTRIBUTION_HOURS, GATE
 from stack.settings import Ports, StackSettings
 
 SERVERS = ("valkey", "mlflow")
@@ -32,7 +32,12 @@ def servers(folder: Path, announce: Callable[[str], None]) -> Iterator[None]:
     lifecycle.start(plan, choices, lambda state: None)
     try:
         of_servers = variables(tomllib.loads(render(plan, choices)))
-        with environment(of_servers | variables({"redis": {"cluster": False}, "gate": GATE})):
+        own_settings = {
+            "redis": {"cluster": False},
+            "features": {"attribution_hours": ATTRIBUTION_HOURS},
+            "gate": GATE,
+        }
+        with environment(of_servers | variables(own_settings)):
             yield
     finally:
         lifecycle.stop(plan.layout, plan.stack.stop_seconds)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -56,7 +56,8 @@ def drift(
         reference = msgspec.json.decode(versions.read_text(version, REFERENCE_FILE), type=DriftReference)
         bundle = Bundle.load(versions.fetch(version, Path(folder)))
     name = f"{settings.mlflow.model_name}@{version}"
-    report = watch(bundle, name, reference, examples, feature_ages(settings, moment), moment, settings.drift)
+    ages, window = feature_ages(settings, moment), timedelta(hours=settings.features.attribution_hours)
+    report = watch(bundle, name, reference, examples, ages, moment, settings.drift, window)
     results = settings.features.quality / settings.namespace
     results.mkdir(parents=True, exist_ok=True)
     (results / REPORT_FILE).write_text(report.text(), encoding="utf-8")

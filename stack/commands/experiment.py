@@ -27,6 +27,7 @@ def report(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Compare the arms: readers, outcomes with intervals, guardrails, and the split, from the lake."""
+    from features.settings import FeatureStoreSettings
     from pipelines.settings import StreamSettings
     from serving.experiments import lake
     from serving.experiments.experiment import load_experiment
@@ -41,14 +42,14 @@ def report(
             "No experiment is under way: name its file with --experiment or TIDELINE_SERVING__EXPERIMENT."
         )
     chosen = load_experiment(path)
-    settings = StreamSettings()
+    settings, window_ms = StreamSettings(), FeatureStoreSettings().features.attribution_ms
     files = lake.Lake(settings.lake.path, settings.namespace)
     until_ms = utc_ms(until) if until else time.time_ns() // 1_000_000
     shown = lake.served(files, chosen, utc_ms(since) if since else None, until_ms)
     if shown.empty:
         raise UserError(f"The lake has no impressions of the experiment {chosen.name} in that time.")
     pages = lake.pages(shown)
-    result = compare(chosen, lake.with_outcomes(files, shown, until_ms), pages, lake.OUTCOMES)
+    result = compare(chosen, lake.with_outcomes(files, shown, until_ms, window_ms), pages, lake.OUTCOMES)
     unmeasured = int(pages["latency_ms"].isna().sum())
     if as_json:
         facts = {"experiment": chosen.name, "impressions": len(shown), "pages": len(pages)}

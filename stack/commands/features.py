@@ -51,17 +51,18 @@ def build(
 
     settings = _settings()
     until_ms = int(_moment(until).timestamp() * 1000)
-    folder = offline_folder(settings)
+    folder, window_ms = offline_folder(settings), settings.features.attribution_ms
     ledger = None if full else read_ledger(folder)
     state = lake_state(settings.lake.path, settings.namespace, until_ms)
     try:
         if day is None:
-            span = plan(ledger, state, until_ms, settings.features.late_days)
+            span = plan(ledger, state, until_ms, settings.features.late_days, window_ms)
         else:
-            span = day_span(ledger, state, int(day.replace(tzinfo=UTC).timestamp() * 1000), until_ms)
+            day_ms = int(day.replace(tzinfo=UTC).timestamp() * 1000)
+            span = day_span(ledger, state, day_ms, until_ms, window_ms)
     except DayNotBuildableError as error:
         raise UserError(str(error)) from error
-    moment = BuildTime(span.until_ms, datetime.now(UTC), span.since_ms)
+    moment = BuildTime(span.until_ms, datetime.now(UTC), span.since_ms, window_ms)
 
     def say(line: str) -> None:
         if not as_json:

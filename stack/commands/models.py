@@ -144,7 +144,10 @@ def _settings(namespace: str | None) -> TrainingSettings:
 
 
 def _examples(settings: TrainingSettings) -> Examples:
-    from features.historical import training_frame
+    from features.labelled_examples import labelled_examples
     from training.dataset import prepare
 
-    return prepare(training_frame(settings))
+    labelled = labelled_examples(settings)
+    if labelled.left_out:
+        typer.echo(labelled.sentence, err=True)
+    return prepare(labelled.frame)

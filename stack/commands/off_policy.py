@@ -33,7 +33,6 @@ def off_policy(
     """
     from features.historical import TRAINING_EXAMPLES
     from features.store import offline_folder
-    from pipelines.batch.attribution import ATTRIBUTION_MS
     from pipelines.settings import StreamSettings
     from training.contests import decide, read_contests, read_labels
     from training.off_policy_report import lines, report, shape
@@ -42,7 +41,7 @@ def off_policy(
     settings, stream = TrainingSettings(), StreamSettings()
     labels = read_labels(offline_folder(settings) / TRAINING_EXAMPLES)
     # What was shown later may still be engaged with.
-    until_ms = utc_ms(until) if until else int(labels["ts"].max()) - ATTRIBUTION_MS
+    until_ms = utc_ms(until) if until else int(labels["ts"].max()) - settings.features.attribution_ms
     since_ms = utc_ms(since) if since else None
     contests = read_contests(stream.lake.path, stream.namespace, labels, since_ms, until_ms)
     result = report(decide(contests, _bundle(settings.mlflow, model)), clip)

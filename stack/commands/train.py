@@ -32,7 +32,8 @@ def train(
     """
     from rich.console import Console
 
-    from features.historical import TRAINING_EXAMPLES, training_frame
+    from features.historical import TRAINING_EXAMPLES
+    from features.labelled_examples import labelled_examples
     from features.names import VIEWS
     from features.served_features import parity
     from pipelines.batch.before_materialization import remember_training
@@ -52,7 +53,7 @@ def train(
         tuned = read_parameters(parameters, settings.tuning.folder)
         plan = replace(plan, head=tuned.of(plan.head), parameters=tuned.study)
     with steps("joining examples with features", quiet=as_json) as announce:
-        frame = training_frame(settings)
+        examples = labelled_examples(settings)
         announce("comparing logged and offline features")
         served = parity(settings)
         tables = [*(view.name for view in VIEWS), TRAINING_EXAMPLES, "labels"]
@@ -62,7 +63,7 @@ def train(
             checks.append(parity_check(served, settings.features.parity))
         result = run(
             settings.mlflow,
-            frame,
+            examples.frame,
             plan,
             announce,
             checks=checks,
@@ -71,10 +72,12 @@ def train(
             namespace=settings.namespace,
             evidence=[folder for folder in [results / DATA_DOCS] if folder.is_dir()],
         )
-        remember_training(results, frame["event_timestamp"].max())
+        remember_training(results, examples.frame["event_timestamp"].max())
     if as_json:
-        typer.echo(json.dumps(result.summary()))
+        typer.echo(json.dumps({**result.summary(), "left_out_examples": examples.left_out}))
     else:
+        if examples.left_out:
+            typer.echo(examples.sentence)
         Console().print(comparison(result.report))
         if objective == "heads":
             for head, why in result.left_out.items():

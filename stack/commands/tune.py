@@ -29,7 +29,7 @@ def tune(
     import msgspec
     from rich.console import Console
 
-    from features.historical import training_frame
+    from features.labelled_examples import labelled_examples
     from stack.errors import UserError
     from stack.progress import steps
     from training.dataset import prepare
@@ -46,11 +46,14 @@ def tune(
     limits = settings.tuning
     budget = Budget(trials or limits.trials, seconds or limits.seconds)
     with steps("joining examples with features", quiet=as_json) as announce:
-        search = Search(prepare(training_frame(settings)), TrainingPlan(), settings.gate.scoring_ratio)
+        examples = labelled_examples(settings)
+        search = Search(prepare(examples.frame), TrainingPlan(), settings.gate.scoring_ratio)
         tuned, ended = run(settings.mlflow, search, limits.folder, budget, study, announce)
     if as_json:
         typer.echo(msgspec.json.encode(tuned).decode())
         return
+    if examples.left_out:
+        typer.echo(examples.sentence)
     Console().print(searched(tuned, ended))
     typer.echo(f"Written to {parameters_file(limits.folder, tuned.study)}.")
     typer.echo(f"Use them: tideline train --parameters {tuned.study}")

@@ -25,6 +25,8 @@ SETTINGS = {
     "TIDELINE_FLINK__CHECKPOINT_MS": "1000",
     "TIDELINE_FEATURES__SPARK_MEMORY": "1g",
     "TIDELINE_FEATURES__SHUFFLE_PARTITIONS": "2",
+    # Its people answer within minutes: the last of four days is learned from, too.
+    "TIDELINE_FEATURES__ATTRIBUTION_HOURS": "1",
     # So few readers tell a model's calibration and cost only roughly.
     "TIDELINE_GATE__CALIBRATION_ERROR": "1",
     "TIDELINE_GATE__SCORING_RATIO": "100",

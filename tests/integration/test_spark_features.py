@@ -356,6 +356,35 @@ def test_an_act_is_credited_to_the_newest_showing_within_a_day(spark: Any, tmp_p
     }
 
 
+def test_a_shorter_window_credits_less_and_is_told_to_who_learns(spark: Any, tmp_path: Path) -> None:
+    from features.label_window import LabelWindow, read_label_window
+
+    def liked(tweet_id: int, ts: int) -> LikeChanged:
+        return LikeChanged(
+            event_id=f"l{tweet_id}", ts=ts, user_id=1, tweet_id=tweet_id, author_id=2, active=True
+        )
+
+    said = ClientReport(
+        event_id="o", ts=START + HOUR, feed_request_id="opened too late", user_id=1, tweet_id=9, position=0,
+        action="open",
+    )  # fmt: skip
+    shown = [example(7, START, request="in time"), example(8, START, request="too late")]
+    events = [
+        *(tweet(number, START - HOUR) for number in (7, 8, 9)),
+        *shown,
+        example(9, START, request="opened too late"),
+        liked(7, START + HOUR - 1),
+        liked(8, START + HOUR),
+        said,
+    ]
+    lake = write_lake(tmp_path / "lake", events)
+    build_until(spark, lake, tmp_path / "offline", UNTIL, attribution_ms=HOUR)
+    examples = pd.read_parquet(tmp_path / "offline" / "training_examples").set_index("request_id")
+    assert examples["label_liked"].to_dict() == {"in time": 1.0, "too late": 0.0, "opened too late": 0.0}
+    assert examples["label_opened"].sum() == 0
+    assert read_label_window(tmp_path / "offline") == LabelWindow(START + HOUR, HOUR)
+
+
 def test_a_mention_is_credited_to_the_author_that_was_just_shown(spark: Any, tmp_path: Path) -> None:
     def naming(tweet_id: int, ts: int, **fields: Any) -> TweetCreated:
         said = TweetCreated(
@@ -527,9 +556,12 @@ def built_into(spark: Any, folder: Path, offline: Path, events: Iterable[Event])
     build_until(spark, write_lake(folder, events), offline, UNTIL)
 
 
-def build_until(spark: Any, lake: Path, offline: Path, until_ms: int) -> None:
+def build_until(
+    spark: Any, lake: Path, offline: Path, until_ms: int, attribution_ms: int = 24 * HOUR
+) -> None:
     from pipelines.batch.features_job import run
     from pipelines.batch.ticks import BuildTime
 
-    build = BuildTime(until_ms, datetime.fromtimestamp(until_ms / 1000, tz=UTC))
+    created = datetime.fromtimestamp(until_ms / 1000, tz=UTC)
+    build = BuildTime(until_ms, created, attribution_ms=attribution_ms)
     run(spark, lake, "", offline, offline.parent / "quality", build, lambda table: None)

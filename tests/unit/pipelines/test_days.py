@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from features.day_partitions import DAY_MS, day_name
-from ingestion.events import LikeChanged
+from ingestion.events import FollowChanged, LikeChanged
 from ingestion.lake_compaction import compact
 from ingestion.lake_files import write_lake
 from pipelines.batch.days import (
@@ -19,6 +19,7 @@ from pipelines.batch.days import (
     definitions,
     forget,
     lake_state,
+    newest_event_ms,
     plan,
     read_ledger,
     remember,
@@ -43,6 +44,28 @@ def test_without_a_ledger_or_after_a_change_of_definitions_everything_is_built()
     assert plan(None, LAKE, START + DAY_MS, LATE).since_ms == 0
     other = msgspec.structs.replace(ledger(START + 5 * DAY_MS), definitions="others")
     assert plan(other, LAKE, START + DAY_MS, LATE).since_ms == 0
+
+
+def test_another_attribution_window_has_everything_built_again() -> None:
+    until = START + 5 * DAY_MS
+    assert plan(ledger(until), LAKE, until, LATE, attribution_ms=1000).since_ms == 0
+    with pytest.raises(DayNotBuildableError):
+        day_span(ledger(until), LAKE, START + 3 * DAY_MS, until, attribution_ms=1000)
+
+
+def test_the_newest_event_is_that_of_any_type_before_the_moment(tmp_path: Path) -> None:
+    assert newest_event_ms(tmp_path, "", START) == 0
+    liked = [
+        LikeChanged(event_id=f"l{ts}", ts=ts, user_id=1, tweet_id=2, author_id=3, active=True)
+        for ts in (START + 5, START + DAY_MS + 7, START + 3 * DAY_MS)
+    ]
+    follow = FollowChanged(event_id="f", ts=START + DAY_MS + 9, follower_id=1, followee_id=2, active=True)
+    lake = write_lake(tmp_path, [*liked, follow])
+    assert newest_event_ms(lake, "", START + 9 * DAY_MS) == START + 3 * DAY_MS
+    assert newest_event_ms(lake, "", START + 2 * DAY_MS) == START + DAY_MS + 9
+    # The newest day has events only from that moment on.
+    assert newest_event_ms(lake, "", START + 3 * DAY_MS) == START + DAY_MS + 9
+    assert newest_event_ms(lake, "", START + 5) == 0
 
 
 def test_a_build_goes_on_with_the_day_after_the_last_whole_one() -> None:

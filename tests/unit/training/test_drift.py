@@ -37,7 +37,7 @@ def looked_at(
     made: tuple[Bundle, DriftReference], frame: pd.DataFrame, at: datetime = END, age: float = 1.0
 ) -> DriftReport:
     bundle, reference = made
-    return watch(bundle, "ranker@3", reference, prepare(frame), {"user_activity": age}, at, LIMITS)
+    return watch(bundle, "ranker@3", reference, prepare(frame), {"user_activity": age}, at, LIMITS, LATER)
 
 
 def test_more_of_the_same_is_no_drift(made: tuple[Bundle, DriftReference], examples_frame: Make) -> None:
