@@ -9,14 +9,14 @@ import numpy as np
 
 from features.list_features import CATALOGUE, ListFeature
 from features.list_table import compute
-from features.ranking_log import Acts, RankingLog, Texts
+from features.ranking_log import NEVER, Acts, RankingLog, Texts
 
 
 def leaking(log: RankingLog, moment: int, catalogue: Iterable[ListFeature] = CATALOGUE) -> tuple[str, ...]:
     """The features of which a row at or before ``moment`` (ms UTC) changes with what is later, by name.
 
-    The same rows are computed again from a log without later rows, acts and texts, where every label and
-    response that was not yet known at the moment is the opposite.
+    The same rows are computed again from a log without later rows, acts, follows and texts, where every label
+    and response that was not yet known at the moment is the opposite, and no follow is taken back any more.
     """
     entries = tuple(catalogue)
     past = log.candidates.time <= moment
@@ -36,8 +36,10 @@ def _cut(log: RankingLog, moment: int) -> RankingLog:
     responses = {name: np.where(unknown, 1.0 - values, values) for name, values in rows.responses.items()}
     kept = log.acts.time < moment
     acts = Acts(*(getattr(log.acts, column.name)[kept] for column in fields(Acts)))
+    follows = log.follows.where(log.follows.since < moment)
+    follows = replace(follows, until=np.where(follows.until < moment, follows.until, NEVER))
     # An item is read when it is shown: its own words are no secret at its own moment.
     written = log.texts.time <= moment
     texts = Texts(*(getattr(log.texts, column.name)[written] for column in fields(Texts)))
     rows = replace(rows, label=label, value=value, responses=responses)
-    return replace(log, candidates=rows, acts=acts, texts=texts)
+    return replace(log, candidates=rows, acts=acts, follows=follows, texts=texts)

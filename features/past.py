@@ -9,9 +9,10 @@ from typing import TypeVar, cast
 import numpy as np
 
 from features.effects import running_effects
+from features.follow_graph import followees, followers, follows_back, shared_followees
 from features.ranking_log import VERBS, RankingLog
 from features.running import UNKNOWN, Floats, Ints, Running, pair_keys
-from features.social_proof import degree, followee_acts, follows_back, shared_followees, tied_acts
+from features.social_proof import followee_acts, tied_acts
 from features.topic_fit import topic_fits
 
 HOUR_MS = 3_600_000
@@ -170,16 +171,16 @@ class Past:
 
     def followed(self, what: str) -> Floats:
         """What the follow graph says (a name of ``list_features.FOLLOWED``); NaN where there is none."""
-        follows, users, authors = self.log.follows, self.rows.user, self.rows.author
+        follows, users, authors, times = self.log.follows, self.rows.user, self.rows.author, self.rows.time
         if not len(follows.follower):
             return self.missing
         if what == "shared_of_followers":
             return self.followed("shared_followees") / (self.followed("author_followers") + FOLLOWERS_WEIGHT)
         makers: dict[str, Callable[[], Floats]] = {
-            "reader_follows": lambda: degree(users, follows.follower),
-            "author_followers": lambda: degree(authors, follows.followee),
-            "follows_back": lambda: follows_back(follows, users, authors),
-            "shared_followees": lambda: shared_followees(follows, users, authors),
+            "reader_follows": lambda: followees(follows, users, times),
+            "author_followers": lambda: followers(follows, authors, times),
+            "follows_back": lambda: follows_back(follows, users, authors, times),
+            "shared_followees": lambda: shared_followees(follows, users, authors, times),
         }
         return self._once(("followed", what), makers[what])
 

@@ -17,6 +17,8 @@ from features.running import UNKNOWN, Floats, Ints
 VERBS = ("retweet", "reply", "mention", "read", "like", "quote")
 RESPONSES = {"opened": "openings", "dwelt": "long looks"}
 """What readers also do with what they are shown, seen by nobody else, and what it is called in the plural."""
+NEVER = int(np.iinfo(np.int64).max) // 4
+"""A moment that does not come; its negative was before all others."""
 TRUTH = "planted_truth"
 """The attribute of a synthetic row that no feature reads: the chance its label was drawn with."""
 
@@ -117,14 +119,40 @@ class Candidates:
 
 @dataclass(frozen=True)
 class Follows:
-    """Edges, each [m]: ``follower`` follows ``followee``; they have no times, so they hold all along."""
+    """Edges, each [m]: ``follower`` follows ``followee`` at the moments t with ``since`` < t <= ``until``.
+
+    Both are ms UTC, ``until`` is ``NEVER`` where the follow was not taken back: as of everything else, what
+    happens at a moment counts only after it.
+    """
 
     follower: Ints
     followee: Ints
+    since: Ints
+    until: Ints
 
     @classmethod
     def none(cls) -> Follows:
-        return cls(np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64))
+        return cls(*(np.zeros(0, dtype=np.int64) for _ in range(4)))
+
+    @classmethod
+    def always(cls, follower: Ints, followee: Ints) -> Follows:
+        """Edges of data that has no times of them: they are taken to stand all along."""
+        return cls(follower, followee, np.full(len(follower), -NEVER), np.full(len(follower), NEVER))
+
+    @classmethod
+    def of_changes(cls, time: Ints, follower: Ints, followee: Ints, active: NDArray[np.bool_]) -> Follows:
+        """From what happened to the edges, in whatever order, repetitions included, each [n]: ``active`` is
+        true where a follow was made, and false where it was taken back."""
+        order = np.lexsort((active, time, followee, follower))
+        time, follower, followee, active = (column[order] for column in (time, follower, followee, active))
+        until = np.full(len(time), NEVER)
+        same = (follower[1:] == follower[:-1]) & (followee[1:] == followee[:-1])
+        until[:-1][same] = time[1:][same]
+        return cls(follower, followee, time, until).where(active & (time < until))
+
+    def where(self, kept: NDArray[np.bool_] | Ints) -> Follows:
+        """The edges at the places ``kept``, int64, or those for which it, bool [m], holds."""
+        return Follows(*(getattr(self, column.name)[kept] for column in fields(self)))
 
 
 @dataclass(frozen=True)

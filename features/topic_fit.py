@@ -79,10 +79,6 @@ def topic_fits(log: RankingLog) -> dict[str, Floats]:
     place[library.written[place] > rows.time] = -1
     people = 1 + int(max(codes.max(initial=0) for codes in _people(log)))
     shown = np.flatnonzero(rows.judged & (place >= 0) & (rows.user >= 0))
-    follows = log.follows
-    edges = np.ones(len(follows.follower))
-    graph = csr_matrix((edges, (follows.follower, follows.followee)), (people, people))
-    followees = np.bincount(follows.follower, minlength=people)
     for moment in range(int(rows.time.min()) // EVERY_MS * EVERY_MS, int(rows.time.max()) + 1, EVERY_MS):
         asked = np.flatnonzero(
             (rows.time >= moment) & (rows.time < moment + EVERY_MS) & (place >= 0) & (rows.user >= 0)
@@ -96,6 +92,10 @@ def topic_fits(log: RankingLog) -> dict[str, Floats]:
         written, texts_of = _sums(library.author[texts], texts, vectors, people)
         engaged, hits_of = _sums(rows.user[hits], place[hits], vectors, people)
         seen, _ = _sums(rows.user[known], place[known], vectors, people)
+        edges = log.follows.where((log.follows.since < moment) & (moment <= log.follows.until))
+        ones = np.ones(len(edges.follower))
+        graph = csr_matrix((ones, (edges.follower, edges.followee)), (people, people))
+        followees = np.bincount(edges.follower, minlength=people)
         followed = (graph @ (written / (texts_of + WEIGHT)[:, None])) / (followees + WEIGHT)[:, None]
         reader, item = rows.user[asked], vectors[place[asked]]
         likeness = {

@@ -13,7 +13,9 @@ from numpy.typing import NDArray
 Matrix = NDArray[np.float32]
 Array = NDArray[np.float64]
 
-LARGEST_LOGARITHM = 50.0
+MOST_DEVIATIONS = 10.0
+"""A feature further from its mean counts as this far: later rows may hold what there hardly ever was before."""
+LEAST_SCALE = 1e-6
 PENALTY = 100.0
 
 
@@ -36,13 +38,14 @@ def fit_linear(matrix: Matrix, labels: Array) -> LinearModel:
     # Not at the top: nothing but a training run fits one, and scikit-learn takes seconds to load.
     from sklearn.linear_model import LogisticRegression
 
-    values = _logarithms(matrix)
+    values = _logarithms(matrix).astype(np.float64)
     known = np.isfinite(values)
     count = np.maximum(known.sum(axis=0), 1)
     mean = np.where(known, values, 0.0).sum(axis=0) / count
     spread = np.where(known, values - mean, 0.0)
+    scale = np.sqrt((spread**2).sum(axis=0) / count)
     # A constant feature has no scale; it stays at zero.
-    scale = np.maximum(np.sqrt((spread**2).sum(axis=0) / count), 1e-6)
+    scale = np.where(scale < LEAST_SCALE, np.inf, scale)
     model = LogisticRegression(C=1 / PENALTY, max_iter=100, tol=1e-3).fit(
         _scaled(matrix, mean, scale), labels
     )
@@ -51,9 +54,9 @@ def fit_linear(matrix: Matrix, labels: Array) -> LinearModel:
 
 
 def _scaled(matrix: Matrix, mean: Array, scale: Array) -> Matrix:
-    return np.asarray(np.nan_to_num((_logarithms(matrix) - mean) / scale), dtype=np.float32)
+    scaled = np.nan_to_num((_logarithms(matrix) - mean) / scale)
+    return np.asarray(np.clip(scaled, -MOST_DEVIATIONS, MOST_DEVIATIONS), dtype=np.float32)
 
 
 def _logarithms(matrix: Matrix) -> Matrix:
-    values = np.sign(matrix) * np.log1p(np.abs(matrix))
-    return np.asarray(np.clip(values, -LARGEST_LOGARITHM, LARGEST_LOGARITHM), dtype=np.float32)
+    return np.asarray(np.sign(matrix) * np.log1p(np.abs(matrix)), dtype=np.float32)

@@ -21,11 +21,13 @@ from training.versions import opened
 class Night:
     """``trained`` is the version that the night made, ``champion`` the one after it, None if there is none.
 
-    ``refusal`` is what the gate said where it did not let the new one through.
+    ``examples`` had all their labels; ``waiting`` have yet to get them, and were left out. ``refusal`` is
+    what the gate said where it did not let the new one through.
     """
 
     day: int
     examples: int
+    waiting: int
     trained: str | None
     champion: str | None
     refusal: str | None
@@ -35,15 +37,15 @@ class Night:
         """What came of it, for a person."""
         made = self.trained or "a model below the floors, which is not kept"
         verdict = f"not promoted: {self.refusal}" if self.refusal else "promoted."
-        return f"Night {self.day}: {made}, of {self.examples:,} examples; {verdict}"
+        waiting = f" ({self.waiting:,} wait for their labels)"
+        return f"Night {self.day}: {made}, of {self.examples:,} examples{waiting}; {verdict}"
 
 
-def build(until_ms: int) -> int:
-    """The offline features and examples up to then; the number of examples."""
+def build(until_ms: int) -> None:
+    """The offline features and examples up to then."""
     from stack.commands import features
 
-    rows: dict[str, int] = printed(features.build, until=_moment(until_ms))["rows"]
-    return rows["training_examples"]
+    printed(features.build, until=_moment(until_ms))
 
 
 def learn(day: int, until_ms: int, champion: str | None, announce: Callable[[str], None]) -> Night:
@@ -51,7 +53,7 @@ def learn(day: int, until_ms: int, champion: str | None, announce: Callable[[str
     from stack.commands import features, train
 
     announce(f"night {day}: features")
-    examples = build(until_ms)
+    build(until_ms)
     announce(f"night {day}: materialization")
     printed(features.materialize, until=_moment(until_ms))
     announce(f"night {day}: training")
@@ -62,7 +64,14 @@ def learn(day: int, until_ms: int, champion: str | None, announce: Callable[[str
             with opened(settings) as versions:
                 versions.point(FIRST_MODEL, versions.resolve(settings.alias))
         champion = result["model"]
-    return Night(day, examples, result["model"] or result["challenger"], champion, result["refusal"])
+    return Night(
+        day,
+        examples=sum(result["rows"].values()),
+        waiting=result["left_out_examples"],
+        trained=result["model"] or result["challenger"],
+        champion=champion,
+        refusal=result["refusal"],
+    )
 
 
 def printed(command: Callable[..., None], may_refuse: bool = False, **options: Any) -> dict[str, Any]:

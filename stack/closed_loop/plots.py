@@ -18,7 +18,7 @@ COLOURS = {CHRONOLOGICAL: "tab:gray", FIRST: "tab:orange", CHAMPION: "tab:blue"}
 
 def write_plot(path: Path, found: Report) -> None:
     """Two panels as a PNG file: arms by day, and leads beside a line at zero."""
-    canvas = Canvas(figsize=(11, 4.5), layout="constrained")
+    canvas = Canvas(figsize=(11, 5), layout="constrained")
     by_day, leads = canvas.subplots(1, 2, width_ratios=(3, 2))
     _arms(by_day, found)
     _leads(leads, found)
@@ -33,17 +33,25 @@ def _arms(axes: Axes, found: Report) -> None:
         _bars(axes, days, [row.engaged for row in rows], COLOURS[arm], arm, upright=True)
     serving = {1: None, **{night.day + 1: night.champion for night in found.nights}}
     axes.set_xticks(list(serving), [f"day {day}\n{_version(model)}" for day, model in serving.items()])
-    axes.set(ylabel="engagements per session", title="What readers did, by arm (95 % intervals)")
+    axes.set(
+        xlabel="and the champion's model",
+        ylabel="engagements per session",
+        title="What readers did, by arm (95 % intervals)",
+    )
     axes.set_ylim(bottom=0)
     axes.legend()
 
 
 def _leads(axes: Axes, found: Report) -> None:
     labels: list[str] = []
-    for of in found.leads:
-        for kind, figure in (("as logged", of.engaged), ("paired, expected", of.expected)):
-            _bars(axes, [float(len(labels))], [figure], COLOURS[of.over], None, upright=False)
-            labels.append(f"over {of.over},\n{kind}")
+    shown = [(f"over {of.over}", of) for of in found.leads]
+    shown += [("same model", found.control)] if found.control else []
+    for over, of in shown:
+        kinds = (("as logged", of.engaged), ("adjusted", of.adjusted), ("paired, expected", of.expected))
+        for kind, figure in kinds:
+            colour = "black" if of is found.control else COLOURS[of.over]
+            _bars(axes, [float(len(labels))], [figure], colour, None, upright=False)
+            labels.append(f"{over},\n{kind}")
     axes.axvline(0, color="black", linewidth=1)
     axes.set_yticks(range(len(labels)), labels)
     axes.invert_yaxis()
@@ -63,4 +71,4 @@ def _bars(
 
 
 def _version(model: str | None) -> str:
-    return "no model" if model is None else f"champion: version {model.rpartition('@')[2]}"
+    return "no model" if model is None else f"version {model.rpartition('@')[2]}"

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from rich.table import Table
 
 from stack.closed_loop.night import Night
-from stack.closed_loop.outcomes import DayOfArm, Figure, by_day, lead, paired_lead
+from stack.closed_loop.outcomes import DayOfArm, Figure, adjusted_lead, by_day, lead, paired_lead
 from stack.closed_loop.plan import CHAMPION, CHRONOLOGICAL, FIRST
 from stack.closed_loop.run import Loop
 
@@ -21,6 +21,7 @@ class Lead:
 
     Attributes:
         engaged: other readers' engagements taken off those of the champion's, as logged.
+        adjusted: the same, less what these readers' first day, without a model, says of it.
         worth: the same of the formula's weighted sum of the labels.
         expected: what the champion's pages promise beyond the arm's, made for the same readers at the same
             moments, by the planted chances.
@@ -29,17 +30,22 @@ class Lead:
     over: str
     days: Sequence[int]
     engaged: Figure
+    adjusted: Figure
     worth: Figure
     expected: Figure
 
 
 @dataclass(frozen=True)
 class Report:
-    """``problem`` says why the loop has not shown that it closes; None where it has."""
+    """``problem`` says why the loop has not shown that it closes; None where it has.
+
+    ``control`` compares the champion's arm with the first model's on the days on which both had that model.
+    """
 
     days: Sequence[DayOfArm]
     nights: Sequence[Night]
     leads: Sequence[Lead]
+    control: Lead | None
     problem: str | None
 
     def plain(self) -> dict[str, object]:
@@ -55,6 +61,8 @@ def report(loop: Loop) -> Report:
     first = next((champion for champion in champions.values() if champion), None)
     ranked = [day for day, champion in champions.items() if champion]
     later = [day for day in ranked if champions[day] != first]
+    alike = [day for day in ranked if champions[day] == first]
+    before = rows[rows["day"] < min(ranked, default=1)]
 
     def led(over: str, days: Sequence[int]) -> Lead:
         part = rows[rows["day"].isin(days)]
@@ -62,13 +70,15 @@ def report(loop: Loop) -> Report:
             over,
             days,
             lead(part, CHAMPION, over, "engaged", seed),
+            adjusted_lead(part, before, CHAMPION, over, "engaged", seed),
             lead(part, CHAMPION, over, "worth", seed),
             paired_lead(part, CHAMPION, over, seed),
         )
 
     # Without a second model the first one is still to be compared with the order of time.
     leads = [led(CHRONOLOGICAL, later or ranked), led(FIRST, later)] if ranked else []
-    return Report(by_day(rows, seed), loop.nights, leads, problem(leads))
+    control = led(FIRST, alike) if alike else None
+    return Report(by_day(rows, seed), loop.nights, leads, control, problem(leads))
 
 
 def problem(leads: Sequence[Lead]) -> str | None:
@@ -83,8 +93,8 @@ def problem(leads: Sequence[Lead]) -> str | None:
             "No second model came through the gate with a day left to serve: there is no lead over the first."
         )
     chronological = leads[0]
-    if not chronological.engaged.above_zero:
-        inside.append(f"the engagements beyond {CHRONOLOGICAL}'s ({_signed(chronological.engaged)})")
+    if not chronological.adjusted.above_zero:
+        inside.append(f"the engagements beyond {CHRONOLOGICAL}'s ({_signed(chronological.adjusted)})")
     if inside:
         return f"{' and '.join(inside)} may be chance.".capitalize()
     return None
@@ -100,22 +110,23 @@ def day_table(found: Report) -> Table:
 
 
 def lead_table(found: Report) -> Table:
-    """The champion's leads."""
-    shown = Table(
-        "over", "days", "engagements", "worth", "expected, paired", title="The champion's lead per session"
-    )
-    for of in found.leads:
+    """The champion's leads, and what the days without one say."""
+    titles = ("engagements", "adjusted", "worth", "expected, paired")
+    shown = Table("over", "days", *titles, title="The champion's lead per session")
+    alike = [("the same model", found.control)] if found.control else []
+    for over, of in [*((of.over, of) for of in found.leads), *alike]:
         days = ", ".join(map(str, of.days)) or "none"
-        shown.add_row(of.over, days, *(_signed(figure) for figure in (of.engaged, of.worth, of.expected)))
+        figures = (of.engaged, of.adjusted, of.worth, of.expected)
+        shown.add_row(over, days, *(_signed(figure, "\n") for figure in figures))
     return shown
 
 
 def _between(figure: Figure) -> str:
-    return f"{figure.value:.2f} ({figure.low:.2f} to {figure.high:.2f})"
+    return f"{figure.value:.2f}, {figure.low:.2f} to {figure.high:.2f}"
 
 
-def _signed(figure: Figure) -> str:
-    return f"{figure.value:+.2f}, {figure.low:+.2f} to {figure.high:+.2f}"
+def _signed(figure: Figure, between: str = ", ") -> str:
+    return f"{figure.value:+.2f}{between}{figure.low:+.2f} to {figure.high:+.2f}"
 
 
 def _plain(value: object) -> object:

@@ -54,7 +54,9 @@ def closed_loop(
     from stack.closed_loop.servers import servers
 
     with steps("starting", quiet=as_json) as announce, servers(out, announce):
-        found = report(run(plan, out, announce))
+        loop = run(plan, out, announce)
+    found = report(loop)
+    loop.sessions.to_parquet(out / "sessions.parquet", index=False)
     write_plot(out / "closed-loop.png", found)
     figures = {
         "simulated_days": days,

@@ -76,6 +76,9 @@ def day(lived: Lived, number: int) -> pd.DataFrame:
 def test_the_first_day_has_no_model_and_the_second_is_ranked_by_what_the_night_promoted(lived: Lived) -> None:
     assert set(day(lived, 1)["rung"]) == {"chronological"}
     (night,) = lived.loop.nights
+    shown_first = len(day(lived, 1))
+    assert night.examples + night.waiting == shown_first
+    assert 0 < night.waiting < 0.2 * shown_first
     assert night.champion is not None, night.sentence
     assert lived.aliases["champion"] == lived.aliases[FIRST_MODEL] == "1"
     later = day(lived, 2)
@@ -126,6 +129,9 @@ def test_the_report_says_that_one_night_is_no_loop(lived: Lived, tmp_path: Path)
     found = report(lived.loop)
     assert [(of.over, list(of.days)) for of in found.leads] == [(CHRONOLOGICAL, [2]), (FIRST, [])]
     assert "No second model" in str(found.problem)
+    # Two arms with one model on other readers: a control, not a lead.
+    assert found.control is not None
+    assert list(found.control.days) == [2]
     assert {(row.day, row.arm) for row in found.days} == {(number, arm) for number in (1, 2) for arm in ARMS}
     assert found.leads[0].expected.value == pytest.approx(
         (lived.loop.sessions[lived.loop.sessions["day"] == 2][f"would_{CHAMPION}"]).mean()

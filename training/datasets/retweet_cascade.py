@@ -1,5 +1,8 @@
 """``retweet_cascade``: whom of those it follows a viewer acts on next, and every act there was.
 
+Its follows have no times: they are one picture of the graph, taken to stand all along. A follow made in the
+course of the log is seen too early.
+
 The rows of one second by one user on one target are one act: a retweet, else a reply, else a mention.
 """
 
@@ -49,7 +52,7 @@ def read(folders: Folders) -> RankingLog:
         attributes={"seen_hours": ((shown["ts"] - shown["author_last_seen_ts"]) / HOUR_S).to_numpy()},
     )
     edges = folders.read("follows", FOLLOWS).drop_duplicates(["follower", "followee"])
-    follows = Follows(edges["follower"].to_numpy(), edges["followee"].to_numpy())
+    follows = Follows.always(edges["follower"].to_numpy(), edges["followee"].to_numpy())
     return RankingLog(rows, _acts(folders), follows)
 
 

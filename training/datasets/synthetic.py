@@ -52,7 +52,6 @@ def read(folders: Folders) -> RankingLog:
     shown = shown.sort_values(["time", "request_id", "tweet_id"], kind="stable", ignore_index=True)
     tweets = frames["tweets"].drop_duplicates("tweet").set_index("tweet")
     acts, follows = _acts(frames, tweets), frames["follows"]
-    follows = follows[follows["active"]].drop_duplicates(["follower", "followee"])
     words = _words(tweets)
     people = _shared_codes(
         shown["user"],
@@ -87,7 +86,8 @@ def read(folders: Folders) -> RankingLog:
     )
     done = Acts(acts["ts"].to_numpy(), people[2], people[3], items[1], acts["verb"].to_numpy())
     texts = Texts(words["ts"].to_numpy(), people[6], items[2], codes(words["word"]))
-    return RankingLog(rows, done, Follows(people[4], people[5]), texts)
+    changed = follows["ts"].to_numpy(), people[4], people[5], follows["active"].to_numpy()
+    return RankingLog(rows, done, Follows.of_changes(*changed), texts)
 
 
 def _placed(frame: pd.DataFrame, move: int) -> pd.DataFrame:

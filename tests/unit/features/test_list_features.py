@@ -10,10 +10,10 @@ import pytest
 
 from features.leak_check import leaking
 from features.list_catalogue import render
-from features.list_features import CATALOGUE, ListFeature
+from features.list_features import CATALOGUE, FOLLOWED, ListFeature
 from features.list_table import compute, rank_within
 from features.past import HOUR_MS, PRIOR_WEIGHT, Past
-from features.ranking_log import VERBS, Acts, Candidates, Follows, RankingLog, Texts
+from features.ranking_log import NEVER, RESPONSES, VERBS, Acts, Candidates, Follows, RankingLog, Texts
 
 LISTS, SIZE = 40, 5
 TEXTS, WORDS_EACH = 800, 4
@@ -41,6 +41,7 @@ def random_log(delay_ms: int = 0) -> RankingLog:
         later=request >= 30,
         judged=rng.random(count) < 0.9,
         attributes={"rating": rng.integers(1, 10, count).astype(float), "seen_hours": rng.random(count)},
+        responses={response: (rng.random(count) < 0.4).astype(float) for response in RESPONSES},
     )
     acts = Acts(
         time=rng.integers(0, LISTS, 300) * HOUR_MS,
@@ -49,7 +50,13 @@ def random_log(delay_ms: int = 0) -> RankingLog:
         item=rng.integers(0, 10, 300),
         verb=rng.integers(0, len(VERBS), 300),
     )
-    follows = Follows(rng.integers(0, 8, 30), rng.integers(0, 8, 30))
+    # Some edges are made, taken back and made again in the course of it.
+    follows = Follows.of_changes(
+        rng.integers(-5, LISTS, 200) * HOUR_MS,
+        rng.integers(0, 8, 200),
+        rng.integers(0, 8, 200),
+        rng.random(200) < 0.6,
+    )
     written = np.append(np.zeros(10, dtype=np.int64), np.sort(rng.integers(1, LISTS * HOUR_MS, TEXTS)))
     item = np.repeat(np.arange(10 + TEXTS), WORDS_EACH)
     texts = Texts(
@@ -59,6 +66,10 @@ def random_log(delay_ms: int = 0) -> RankingLog:
         word=rng.integers(0, 80, len(item)),
     )
     return RankingLog(rows, acts, follows, texts)
+
+
+def without_responses(log: RankingLog) -> RankingLog:
+    return replace(log, candidates=replace(log.candidates, responses={}))
 
 
 @pytest.mark.parametrize("delay_ms", [0, 3 * HOUR_MS])
@@ -74,6 +85,32 @@ def test_a_planted_leak_is_found():
 
     planted = ListFeature("whole_rate", "share of positives, later ones among them", whole_rate)
     assert leaking(random_log(), 20 * HOUR_MS, (*CATALOGUE, planted)) == ("whole_rate",)
+
+
+def test_a_follow_of_later_is_found_as_a_leak():
+    def pairs(past: Past, edges: np.ndarray) -> np.ndarray:
+        follows = past.log.follows.where(edges)
+        return np.isin(past.rows.user * 8 + past.rows.author, follows.follower * 8 + follows.followee)
+
+    def follows_ever(past: Past) -> np.ndarray:
+        return pairs(past, past.log.follows.since < NEVER)
+
+    def stays_followed(past: Past) -> np.ndarray:
+        return pairs(past, past.log.follows.until == NEVER)
+
+    for name, fold in (("follows_ever", follows_ever), ("stays_followed", stays_followed)):
+        planted = ListFeature(name, "the follow graph as it will be", fold)
+        assert leaking(random_log(), 20 * HOUR_MS, (*CATALOGUE, planted)) == (name,)
+
+
+def test_a_response_is_an_outcome_of_its_own():
+    log = random_log()
+    rows = replace(log.candidates, responses={"opened": log.candidates.label})
+    past, nobody = Past(replace(log, candidates=rows)), Past(without_responses(log))
+    np.testing.assert_array_equal(past.response_rate("author", "opened"), past.rate("author"))
+    np.testing.assert_array_equal(past.response_effect("all", "opened"), past.effect("all"))
+    assert np.isnan(past.response_rate("author", "dwelt")).all()
+    np.testing.assert_array_equal(nobody.rate("author"), past.rate("author"))
 
 
 def test_a_label_known_late_counts_late():
@@ -103,18 +140,70 @@ def test_what_is_not_judged_is_no_outcome():
     assert np.isnan(Past(none).since_hit("item")).all()
 
 
-def test_social_proof_counts_acts_of_those_whom_the_reader_follows():
+def standing(follows: Follows, moment: int) -> dict[int, set[int]]:
+    """Whom each account follows just then."""
+    edges = follows.where((follows.since < moment) & (moment <= follows.until))
+    found: dict[int, set[int]] = {account: set() for account in range(8)}
+    for follower, followee in zip(edges.follower.tolist(), edges.followee.tolist(), strict=True):
+        found[follower].add(followee)
+    return found
+
+
+@pytest.mark.parametrize("shift_ms", [0, HOUR_MS // 2])
+def test_the_follow_graph_is_that_of_the_rows_moment(shift_ms):
+    """Edges change at the moments of rows, and between them."""
     log = random_log()
-    follows = {
-        (a, b) for a, b in zip(log.follows.follower.tolist(), log.follows.followee.tolist(), strict=True)
-    }
+    moved = (
+        log.follows.since + shift_ms,
+        np.where(log.follows.until == NEVER, NEVER, log.follows.until + shift_ms),
+    )
+    log = replace(log, follows=Follows(log.follows.follower, log.follows.followee, *moved))
+    past, rows = Past(log), log.candidates
+    found = {name: past.followed(name) for name in FOLLOWED}
+    for row in range(len(rows)):
+        graph = standing(log.follows, rows.time[row])
+        reader, author = rows.user[row], rows.author[row]
+        of_author = {account for account, followed in graph.items() if author in followed}
+        assert found["reader_follows"][row] == len(graph[reader])
+        assert found["author_followers"][row] == len(of_author)
+        assert found["follows_back"][row] == (reader in graph[author])
+        assert found["shared_followees"][row] == len(graph[reader] & of_author)
+
+
+def test_edges_without_times_stand_all_along():
+    log = random_log()
+    edges = np.unique(np.stack([log.follows.follower, log.follows.followee]), axis=1)
+    timed = Follows(*edges, np.full(len(edges[0]), -1), np.full(len(edges[0]), NEVER))
+    always, since_before = (Past(replace(log, follows=kind)) for kind in (Follows.always(*edges), timed))
+    for name in FOLLOWED:
+        np.testing.assert_array_equal(always.followed(name), since_before.followed(name))
+        assert len(np.unique(always.followed(name))) > 1
+
+
+def test_a_follow_lasts_from_one_change_to_the_next():
+    changes = [(30, 1, 2, False), (10, 1, 2, True), (20, 1, 2, True), (50, 1, 2, True), (40, 2, 1, False)]
+    changes += [(50, 1, 2, False), (60, 3, 1, True), (60, 3, 1, True)]
+    time, follower, followee, active = (np.array(column) for column in zip(*changes, strict=True))
+    follows = Follows.of_changes(time, follower, followee, active)
+    edges = (follows.follower, follows.followee, follows.since, follows.until)
+    assert list(zip(*(column.tolist() for column in edges), strict=True)) == [
+        (1, 2, 10, 20),
+        (1, 2, 20, 30),
+        (1, 2, 50, NEVER),
+        (3, 1, 60, NEVER),
+    ]
+
+
+def test_social_proof_counts_acts_of_those_whom_the_reader_followed_then():
+    log = random_log()
     rows, acts = log.candidates, log.acts
-    followed = np.unique(np.stack([log.follows.follower, log.follows.followee]), axis=1)
-    log = replace(log, follows=Follows(followed[0], followed[1]))
     found = Past(log).acted("followees")
+    assert found.max() > 0
     for row in range(0, len(rows), 17):
         expected = sum(
-            (rows.user[row], actor) in follows and author == rows.author[row] and time < rows.time[row]
+            author == rows.author[row]
+            and time < rows.time[row]
+            and actor in standing(log.follows, time)[rows.user[row]]
             for actor, author, time in zip(acts.user, acts.author, acts.time, strict=True)
         )
         assert found[row] == expected

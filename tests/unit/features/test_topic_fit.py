@@ -32,7 +32,7 @@ def two_tastes() -> RankingLog:
         label=np.array([1.0, 0.0, 0.0, 1.0] * 2),
         later=np.zeros(8, dtype=bool),
     )
-    return RankingLog(rows, follows=Follows(np.array([0, 1]), np.array([0, 1])), texts=texts)
+    return RankingLog(rows, follows=Follows.always(np.array([0, 1]), np.array([0, 1])), texts=texts)
 
 
 def test_an_item_on_the_readers_topic_fits_better_by_every_source() -> None:

@@ -23,7 +23,7 @@ from ingestion.events import (
 from ingestion.world.generate import Ground, settle
 from pipelines.stream.engagement_queries import affinities, decode_marks, encode_mark
 from stack.closed_loop.folder import claim
-from stack.closed_loop.outcomes import Figure, Outcome, by_day, labelled, lead, paired_lead
+from stack.closed_loop.outcomes import Figure, Outcome, adjusted_lead, by_day, labelled, lead, paired_lead
 from stack.closed_loop.pages import experiment_of, exploring
 from stack.closed_loop.plan import ARMS, CHAMPION, CHRONOLOGICAL, FIRST, LoopPlan
 from stack.closed_loop.readers import Readership, Shown, sessions
@@ -255,6 +255,28 @@ def test_a_small_lead_shows_where_the_same_readers_are_compared() -> None:
     assert unpaired.high - unpaired.low > 5 * (paired.high - paired.low)
 
 
+def test_readers_who_differed_before_do_not_make_a_lead() -> None:
+    rng = np.random.default_rng(9)
+    found = []
+    for reader in range(600):
+        arm = ARMS[reader % 3]
+        own = rng.lognormal(0.0, 0.8) * (1.5 if arm == CHAMPION else 1.0)
+        for day in (1, 1, 1, 2, 2, 2):
+            more = 0.5 if arm == CHAMPION and day == 2 else 0.0
+            row = {"day": day, "reader": reader, "arm": arm, "engaged": own + more + rng.normal(0, 0.1)}
+            found.append(row)
+    rows = pd.DataFrame(found)
+    before, after = rows[rows["day"] == 1], rows[rows["day"] == 2]
+    assert lead(after, CHAMPION, FIRST, "engaged", seed=1).low > 0.6
+    adjusted = adjusted_lead(after, before, CHAMPION, FIRST, "engaged", seed=1)
+    assert adjusted.low < 0.5 < adjusted.high
+    assert adjusted.high - adjusted.low < 0.1
+    unrelated = before.assign(engaged=rng.normal(0.0, 1.0, len(before)))
+    unadjusted = adjusted_lead(after, unrelated, CHAMPION, FIRST, "engaged", seed=1)
+    assert unadjusted.value == pytest.approx(lead(after, CHAMPION, FIRST, "engaged", 1).value, abs=0.05)
+    assert np.isnan(adjusted_lead(after, before[:0], CHAMPION, FIRST, "engaged", seed=1).value)
+
+
 def test_no_difference_is_not_above_zero() -> None:
     rows = planted(0.0)
     assert not lead(rows, CHAMPION, CHRONOLOGICAL, "engaged", seed=1).above_zero
@@ -270,7 +292,7 @@ def test_a_day_has_a_row_for_each_arm() -> None:
 
 
 def of(over: str, engaged: Figure, expected: Figure, days: tuple[int, ...] = (3, 4)) -> Lead:
-    return Lead(over, days, engaged, engaged, expected)
+    return Lead(over, days, engaged, engaged, engaged, expected)
 
 
 def test_the_loop_closes_only_if_the_champion_leads_both_by_more_than_chance() -> None:
