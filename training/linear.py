@@ -14,7 +14,7 @@ Matrix = NDArray[np.float32]
 Array = NDArray[np.float64]
 
 MOST_DEVIATIONS = 10.0
-"""A feature further from its mean counts as this far: later rows may hold what there hardly ever was before."""
+"""A feature further from its mean counts as this far: what hardly ever was before may be common later."""
 LEAST_SCALE = 1e-6
 PENALTY = 100.0
 

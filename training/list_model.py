@@ -58,7 +58,7 @@ class ListPlan:
         trees=40, leaves=7, learning_rate=0.2, smallest_leaf=200, members=1
     )
     order_weight: float = 5.0
-    linear_share: float = 0.3
+    linear_share: float = 0.2
     monotone: bool = True
 
 
