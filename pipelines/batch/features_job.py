@@ -18,7 +18,7 @@ import pandas as pd
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812 - the name PySpark's own guide gives it
 
-from features.day_partitions import STAGING, day_name, put, read_days, stage
+from features.day_partitions import DAY_MS, STAGING, day_name, put, read_days, stage
 from features.interests import READER_INTERESTS
 from features.label_window import LabelWindow, write_label_window
 from features.labels import LABELS
@@ -118,8 +118,9 @@ def tables(events: LakeEvents, lately: LakeEvents, build: BuildTime, earlier: Ea
 
 
 def credited_since_ms(build: BuildTime) -> int:
-    """From when on showings may be credited with what a build covers: their examples are made anew."""
-    return max(build.since_ms - build.attribution_ms, 0)
+    """From when on showings may be credited with what a build covers: their examples are made anew, by whole
+    days, as that is how tables are replaced."""
+    return max(build.since_ms - build.attribution_ms, 0) // DAY_MS * DAY_MS
 
 
 def run(

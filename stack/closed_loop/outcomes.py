@@ -102,7 +102,7 @@ def lead(rows: pd.DataFrame, first: str, second: str, column: str, seed: int) ->
 def adjusted_lead(
     rows: pd.DataFrame, before: pd.DataFrame, first: str, second: str, column: str, seed: int
 ) -> Figure:
-    """:func:`lead`, less what the same readers' sessions ``before`` any model say of it.
+    """:func:`lead`, less what the same readers' sessions ``before`` the arms differed say of it.
 
     The two arms' difference of then is taken off by the share in which it lasts, the slope of a reader's mean
     on the one of before within arms (CUPED: Deng et al., WSDM 2013). NaN where an arm has no such sessions.

@@ -21,7 +21,7 @@ class Lead:
 
     Attributes:
         engaged: other readers' engagements taken off those of the champion's, as logged.
-        adjusted: the same, less what these readers' first day, without a model, says of it.
+        adjusted: the same, less what these readers did on the days on which both arms had the same order.
         worth: the same of the formula's weighted sum of the labels.
         expected: what the champion's pages promise beyond the arm's, made for the same readers at the same
             moments, by the planted chances.
@@ -62,10 +62,10 @@ def report(loop: Loop) -> Report:
     ranked = [day for day, champion in champions.items() if champion]
     later = [day for day in ranked if champions[day] != first]
     alike = [day for day in ranked if champions[day] == first]
-    before = rows[rows["day"] < min(ranked, default=1)]
+    no_model = [day for day in rows["day"].unique() if day not in ranked]
 
-    def led(over: str, days: Sequence[int]) -> Lead:
-        part = rows[rows["day"].isin(days)]
+    def led(over: str, days: Sequence[int], same: Sequence[int]) -> Lead:
+        part, before = rows[rows["day"].isin(days)], rows[rows["day"].isin(same)]
         return Lead(
             over,
             days,
@@ -76,8 +76,10 @@ def report(loop: Loop) -> Report:
         )
 
     # Without a second model the first one is still to be compared with the order of time.
-    leads = [led(CHRONOLOGICAL, later or ranked), led(FIRST, later)] if ranked else []
-    control = led(FIRST, alike) if alike else None
+    leads = []
+    if ranked:
+        leads = [led(CHRONOLOGICAL, later or ranked, no_model), led(FIRST, later, [*no_model, *alike])]
+    control = led(FIRST, alike, no_model) if alike else None
     return Report(by_day(rows, seed), loop.nights, leads, control, problem(leads))
 
 

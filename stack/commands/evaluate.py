@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from training.list_evaluation import ListEvaluation
+    from training.settings import MlflowSettings
 
 
 def evaluate(
@@ -15,12 +19,20 @@ def evaluate(
     ],
     train: Annotated[Path, typer.Option(help="The folder to learn from.")],
     test: Annotated[Path, typer.Option(help="A later folder of the same files, to judge on.")],
+    track: Annotated[
+        bool | None,
+        typer.Option(
+            "--track/--no-track",
+            help="Log the run to MLflow; without it if the settings name a tracking store.",
+        ),
+    ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="One JSON object as the last line, after the table.")
     ] = False,
 ) -> None:
     """Fit the list model on one folder and judge it on a later one, beside the baselines.
 
+    The figures do not depend on MLflow: where it does not answer, one sentence says that nothing is logged.
     Exits 1 with one sentence when a folder is not what it should be, or there is too little to learn from.
     """
     from rich.console import Console
@@ -30,6 +42,7 @@ def evaluate(
     from training.list_evaluation import evaluate as run
     from training.list_report import comparison
     from training.list_slices import worse_slices
+    from training.settings import TrainingSettings
 
     with steps("starting") as announce:
         result = run(dataset, train, test, announce=announce)
@@ -48,5 +61,24 @@ def evaluate(
         f"Slices beside {result.strongest}: "
         + (f"worse in {', '.join(worse)}." if worse else f"worse in none of {len(result.slices)}.")
     )
+    settings = TrainingSettings().mlflow
+    if track if track is not None else "tracking_uri" in settings.model_fields_set:
+        _log(settings, result)
     if as_json:
         typer.echo(json.dumps(result.summary()))
+
+
+def _log(settings: MlflowSettings, result: ListEvaluation) -> None:
+    import tempfile
+
+    from stack.progress import steps
+    from training.list_record import experiment_of, track
+    from training.registry import RegistryError
+
+    try:
+        with steps("logging to MLflow"), tempfile.TemporaryDirectory() as folder:
+            run_id = track(settings, result, Path(folder))
+    except RegistryError as error:
+        typer.echo(f"Warning: this evaluation is not, or not wholly, logged: {error}", err=True)
+    else:
+        typer.echo(f"Logged to MLflow as run {run_id} of the experiment {experiment_of(result.dataset)}.")

@@ -11,25 +11,30 @@ import pytest
 from random_lake import DAYS, HOUR, START, UNTIL, random_events
 
 from features.day_partitions import DAY_MS, days_in
+from features.labels import ATTRIBUTION_MS
 from ingestion.lake_files import write_lake
 
 pytestmark = [pytest.mark.spark, pytest.mark.timeout(900)]
 
 
-def build(spark: Any, lake: Path, offline: Path, until_ms: int, since_ms: int = 0) -> None:
+def build(
+    spark: Any, lake: Path, offline: Path, until_ms: int, since_ms: int = 0, window_ms: int = ATTRIBUTION_MS
+) -> None:
     from pipelines.batch.features_job import run
     from pipelines.batch.ticks import BuildTime
 
-    moment = BuildTime(until_ms, datetime.fromtimestamp(UNTIL / 1000, tz=UTC), since_ms)
+    moment = BuildTime(until_ms, datetime.fromtimestamp(UNTIL / 1000, tz=UTC), since_ms, window_ms)
     run(spark, lake, "", offline, offline / "quality", moment, lambda table: None)
 
 
-def build_what_is_new(spark: Any, lake: Path, offline: Path, until_ms: int) -> int:
+def build_what_is_new(
+    spark: Any, lake: Path, offline: Path, until_ms: int, window_ms: int = ATTRIBUTION_MS
+) -> int:
     """As ``tideline features build``; from when on it built."""
     from pipelines.batch.days import lake_state, plan, read_ledger
 
-    span = plan(read_ledger(offline), lake_state(lake, "", until_ms), until_ms, late_days=2)
-    build(spark, lake, offline, span.until_ms, span.since_ms)
+    span = plan(read_ledger(offline), lake_state(lake, "", until_ms), until_ms, 2, window_ms)
+    build(spark, lake, offline, span.until_ms, span.since_ms, window_ms)
     return span.since_ms
 
 
@@ -58,18 +63,21 @@ def assert_same(found: dict[str, pd.DataFrame], expected: dict[str, pd.DataFrame
             pd.testing.assert_frame_equal(found[name], table, rtol=1e-5, obj=name)
 
 
-def test_day_after_day_is_the_same_as_all_at_once(spark: Any, tmp_path: Path) -> None:
+@pytest.mark.parametrize("window_ms", [HOUR, ATTRIBUTION_MS])
+def test_day_after_day_is_the_same_as_all_at_once(spark: Any, tmp_path: Path, window_ms: int) -> None:
+    """Whether a build makes a day's last showings anew, or all of them: it is the days that it replaces."""
     lake, daily = write_lake(tmp_path / "lake", random_events(3)), tmp_path / "daily"
-    began = [build_what_is_new(spark, lake, daily, START + DAY_MS)]
+    began = [build_what_is_new(spark, lake, daily, START + DAY_MS, window_ms)]
     first = {file: file.stat().st_mtime_ns for file in (daily / "author_popularity").rglob("*.parquet")}
     # The second build ends within a day, which the third begins anew.
     began += [
-        build_what_is_new(spark, lake, daily, until) for until in (START + DAY_MS + 7 * HOUR + 5, UNTIL)
+        build_what_is_new(spark, lake, daily, until, window_ms)
+        for until in (START + DAY_MS + 7 * HOUR + 5, UNTIL)
     ]
     assert began == [0, START + DAY_MS, START + DAY_MS]
     assert len(days_in(daily / "author_popularity")) == DAYS
     assert {file: file.stat().st_mtime_ns for file in first} == first
-    build(spark, lake, tmp_path / "whole", UNTIL)
+    build(spark, lake, tmp_path / "whole", UNTIL, window_ms=window_ms)
     assert_same(rows(daily), rows(tmp_path / "whole"))
 
 
