@@ -16,10 +16,10 @@ from features.names import VIEWS
 from features.rows import encode_rows, load_functions, put_rows
 from ingestion.snowflake import snowflake
 from timelines import bodies, commands, entry, functions
+from timelines.durations import HOUR_MS
 from timelines.keys import Keyspace
 from timelines.settings import TimelineSettings
 
-HOUR_MS = 3600 * 1000
 TOPICS = ("harbour", "orchard", "ferry", "lighthouse", "regatta", "market", "estuary", "heron")
 PHRASES = (
     "The morning at the {topic} was worth getting up for. #{topic}",

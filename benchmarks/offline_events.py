@@ -12,7 +12,7 @@ from typing import Any
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812 - the name PySpark's own guide gives it
 
-from features.day_partitions import COLUMN, DAY_MS
+from features.day_partitions import COLUMN
 from features.settings import FeatureSettings
 from features.spark_session import spark_session
 from ingestion.events import (
@@ -26,6 +26,7 @@ from ingestion.events import (
 from ingestion.lake import event_folder
 from pipelines.batch.lake import event_schema
 from pipelines.batch.ticks import day_of
+from timelines.durations import DAY_MS
 
 DAYS = 10
 START_MS = 20_000 * DAY_MS

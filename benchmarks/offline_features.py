@@ -16,7 +16,7 @@ from pathlib import Path
 
 from benchmarks.harness import BenchmarkRefusedError, Figures, Trial
 from benchmarks.offline_events import DAYS, START_MS
-from features.day_partitions import DAY_MS
+from timelines.durations import DAY_MS
 
 SIZES = (1_000_000,)
 HEAP = "2g"

@@ -29,13 +29,14 @@ from ingestion.datasets.dataset import DatasetError
 from ingestion.datasets.public_stream import PublicStream
 from ingestion.events import Event, TweetCreated, encode
 from ingestion.world.generate import generate
-from ingestion.world.plan import DAY_MS, HOUR_MS, WorldPlan
+from ingestion.world.plan import WorldPlan
 from pipelines.trends.board import Row
 from pipelines.trends.engine import TrendEngine
 from pipelines.trends.occurrences import Reader
-from pipelines.trends.plan import MINUTE_MS, TrendPlan, Window
+from pipelines.trends.plan import TrendPlan, Window
 from pipelines.trends.stop_words import stop_words
 from pipelines.trends.terms import TermReader
+from timelines.durations import DAY_MS, HOUR_MS, MINUTE_MS
 
 BATCH = 1000
 TOP = 20

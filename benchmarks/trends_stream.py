@@ -31,8 +31,9 @@ from ingestion.offsets import end_offsets
 from ingestion.settings import KafkaSettings
 from ingestion.topics import TWEETS
 from pipelines.trends.places import WORLD
-from pipelines.trends.plan import MINUTE_MS, WINDOWS
+from pipelines.trends.plan import WINDOWS
 from timelines.bodies import decode_trends
+from timelines.durations import MINUTE_MS
 from timelines.keys import Keyspace
 from timelines.settings import RedisSettings
 

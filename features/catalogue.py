@@ -25,8 +25,8 @@ are smoothed: (hits + weight * prior) / (showings + weight).
   tick that the end of a build cuts short is stamped at that end.
   [pipelines/batch/features_job.py](../pipelines/batch/features_job.py)
 - **Training examples**: one per shown item. An act (like, retweet, reply, quote) of the reader on the tweet
-  is credited to the newest showing at or before it, within 24 hours; a mention of the author to the newest
-  showing of that author, within ten minutes.
+  is credited to the newest showing at or before it, within the attribution window (24 hours); a mention of
+  the author to the newest showing of that author, within ten minutes.
   [pipelines/batch/showings.py](../pipelines/batch/showings.py),
   [training_examples.py](../pipelines/batch/training_examples.py)
 - **Training frame**: the examples with their features: those logged at serving (`logged`), else those of the
@@ -40,11 +40,12 @@ are smoothed: (hits + weight * prior) / (showings + weight).
   and stop the model, not the features. Results: `<quality>/<namespace>/<table>.json`, and as data docs
   `<quality>/<namespace>/data_docs/index.html`, built without fetching anything; a browser loads their styles
   from public servers, or shows them plain. [pipelines/batch/quality.py](../pipelines/batch/quality.py)
-- **Before materialization** the newest rows of at most 10,000 entities a view must be in range and finite,
-  have values, be at most 48 hours old, miss at most 5 points more of a column than when the last training
-  set ended, and rates and text have moved by at most 0.5 since (PSI,
-  [features/drift.py](../features/drift.py), from 200 entities on). Else
-  `tideline features materialize` writes nothing and exits 1; the limits are settings
+- **Before materialization** the newest rows of at most 10,000 entities a view, of those that had rows in
+  the newest day or two, must be in range and finite, have values, be at most 48 hours old, miss at most 5
+  points more of a column than when the last training set ended, and rates and text have moved by at most 0.5
+  since (PSI, [features/drift.py](../features/drift.py), from 200 entities on). Else
+  `tideline features materialize` writes nothing and exits 1, as it does where a view has no row within its
+  ttl; the limits are settings
   (`TIDELINE_FEATURES__MATERIALIZATION__STABILITY_INDEX` and so on).
   [pipelines/batch/before_materialization.py](../pipelines/batch/before_materialization.py)
 - **Bad input**: a file of the lake that is cut short, or lacks a column that every event has, stops the
@@ -63,10 +64,17 @@ they were built; with such a day all after it, as counts run on. It says which o
 leaves them: `--full` builds everything. `--day 2026-11-21` builds that one day. Counts go on from the newest
 row of each entity, in which they are kept beside the features (`carried`); what a like, follow or deletion
 takes back is looked up in the lake. Examples of the day before are made again, as acts are credited to what
-was shown in the 24 hours before. A day is written beside its table and renamed, and then noted as built
-(`.built.json`): a build that fails is made up for by the next.
+was shown in the attribution window before. A day is written beside its table and renamed, and then noted as
+built (`.built.json`): a build that fails is made up for by the next, and so is one that dies before its
+examples are joined (`.unjoined.json` says from when on). Events are counted only of days of the lake whose
+folders changed since they were counted (`.lake_days.json`).
 [pipelines/batch/days.py](../pipelines/batch/days.py),
+[lake_days.py](../pipelines/batch/lake_days.py),
 [earlier.py](../pipelines/batch/earlier.py)
+
+One command at a time uses the tables of a namespace, their registry and the results of checks: a second one
+says which it waits for, and waits. Training holds them only while it reads.
+[stack/offline_tables.py](../stack/offline_tables.py)
 
 `apply` registers views and service,
 `materialize` writes the newest rows and the interests to Redis. A later row replaces an earlier one and never
@@ -80,12 +88,14 @@ Values that decay are compared at one moment, and rows of the stream newer than 
 `tideline features parity` compares the features that pages were served with, as impressions log them, with
 the offline ones of the same moment: for each feature the share that is equal, how many differ or are missing
 on one side, and the largest difference. Values are equal within 1e-4 of the offline one. What Spark computes
-is online as of the last materialization, so a logged value may be the one of then instead (`as
-materialized`), if that is at most 25 hours ago; what the stream and the request compute must be that of the
-moment itself. How an item reached the reader is known from the log alone, and is not compared. Above 2 % of
-a feature the exit code is 1, `tideline train` records the check `parity` as failed, and the gate refuses the
-model; `--version` records it with a version that is there. The limits are settings:
-`TIDELINE_FEATURES__PARITY__DIFFERING` and so on. [features/parity.py](../features/parity.py)
+is online as of the last materialization, or of the one before while rows are being written, so a logged value
+may be the one of either instead (`as materialized`), if that is at most 25 hours ago; what the stream and the
+request compute must be that of the moment itself. How an item reached the reader is known from the log alone,
+and is not compared. Above 2 % of a feature the exit code is 1, `tideline train` records the check `parity` as
+failed, and the gate refuses the model; `--version` records it with a version that is there. Without any
+logged row it exits 1, and `tideline train` records nothing, which the gate [lets pass](models.md#the-gate)
+only where no champion could have served. The limits are settings: `TIDELINE_FEATURES__PARITY__DIFFERING` and
+so on. [features/parity.py](../features/parity.py)
 
 The store is a plugin that any Feast repo can use: [features/README.md](../features/README.md).
 """

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-HOUR_MS = 3_600_000
+from timelines.durations import HOUR_MS
 
 
 def context_features(

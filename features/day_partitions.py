@@ -11,10 +11,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pyarrow.parquet as pq
+
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
-DAY_MS = 24 * 3600 * 1000
 COLUMN = "day"
 STAGING = ".staging"
 _OLD = ".replaced"
@@ -37,6 +38,22 @@ def day_start_ms(day: str) -> int:
 def days_in(table: Path) -> dict[str, Path]:
     """The partitions of a table by their day, in order."""
     return {path.name.removeprefix(f"{COLUMN}="): path for path in sorted(table.glob(f"{COLUMN}=*"))}
+
+
+def newest_parts(table: Path, rows: int) -> list[Path]:
+    """The files of the newest days that together have ``rows`` rows, or all; no other is opened.
+
+    Without days all files are one.
+    """
+    found: list[Path] = []
+    count = 0
+    for folder in [*reversed(days_in(table).values())] or [table]:
+        if count >= rows:
+            break
+        parts = sorted(folder.glob("*.parquet"))
+        count += sum(pq.read_metadata(part).num_rows for part in parts)
+        found += parts
+    return found
 
 
 def read_days(

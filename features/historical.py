@@ -14,15 +14,14 @@ from feast import FeatureStore
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F  # noqa: N812 - the name PySpark's own guide gives it
 
-from features.day_partitions import COLUMN, day_name, put, stage
+from features.day_partitions import COLUMN, day_name, newest_parts, put, read_days, stage
+from features.examples import TRAINING_EXAMPLES, TRAINING_FRAME, joined, unjoined_since
 from features.labels import LABELS
 from features.names import CONTEXT_FEATURES, FEATURE_SERVICE, MODEL_INPUT
 from features.settings import HasFeatureStore
 from features.spark_session import spark_session
 from features.store import OfflineRowsMissingError, check_service, offline_folder, open_store
 
-TRAINING_EXAMPLES = "training_examples"
-TRAINING_FRAME = "training_frame"
 KEYS = ("request_id", "user", "author", "tweet", "event_timestamp", "position")
 LOGGED = "logged"
 """Whether a row's features are those logged at serving."""
@@ -46,29 +45,33 @@ def training_frame(settings: HasFeatureStore) -> pd.DataFrame:
 
 
 def joined_examples(settings: HasFeatureStore) -> Path:
-    """The folder of the joined examples, joined now unless they are newer than the examples.
+    """The folder of the joined examples, joined now where they are older than the examples.
 
     Raises:
         OfflineRowsMissingError: no examples were built yet.
         FeatureServiceError: the registered feature service is not this build's.
     """
-    examples, frame = (offline_folder(settings) / name for name in (TRAINING_EXAMPLES, TRAINING_FRAME))
+    folder = offline_folder(settings)
+    examples, frame = folder / TRAINING_EXAMPLES, folder / TRAINING_FRAME
     if not succeeded(examples):
         raise OfflineRowsMissingError("There are no training examples: run `tideline features build` first.")
-    if not succeeded(frame) or _finished(frame) < _finished(examples) or _is_old(frame):
+    if _usable(frame) and unjoined_since(folder) is not None:
         join_examples(settings)
+    elif not _usable(frame) or _finished(frame) < _finished(examples):
+        join_examples(settings, since_ms=0)
     return frame
 
 
-def examples_built(settings: HasFeatureStore) -> int:
-    """How many training examples there are."""
-    files = (offline_folder(settings) / TRAINING_EXAMPLES).rglob("*.parquet")
-    return sum(pq.read_metadata(file).num_rows for file in files)
+def examples_built(settings: HasFeatureStore) -> bool:
+    """Whether there are training examples."""
+    parts = newest_parts(offline_folder(settings) / TRAINING_EXAMPLES, rows=1)
+    return any(pq.read_metadata(part).num_rows for part in parts)
 
 
-def join_examples(settings: HasFeatureStore, since_ms: int = 0) -> int:
-    """Join the examples of the days from ``since_ms`` on with the features of their moment into
-    ``training_frame``; returns how many they are.
+def join_examples(settings: HasFeatureStore, since_ms: int | None = None) -> int:
+    """Join the examples from ``since_ms`` on with the features of their moment into ``training_frame``.
+
+    Without ``since_ms`` those that ``unjoined_since`` tells, or all; returns how many they are.
 
     Raises:
         OfflineRowsMissingError: the examples lack a label that they were not built with.
@@ -79,10 +82,12 @@ def join_examples(settings: HasFeatureStore, since_ms: int = 0) -> int:
     store = open_store(settings)
     check_service(store)
     spark = spark_session(settings.features)
-    since_ms = since_ms if succeeded(frame) and not _is_old(frame) else 0
-    examples = spark.read.parquet(str((folder / TRAINING_EXAMPLES).absolute())).where(
-        F.col("event_timestamp") >= F.timestamp_millis(F.lit(since_ms))
-    )
+    since_ms = unjoined_since(folder) if since_ms is None else since_ms
+    since_ms = since_ms if since_ms and _usable(frame) else 0
+    examples = read_days(spark, folder / TRAINING_EXAMPLES, since=day_name(since_ms)) if since_ms else None
+    if examples is None:
+        examples = spark.read.parquet(str((folder / TRAINING_EXAMPLES).absolute()))
+    examples = examples.where(F.col("event_timestamp") >= F.timestamp_millis(F.lit(since_ms)))
     if not set(LABELS.values()) <= set(examples.columns):
         raise OfflineRowsMissingError(
             "The training examples are from before this build's labels: run `tideline features build` again."
@@ -91,6 +96,7 @@ def join_examples(settings: HasFeatureStore, since_ms: int = 0) -> int:
     staged = stage(_joined(store, examples).select("*", day), frame, day_name(since_ms))
     rows = int(spark.read.parquet(str(staged)).count())
     put(staged, frame, day_name(since_ms))
+    joined(folder)
     return rows
 
 
@@ -122,9 +128,11 @@ def succeeded(folder: Path) -> bool:
     return (folder / "_SUCCESS").is_file()
 
 
-def _is_old(frame: Path) -> bool:
-    """Whether the frame was joined by a build that did not say where features came from."""
-    return any(LOGGED not in pq.read_schema(part).names for part in frame.rglob("*.parquet"))
+def _usable(frame: Path) -> bool:
+    """Whether there is a frame, joined by a build that said where features came from."""
+    # All of a frame is by builds that say so, or none of it: the newest days tell.
+    parts = newest_parts(frame, rows=1)
+    return succeeded(frame) and all(LOGGED in pq.read_schema(part).names for part in parts)
 
 
 def _finished(folder: Path) -> float:

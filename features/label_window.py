@@ -7,6 +7,8 @@ from pathlib import Path
 import msgspec
 import pandas as pd
 
+from ingestion.whole_files import write_whole
+
 LABEL_WINDOW = ".label-window.json"
 """Lies beside the tables of the offline store."""
 
@@ -34,7 +36,7 @@ class LabelWindow(msgspec.Struct, frozen=True):
 
 def write_label_window(offline: Path, window: LabelWindow) -> None:
     """To the folder of a namespace's tables."""
-    (offline / LABEL_WINDOW).write_bytes(msgspec.json.encode(window))
+    write_whole(offline / LABEL_WINDOW, msgspec.json.encode(window))
 
 
 def read_label_window(offline: Path) -> LabelWindow | None:

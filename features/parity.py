@@ -1,8 +1,8 @@
 """Whether the features logged at serving are those that the point-in-time join finds for the same moment.
 
-What Spark computes is online as it was materialized last, so a logged value of it may be the one of that
-materialization, if that is not too long ago; a value of the stream or of the request must be that of the
-moment itself.
+What Spark computes is online as it was materialized last, or, while rows are being written, the time before:
+a logged value of it may be the one of either, if that is not too long ago. A value of the stream or of the
+request must be that of the moment itself.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ COMPARED = tuple(
     # The log alone knows how an item reached the reader: examples take it from there.
     if name != "context_is_retweet"
 )
-MATERIALIZED = tuple(column for view in VIEWS if view.engine == "spark" for column in view.columns)
+BATCH_FEATURES = tuple(column for view in VIEWS if view.engine == "spark" for column in view.columns)
 
 Values = NDArray[np.floating[Any]]
 
@@ -35,8 +35,8 @@ Values = NDArray[np.floating[Any]]
 class FeatureParity:
     """What became of the values of one feature that are there on either side.
 
-    ``as_materialized``: of the ``equal``, those that equal the value of the last materialization only.
-    ``largest_difference`` is the largest distance of a logged value to the nearer of its offline values.
+    ``as_materialized``: of the ``equal``, those that equal the value of a materialization only.
+    ``largest_difference`` is the largest distance of a logged value to the nearest of its offline values.
     """
 
     name: str
@@ -82,7 +82,7 @@ class ParityReport:
 def compare(
     logged: Mapping[str, Values],
     offline: Mapping[str, Values],
-    materialized: Mapping[str, Values],
+    materialized: Sequence[Mapping[str, Values]],
     limits: ParitySettings,
 ) -> ParityReport:
     """The sides compared; each maps a feature to its values [n], NaN where there is none.
@@ -90,26 +90,31 @@ def compare(
     Args:
         logged: the features as served.
         offline: those of the moment of serving.
-        materialized: those of the last materialization before it, of the features that it writes; those of
-            ``offline`` in rows for which it was too long ago to count.
+        materialized: those of each materialization that it may have been served from, of the features that
+            one writes; those of ``offline`` in rows for which it was too long ago to count.
     """
     names = [name for name in COMPARED if name in logged]
-    found = [_compared(name, logged[name], offline[name], materialized.get(name), limits) for name in names]
+    found = [
+        _compared(
+            name, logged[name], offline[name], [side[name] for side in materialized if name in side], limits
+        )
+        for name in names
+    ]
     return ParityReport(len(next(iter(logged.values()), ())), found)
 
 
 def _compared(
-    name: str, logged: Values, offline: Values, materialized: Values | None, limits: ParitySettings
+    name: str, logged: Values, offline: Values, materialized: Sequence[Values], limits: ParitySettings
 ) -> FeatureParity:
     distance = _distance(logged, offline)
     same = _same(logged, offline, limits)
     as_materialized = np.zeros_like(same)
     no_log, no_offline = np.isnan(logged), np.isnan(offline)
     either = ~(no_log & no_offline)
-    if materialized is not None:
-        as_materialized = _same(logged, materialized, limits) & ~same
-        distance = np.fmin(distance, _distance(logged, materialized))
-        no_offline = no_offline & np.isnan(materialized)
+    for values in materialized:
+        as_materialized |= _same(logged, values, limits) & ~same
+        distance = np.fmin(distance, _distance(logged, values))
+        no_offline = no_offline & np.isnan(values)
     equal = same | as_materialized
     unequal = either & ~equal
     missing_logged, missing_offline = unequal & no_log, unequal & no_offline

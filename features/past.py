@@ -14,9 +14,8 @@ from features.ranking_log import VERBS, RankingLog
 from features.running import UNKNOWN, Floats, Ints, Running, pair_keys
 from features.social_proof import followee_acts, tied_acts
 from features.topic_fit import topic_fits
+from timelines.durations import DAY_MS, HOUR_MS
 
-HOUR_MS = 3_600_000
-DAY_MS = 24 * HOUR_MS
 PRIOR_WEIGHT = 10.0
 LIFT_WEIGHT = 0.5
 FOLLOWERS_WEIGHT = 5.0

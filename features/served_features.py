@@ -1,13 +1,13 @@
 """The features logged at serving, beside what the offline store says of the same moments.
 
 What Spark computes was online as of a materialization, whose moments Feast's registry keeps; it is joined
-once more as of then.
+once more as of the last one, and as of the one before, as a page that is served while rows are written meets
+both.
 """
 
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from functools import reduce
 from pathlib import Path
 
 import numpy as np
@@ -26,8 +26,8 @@ from features.spark_session import spark_session
 from features.store import offline_folder, open_store
 
 SERVED_FEATURES = "served_features"
-MATERIALIZED = "materialized"
-MATERIALIZED_AT = "materialized_at"
+MATERIALIZED = ("materialized", "materialized_before")
+"""The structs of what was online as of the last materialization and the one before it; with ``_at``, when."""
 # Of nightly runs three years, of hourly ones six weeks.
 MOST_MATERIALIZATIONS = 1000
 _KEYS = ("request_id", "user", "author", "tweet", "event_timestamp")
@@ -45,17 +45,20 @@ def parity(settings: HasFeatureStore) -> ParityReport | None:
     if not pd.read_parquet(examples, columns=[LOGGED], partitioning=None)[LOGGED].any():
         return None
     frame = pq.read_table(_served(settings, examples)).flatten().to_pandas()
-    logged, offline, materialized = (_side(frame, side) for side in (LOGGED, OFFLINE, MATERIALIZED))
-    age = frame["event_timestamp"] - frame[MATERIALIZED_AT]
-    usable = (age <= timedelta(hours=limits.stale_hours)).to_numpy()
-    usual = {name: np.where(usable, values, offline[name]) for name, values in materialized.items()}
-    return compare(logged, offline, usual, limits)
+    logged, offline = (_side(frame, side) for side in (LOGGED, OFFLINE))
+    materialized = []
+    for side in MATERIALIZED:
+        age = frame["event_timestamp"] - frame[_at(side)]
+        usable = (age <= timedelta(hours=limits.stale_hours)).to_numpy()
+        values = _side(frame, side).items()
+        materialized.append({name: np.where(usable, found, offline[name]) for name, found in values})
+    return compare(logged, offline, materialized, limits)
 
 
 def _served(settings: HasFeatureStore, examples: Path) -> Path:
     """The folder of ``SERVED_FEATURES``, made anew where the examples were joined since."""
     folder = offline_folder(settings) / SERVED_FEATURES
-    if not succeeded(folder) or folder.stat().st_mtime < (examples / "_SUCCESS").stat().st_mtime:
+    if not _current(folder) or folder.stat().st_mtime < (examples / "_SUCCESS").stat().st_mtime:
         spark = spark_session(settings.features)
         rows = spark.read.parquet(str(examples.absolute())).where(LOGGED)
         newest = rows.orderBy(F.desc("event_timestamp")).limit(settings.features.parity.rows)
@@ -67,7 +70,7 @@ def _served(settings: HasFeatureStore, examples: Path) -> Path:
 
 
 def _with_materialized(spark: SparkSession, store: FeatureStore, offline: Path, rows: DataFrame) -> DataFrame:
-    """Keys and the structs ``LOGGED``, ``OFFLINE`` and ``MATERIALIZED``, with the moment of the last."""
+    """Keys and the structs ``LOGGED``, ``OFFLINE`` and ``MATERIALIZED``, with the moments of the latter."""
     views = [view for view in VIEWS if view.engine == "spark"]
     moments = _materializations(store, views)
     before = F.filter(F.array(*map(F.lit, moments)).cast("array<timestamp>"), lambda at: at <= F.col("at"))
@@ -78,20 +81,23 @@ def _with_materialized(spark: SparkSession, store: FeatureStore, offline: Path, 
             OFFLINE,
             F.col("event_timestamp").alias("at"),
         )
-        .withColumn(MATERIALIZED_AT, F.array_max(before))
+        .withColumns(
+            {_at(side): F.get(before, F.size(before) - 1 - back) for back, side in enumerate(MATERIALIZED)}
+        )
         .drop("at")
         .cache()
     )
-    return reduce(lambda joined, view: _as_materialized(spark, offline, joined, view), views, frame).select(
-        *_KEYS,
-        LOGGED,
-        OFFLINE,
-        F.struct(*(column for view in views for column in view.columns)).alias(MATERIALIZED),
-        MATERIALIZED_AT,
-    )
+    columns = [column for view in views for column in view.columns]
+    for side in MATERIALIZED:
+        for view in views:
+            frame = _as_materialized(spark, offline, frame, view, _at(side))
+        frame = frame.withColumn(side, F.struct(*columns)).drop(*columns)
+    return frame
 
 
-def _as_materialized(spark: SparkSession, offline: Path, frame: DataFrame, view: View) -> DataFrame:
+def _as_materialized(
+    spark: SparkSession, offline: Path, frame: DataFrame, view: View, moment: str
+) -> DataFrame:
     lifetimes = {feature.name: feature.decay_s for feature in view.features if feature.decay_s is not None}
     rows = spark.read.parquet(str((offline / view.name).absolute()))
     keys = frame.select(*view.entities).distinct()
@@ -99,7 +105,7 @@ def _as_materialized(spark: SparkSession, offline: Path, frame: DataFrame, view:
         F.broadcast(keys), on=list(view.entities), how="left_semi"
     )
     ttl = timedelta(days=view.ttl_days)
-    return as_of(frame, MATERIALIZED_AT, rows, view.entities, ttl, lifetimes, read_at="event_timestamp")
+    return as_of(frame, moment, rows, view.entities, ttl, lifetimes, read_at="event_timestamp")
 
 
 def _materializations(store: FeatureStore, views: list[View]) -> list[datetime]:
@@ -109,6 +115,19 @@ def _materializations(store: FeatureStore, views: list[View]) -> list[datetime]:
         for view in views
     ]
     return sorted(set.intersection(*ends))[-MOST_MATERIALIZATIONS:] or [datetime.fromtimestamp(0, tz=UTC)]
+
+
+def _at(side: str) -> str:
+    """The column that says as of when a struct of ``MATERIALIZED`` is."""
+    return f"{side}_at"
+
+
+def _current(folder: Path) -> bool:
+    """Whether all of the table is there, with the columns of this build."""
+    if not succeeded(folder):
+        return False
+    wanted = {LOGGED, OFFLINE, *MATERIALIZED, *map(_at, MATERIALIZED)}
+    return all(wanted <= {*pq.read_schema(part).names} for part in folder.glob("*.parquet"))
 
 
 def _side(frame: pd.DataFrame, side: str) -> dict[str, Values]:

@@ -12,9 +12,9 @@ import msgspec
 from ingestion.clock import Pace, no_shift, shift_to_end, span
 from ingestion.datasets.dataset import Dataset
 from ingestion.publisher import LogUnavailableError, Publisher
+from timelines.durations import DAY_MS
 
 REPORT_EVERY = 2000
-DAY_MS = 24 * 3600 * 1000
 
 
 @dataclass(frozen=True)

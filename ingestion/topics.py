@@ -22,8 +22,7 @@ from ingestion.events import (
     TweetCreated,
     TweetDeleted,
 )
-
-DAY_MS = 24 * 3600 * 1000
+from timelines.durations import DAY_MS
 
 
 @dataclass(frozen=True)

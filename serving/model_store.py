@@ -8,13 +8,13 @@ models of their own have a store each, which polls their alias.
 from __future__ import annotations
 
 import logging
-import os
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from ingestion.whole_files import write_whole
 from training.bundle import Bundle, BundleError
 from training.registry import RegistryError, champion_version, download_champion
 from training.settings import MlflowSettings
@@ -143,10 +143,7 @@ class ModelStore:
         return True
 
     def _remember(self, path: Path, version: str) -> None:
-        marker = self._last_good
-        fresh = marker.with_name(f"{marker.name}.{os.getpid()}")
-        fresh.write_text(f"{path.name}\n{version}\n")
-        fresh.replace(marker)
+        write_whole(self._last_good, f"{path.name}\n{version}\n")
 
     def _complain(self, sentence: str) -> None:
         if sentence != self.problem:

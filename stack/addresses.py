@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import dataclass
 
+from ingestion.whole_files import write_whole
 from stack.layout import Layout
 from stack.plan import Plan
 from stack.ports import LOOPBACK
@@ -83,7 +83,4 @@ def forget_dev_login(layout: Layout) -> None:
 
 def write(layout: Layout, text: str) -> None:
     """Replace the file as a whole."""
-    layout.home.mkdir(parents=True, exist_ok=True)
-    part = layout.addresses.with_suffix(".part")
-    part.write_text(text)
-    os.replace(part, layout.addresses)
+    write_whole(layout.addresses, text)

@@ -21,13 +21,13 @@ from features.spark_session import spark_session
 from features.store import apply_repo, offline_folder, open_store
 from ingestion.datasets.synthetic import Synthetic
 from ingestion.lake_files import write_lake
-from ingestion.topics import DAY_MS
 from ingestion.world.generate import generate, write
 from ingestion.world.plan import Engagement, WorldPlan
 from serving.feed.policy import Policy
 from serving.feed.rule_costs import JudgedList
 from serving.feed.rung_costs import JudgedRequest, order
 from serving.feed.selection import Recent, Scored
+from timelines.durations import DAY_MS
 from timelines.entry import Ids
 from timelines.topics import TOPICS, topics_of_hashtags
 from training.bundle import Bundle

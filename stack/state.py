@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Literal
 
 import msgspec
 import psutil
+
+from ingestion.whole_files import write_whole
 
 Condition = Literal["waiting", "starting", "ready", "restarting", "stopped"]
 
@@ -58,9 +59,7 @@ class StackState(msgspec.Struct, frozen=True):
 
 
 def write_state(path: Path, state: StackState) -> None:
-    part = path.with_suffix(".part")
-    part.write_bytes(msgspec.json.encode(state))
-    os.replace(part, path)
+    write_whole(path, msgspec.json.encode(state))
 
 
 def read_state(path: Path) -> StackState | None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import msgspec
 
+from ingestion.whole_files import write_whole
 from pipelines.jobs import job_title, owner, topic_names
 from stack import savepoints
 from stack.layout import Layout
@@ -112,10 +113,7 @@ class WantedJobs:
         return self.layout.data("flink") / "checkpoints" / job.folder
 
     def _write(self, jobs: list[WantedJob]) -> None:
-        self.layout.jobs.parent.mkdir(parents=True, exist_ok=True)
-        part = self.layout.jobs.with_suffix(".part")
-        part.write_bytes(msgspec.json.encode(jobs))
-        part.replace(self.layout.jobs)
+        write_whole(self.layout.jobs, msgspec.json.encode(jobs))
 
 
 def _written_ns(metadata: Path) -> int:

@@ -14,6 +14,7 @@ from redis.exceptions import RedisError
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from ingestion.whole_files import write_whole
 from pipelines.settings import StreamSettings
 from stack.errors import UserError
 from timelines.client import open_async_client
@@ -70,8 +71,7 @@ class Run:
                 return rebuilt
 
             def passed(reader: int, rebuilt: int) -> None:
-                self.place.parent.mkdir(parents=True, exist_ok=True)
-                self.place.write_text(json.dumps({"after": reader}))
+                write_whole(self.place, json.dumps({"after": reader}))
                 bar.update(task, advance=together, description=f"{name}: {rebuilt} rebuilt")
 
             started = time.monotonic()

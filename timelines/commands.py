@@ -18,12 +18,12 @@ import numpy.typing as npt
 
 from timelines import bodies, entry
 from timelines.cells import pack_cells
+from timelines.durations import DAY_MS
 from timelines.edges import edge_score
 from timelines.entry import Entries, Ids
 from timelines.keys import TAIL, Keyspace
 from timelines.settings import TimelineSettings
 
-DAY_MS = 24 * 3600 * 1000
 OPENED_KEPT = 50
 KEYS_PER_CALL = 500
 """Timelines written by one function call: bounds how long a call keeps the server busy."""

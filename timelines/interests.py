@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from timelines import commands
+from timelines.durations import DAY_MS
 from timelines.edges import edge_ts, stands
 from timelines.entry import Ids
 from timelines.keys import Keyspace
@@ -29,7 +30,7 @@ TOPICS = 10
 """Accounts and topics that are kept of a reader at most."""
 ACTS = 20
 """Of likes, of retweets and of opened tweets, so many of the newest are read."""
-KEPT_MS = 30 * commands.DAY_MS
+KEPT_MS = 30 * DAY_MS
 KIND = "interests"
 
 _FORM = 1

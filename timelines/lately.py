@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from timelines.durations import HOUR_MS
 from timelines.entry import Ids
 from timelines.keys import Keyspace
 
-HOUR_MS = 3_600_000
 NEWEST = 4096
 """How many records of one stretch are read at most."""
 

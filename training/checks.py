@@ -13,6 +13,8 @@ from features.parity import ParityReport
 from features.settings import ParitySettings
 from training.dataset import Examples
 
+PARITY = "parity"
+
 
 class RecordedCheck(msgspec.Struct, frozen=True):
     """One check: its ``name``, whether it held, and one sentence without its full stop."""
@@ -66,4 +68,4 @@ def parity_check(report: ParityReport, limits: ParitySettings) -> RecordedCheck:
     """That the features logged at serving are those of the offline store, within the limits."""
     faults = report.failures(limits)
     detail = "; ".join(faults) if faults else f"{report.rows:,} logged rows agree with the offline features"
-    return RecordedCheck("parity", not faults, detail)
+    return RecordedCheck(PARITY, not faults, detail)

@@ -6,12 +6,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from training.bundle import ScoringCost
-from training.checks import RecordedCheck
+from training.checks import PARITY, RecordedCheck
 from training.comparison import Comparison
 from training.evaluation import ModelReport
 from training.settings import GateSettings
 
 LIMITS = GateSettings()
+UNSERVED = (
+    "no served row was compared with the offline features: serve some feeds with the champion, then run "
+    "`tideline features build` and `tideline features parity --version VERSION`"
+)
+"""Asked of a model beside a champion alone: before there is one, or for other features, nothing is served."""
 TITLES = {"ndcg_10": "nDCG@10", "mrr": "MRR", "ap": "AP", "rce": "RCE"}
 
 
@@ -38,6 +43,8 @@ def failures(evidence: Evidence, limits: GateSettings = LIMITS) -> list[str]:
         )
     if not evidence.checks:
         found.append("no check of its data is recorded with it")
+    elif evidence.comparison is not None and all(check.name != PARITY for check in evidence.checks):
+        found.append(UNSERVED)
     failed = [check for check in evidence.checks if not check.passed]
     return found + [f"its {check.name} check failed: {check.detail}" for check in failed]
 

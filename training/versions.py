@@ -26,6 +26,10 @@ CHECK_TAG = "check."
 LONGEST_TAG = 5000
 
 
+class NoModelError(RegistryError):
+    """No version of the model was ever registered."""
+
+
 @dataclass(frozen=True)
 class ModelVersions:
     """The versions of one registered model; inside :func:`opened` a failing call is a RegistryError."""
@@ -41,7 +45,7 @@ class ModelVersions:
         """The version that each alias points at.
 
         Raises:
-            RegistryError: there is no such model.
+            NoModelError: there is no such model.
         """
         from mlflow.exceptions import MlflowException
 
@@ -51,10 +55,17 @@ class ModelVersions:
             if error.error_code != "RESOURCE_DOES_NOT_EXIST":
                 raise
             place = self.settings.tracking_uri
-            raise RegistryError(
+            raise NoModelError(
                 f"The registry at {place} has no model {self.name}: run `tideline train`."
             ) from None
         return {alias: str(version) for alias, version in model.aliases.items()}
+
+    def champion(self) -> str | None:
+        """The version that serves; None before the first promotion."""
+        try:
+            return self.aliases().get(self.settings.alias)
+        except NoModelError:
+            return None
 
     def all(self) -> list[ModelVersion]:
         """Newest first."""

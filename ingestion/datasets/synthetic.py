@@ -23,8 +23,8 @@ from ingestion.events import (
     TweetCreated,
     TweetDeleted,
 )
-from ingestion.topics import DAY_MS
 from ingestion.world.schema import EVENT_FILES, FILES, LATER_FILES
+from timelines.durations import DAY_MS
 
 
 class Synthetic:

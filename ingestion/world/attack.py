@@ -9,10 +9,10 @@ import numpy as np
 import pyarrow as pa
 
 from ingestion.world.days import ids_of
-from ingestion.world.plan import HOUR_MS, PLACES, WorldPlan
+from ingestion.world.plan import PLACES, WorldPlan
 from ingestion.world.schema import FILES
+from timelines.durations import HOUR_MS, MINUTE_MS
 
-MINUTE_MS = 60_000
 ROLES = ("spam", "fake", "churn")
 TEXTS = (
     "Unbelievable prices only today at the grand opening of our store",

@@ -9,7 +9,8 @@ import numpy.typing as npt
 
 from ingestion.snowflake import EPOCH_MS, MACHINE_BITS, SEQUENCE_BITS, TIME_SHIFT
 from ingestion.world.people import Floats, Ints, People
-from ingestion.world.plan import DAY_MS, HOUR_MS, PLACE_HOURS, PLACES, WorldPlan
+from ingestion.world.plan import PLACE_HOURS, PLACES, WorldPlan
+from timelines.durations import DAY_MS, HOUR_MS
 
 BURST_SHARE = 0.45
 """Share of a place's people who join a burst there."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-HOUR_MS = 3600 * 1000
-DAY_MS = 24 * HOUR_MS
+from timelines.durations import DAY_MS
+
 PLACES = ("Northport", "Alder Bay", "Santa Lucia", "Kasumi", "Mirefield", "Ostrava Nova")
 PLACE_HOURS = (0, -5, -3, 9, 1, 2)
 """Hours that each place's day is ahead of UTC."""

@@ -9,7 +9,8 @@ import numpy as np
 from ingestion.world.answers import Act, Chances, acts_of, chances
 from ingestion.world.days import Originals, moments
 from ingestion.world.people import Follows, Ints, People
-from ingestion.world.plan import HOUR_MS, WorldPlan
+from ingestion.world.plan import WorldPlan
+from timelines.durations import HOUR_MS
 
 WINDOW_MS = 24 * HOUR_MS
 RECENCY_MS = 6 * HOUR_MS

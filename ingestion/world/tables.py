@@ -10,11 +10,12 @@ from numpy.typing import NDArray
 from ingestion.world.answers import ALSO_LIKED, LIKED
 from ingestion.world.days import Burst, Originals, ids_of
 from ingestion.world.people import Floats, Follows, Ints, People
-from ingestion.world.plan import HOUR_MS, PLACES, WorldPlan
+from ingestion.world.plan import PLACES, WorldPlan
 from ingestion.world.reading import Log
 from ingestion.world.reporting import ReportChances, make_reports
 from ingestion.world.schema import FILES
 from ingestion.world.writing import Vocabulary, write_texts
+from timelines.durations import HOUR_MS
 
 Columns = dict[str, Any]
 UNDO_SHARE = 0.01

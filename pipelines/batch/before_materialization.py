@@ -1,7 +1,8 @@
 """What the online store is about to be given, checked: ranges, missing values, freshness and drift.
 
 Drift is told against the moment at which the last training set ended: the rows that would have been written
-then, of the same view, so that the two sides are made alike and differ by what happened since.
+then, of the same view, so that the two sides are made alike and differ by what happened since. Either side
+is a sample of the entities that had rows of late, so a check reads a day or two, whatever lies before.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from features.drift import Histogram, drift, judged
@@ -19,19 +21,19 @@ from features.names import VIEWS, View
 from features.offline_rows import OfflineView
 from features.settings import HasFeatureStore, MaterializationLimits
 from features.store import OfflineRowsMissingError, offline_folder
+from ingestion.whole_files import write_whole
 from pipelines.batch.quality import value_ranges
 from pipelines.batch.validation import QualityReport, validate, write_data_docs
 
 TRAINED = "trained.json"
-# An entity's rows are looked for by its keys, so another sample is as good.
+# Entities are chosen by a hash of their keys, so another seed is as good.
 _SEED = 0
 _VALUES = "values in the row"
 
 
 def remember_training(results: Path, until: datetime) -> None:
     """Keep when the newest training set ended: what later rows are compared with."""
-    results.mkdir(parents=True, exist_ok=True)
-    (results / TRAINED).write_text(json.dumps({"until": until.isoformat()}), encoding="utf-8")
+    write_whole(results / TRAINED, json.dumps({"until": until.isoformat()}))
 
 
 def trained_until(results: Path) -> datetime | None:
@@ -62,10 +64,13 @@ def check_rows(settings: HasFeatureStore, until: datetime) -> list[QualityReport
                     raise OfflineRowsMissingError(
                         f"There are no offline rows of {view.name}: run `tideline features build` first."
                     )
-                rows = _rows(OfflineView(folder, view), until, trained, limits)
-                # A view without rows has nothing to write.
-                suite = _suite(view, until, rows, limits) if len(rows.frame) else []
-                reports.append(validate(f"{view.name}_online", rows.frame, suite, results))
+                offline = OfflineView(folder, view)
+                rows = _rows(offline, until, trained, limits)
+                frame, suite = rows.frame, _suite(view, until, rows, limits)
+                if frame.empty:
+                    frame, suite = _stale(offline, until), [_fresh(until, limits)]
+                # A view that never had a row has nothing to write.
+                reports.append(validate(f"{view.name}_online", frame, suite if len(frame) else [], results))
     finally:
         write_data_docs(results)
     return reports
@@ -73,8 +78,9 @@ def check_rows(settings: HasFeatureStore, until: datetime) -> list[QualityReport
 
 @dataclass(frozen=True)
 class _Rows:
-    """The newest row of each sampled entity; of each column how far it ``moved`` (PSI) since the last
-    training set ended, and which share of it was ``known`` then. Both are empty where nothing can be said.
+    """The newest row of each sampled entity, none where all are past their ttl; of each column how far it
+    ``moved`` (PSI) since the last training set ended, and which share of it was ``known`` then. Both are
+    empty where nothing can be said.
     """
 
     frame: pd.DataFrame
@@ -86,20 +92,17 @@ def _rows(
     offline: OfflineView, until: datetime, trained: datetime | None, limits: MaterializationLimits
 ) -> _Rows:
     view = offline.view
-    ids = offline.sample(limits.rows, _SEED)
-    values, times_ms = offline.newest(ids, until)
-    there = times_ms >= int((until - timedelta(days=view.ttl_days)).timestamp() * 1000)
-    frame = pd.DataFrame(ids[there], columns=list(view.entities))
-    frame[list(view.columns)] = values[there]
-    frame["event_timestamp"] = times_ms[there].astype("datetime64[ms]")
+    newest = offline.recent(limits.rows, _SEED, until)
+    frame = pd.DataFrame(newest.ids, columns=list(view.entities))
+    frame[list(view.columns)] = newest.values
+    frame["event_timestamp"] = newest.times_ms.astype("datetime64[ms]")
     frame[_VALUES] = frame[list(view.columns)].notna().sum(axis=1)
     if trained is None:
         return _Rows(frame, {}, {})
-    before, before_ms = offline.newest(ids, trained)
-    before = before[before_ms >= 0]
+    before = offline.recent(limits.rows, _SEED, trained)
     if min(len(before), len(frame)) < limits.least_rows:
         return _Rows(frame, {}, {})
-    reference = {name: Histogram.of(before[:, place]) for place, name in enumerate(view.columns)}
+    reference = {name: Histogram.of(before.values[:, place]) for place, name in enumerate(view.columns)}
     moved = drift(reference, {name: frame[name].to_numpy() for name in view.columns})
     for name, index in moved.items():
         frame[_drift(name)] = index
@@ -109,7 +112,6 @@ def _rows(
 def _suite(view: View, until: datetime, rows: _Rows, limits: MaterializationLimits) -> list[Any]:
     import great_expectations.expectations as gxe
 
-    oldest = (until.astimezone(UTC) - timedelta(hours=limits.age_hours)).replace(tzinfo=None)
     return [
         *value_ranges(view),
         gxe.ExpectColumnValuesToBeBetween(column=_VALUES, min_value=1),
@@ -119,13 +121,27 @@ def _suite(view: View, until: datetime, rows: _Rows, limits: MaterializationLimi
             )
             for name, share in rows.known.items()
         ),
-        gxe.ExpectColumnMaxToBeBetween(column="event_timestamp", min_value=oldest),
+        _fresh(until, limits),
         *(
             gxe.ExpectColumnMaxToBeBetween(column=_drift(name), max_value=limits.stability_index)
             for name in rows.moved
             if judged(name)
         ),
     ]
+
+
+def _fresh(until: datetime, limits: MaterializationLimits) -> Any:
+    import great_expectations.expectations as gxe
+
+    oldest = (until.astimezone(UTC) - timedelta(hours=limits.age_hours)).replace(tzinfo=None)
+    return gxe.ExpectColumnMaxToBeBetween(column="event_timestamp", min_value=oldest)
+
+
+def _stale(offline: OfflineView, until: datetime) -> pd.DataFrame:
+    """The moment of a view's newest row, which is past its ttl; empty where it has no row."""
+    end_ms = offline.end_ms(until)
+    moments = np.array([end_ms] if end_ms >= 0 else [], dtype=np.int64).astype("datetime64[ms]")
+    return pd.DataFrame({"event_timestamp": moments})
 
 
 def _drift(name: str) -> str:

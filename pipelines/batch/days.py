@@ -6,37 +6,22 @@ What was built is kept beside the tables: up to when, from how many events, by w
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
-import pyarrow.compute as pc
 
-from features.day_partitions import DAY_MS, day_name, day_start_ms, days_in
+from features.day_partitions import day_name, day_start_ms
 from features.labels import ATTRIBUTION_MS, LABELS
 from features.layout import fingerprint
 from features.names import VIEWS
-from ingestion.events import (
-    ClientReport,
-    FollowChanged,
-    Impression,
-    LikeChanged,
-    RetweetChanged,
-    TweetCreated,
-    TweetDeleted,
-)
-from ingestion.lake import event_folder
-from ingestion.lake_events import read_columns
-from ingestion.lake_partitions import current_files, footer
+from ingestion.whole_files import write_whole
+from pipelines.batch.lake_days import LakeState
+from timelines.durations import DAY_MS
 
 LEDGER = ".built.json"
 REVISION = 2
 """Counted up when a formula changes: what was built before is then built anew."""
-READ = (FollowChanged, TweetCreated, TweetDeleted, RetweetChanged, LikeChanged, Impression, ClientReport)
-
-LakeState = Mapping[str, int]
-"""How many events the lake has of each day, redeliveries included: it only ever grows."""
 
 
 class DayNotBuildableError(ValueError):
@@ -71,34 +56,6 @@ def definitions(attribution_ms: int = ATTRIBUTION_MS) -> str:
     return json.dumps(
         [REVISION, attribution_ms, [*LABELS.values()], *((view.name, fingerprint(view)) for view in VIEWS)]
     )
-
-
-def lake_state(lake: Path, namespace: str, until_ms: int) -> LakeState:
-    """How many events each day that begins before ``until_ms`` has; compaction changes nothing of it.
-
-    Raises:
-        LakeFileError: a file is cut short, or none of Parquet.
-    """
-    found: dict[str, int] = {}
-    for event_type in READ:
-        for day, path in days_in(event_folder(lake, namespace, event_type)).items():
-            if day_start_ms(day) < until_ms:
-                rows = sum(footer(file).num_rows for file in current_files(path))
-                found[day] = found.get(day, 0) + rows
-    return found
-
-
-def newest_event_ms(lake: Path, namespace: str, until_ms: int) -> int:
-    """The moment of the newest event before ``until_ms``; 0 where there is none."""
-    newest = 0
-    for event_type in READ:
-        began = map(day_start_ms, days_in(event_folder(lake, namespace, event_type)))
-        for day_ms in sorted((day_ms for day_ms in began if day_ms < until_ms), reverse=True):
-            moments = read_columns(lake, namespace, event_type, ["ts"], day_ms, until_ms).column("ts")
-            if len(moments):
-                newest = max(newest, pc.max(moments).as_py())
-                break
-    return newest
 
 
 def plan(
@@ -182,7 +139,4 @@ def forget(offline: Path, since_ms: int) -> None:
 
 
 def _write(offline: Path, ledger: Ledger) -> None:
-    offline.mkdir(parents=True, exist_ok=True)
-    staged = offline / f"{LEDGER}.new"
-    staged.write_bytes(msgspec.json.encode(ledger))
-    staged.replace(offline / LEDGER)
+    write_whole(offline / LEDGER, msgspec.json.encode(ledger))

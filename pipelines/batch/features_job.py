@@ -18,7 +18,8 @@ import pandas as pd
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812 - the name PySpark's own guide gives it
 
-from features.day_partitions import DAY_MS, STAGING, day_name, put, read_days, stage
+from features.day_partitions import STAGING, day_name, newest_parts, put, read_days, stage
+from features.examples import TRAINING_EXAMPLES, outdate
 from features.interests import READER_INTERESTS
 from features.label_window import LabelWindow, write_label_window
 from features.labels import LABELS
@@ -43,14 +44,15 @@ from pipelines.batch import (
     user_author_affinity,
     user_author_recent,
 )
-from pipelines.batch.days import forget, lake_state, newest_event_ms, remember
+from pipelines.batch.days import forget, remember
 from pipelines.batch.earlier import read_span
 from pipelines.batch.lake import LakeEvents, read_lake
+from pipelines.batch.lake_days import COUNTED, lake_state, newest_event_ms
 from pipelines.batch.showings import showing_changes, showings
 from pipelines.batch.ticks import BuildTime, carried_rows
 from pipelines.batch.validation import examined, validate
+from timelines.durations import DAY_MS
 
-TRAINING_EXAMPLES = "training_examples"
 LABELS_TABLE = "labels"
 
 Earlier = Callable[[View], DataFrame | None]
@@ -147,8 +149,9 @@ def run(
     """
     built = []
     until = datetime.fromtimestamp(build.until_ms / 1000, tz=UTC)
-    state = lake_state(lake, namespace, build.until_ms)
+    state = lake_state(lake, namespace, build.until_ms, offline / COUNTED)
     forget(offline, build.since_ms)
+    outdate(offline, credited_since_ms(build))
     events = read_span(spark, lake, namespace, credited_since_ms(build), build.until_ms)
     lately = read_lake(spark, lake, namespace, build.until_ms, max(reader_interests.since_ms(build), 0))
 
@@ -177,9 +180,13 @@ def run(
 
 
 def _examine_labels(examples: Path, until: datetime, results: Path) -> None:
-    """Told, not refused: features are of use without labels, and a model asks for them."""
+    """Told, not refused: features are of use without labels, and a model asks for them.
+
+    Of the newest days, where what goes wrong begins.
+    """
     columns = [*LABELS.values(), "event_timestamp"]
-    frame = pd.read_parquet(examples, columns=columns, partitioning=None)
+    parts = newest_parts(examples, quality.MAX_ROWS)
+    frame = pd.concat([pd.read_parquet(part, columns=columns, partitioning=None) for part in parts])
     if len(frame):
         # Great Expectations compares naive times only; Spark's are UTC.
         naive = frame.assign(event_timestamp=frame["event_timestamp"].dt.tz_localize(None))

@@ -16,7 +16,6 @@ from pyspark.sql import functions as F  # noqa: N812 - the name PySpark's own gu
 
 from features.labels import ATTRIBUTION_MS
 
-HOUR_MS = 3600 * 1000
 CHANGE_MS = 1
 """Ticks so close that each change has a row of its own: the twins of what the stream writes at once."""
 CARRIED = "carried"

@@ -10,7 +10,8 @@ from pyspark.sql import functions as F  # noqa: N812 - the name PySpark's own gu
 
 from features.labels import LABELS
 from features.names import FEATURE_SERVICE, MODEL_INPUT
-from pipelines.batch.ticks import HOUR_MS, day_of
+from pipelines.batch.ticks import day_of
+from timelines.durations import HOUR_MS
 
 DAY_HOURS = 24
 _IS_RETWEET = MODEL_INPUT.index("context_is_retweet")

@@ -7,7 +7,8 @@ from pyspark.sql import functions as F  # noqa: N812 - the name PySpark's own gu
 
 from features.names import USER_AUTHOR_AFFINITY
 from pipelines.batch.rates import ENGAGEMENT_PRIOR, smoothed_rate
-from pipelines.batch.ticks import HOUR_MS, BuildTime, feature_rows, running_totals
+from pipelines.batch.ticks import BuildTime, feature_rows, running_totals
+from timelines.durations import HOUR_MS
 
 _PAIR = ("user", "author")
 _COUNTS = ("shown", "engaged", "acts")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F  # noqa: N812 - the name PySpark's own guide gives it
 
-HOUR_MS, DAY_MS = 3_600_000, 24 * 3_600_000
+from timelines.durations import DAY_MS, HOUR_MS
 
 
 def transform(impressions: DataFrame, since_ms: int, until_ms: int) -> DataFrame:

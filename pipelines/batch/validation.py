@@ -16,6 +16,8 @@ from typing import Any
 
 import pandas as pd
 
+from ingestion.whole_files import write_whole
+
 DATA_DOCS = "data_docs"
 _STORES = "great_expectations"
 # Its address carries an id of this installation to whoever serves the image.
@@ -65,10 +67,8 @@ def examined(table: str, frame: pd.DataFrame, suite: Sequence[Any], results: Pat
     context.validation_definitions.add_or_update(definition)
     outcome = definition.run(batch_parameters={"dataframe": frame})
     failures = tuple(_sentence(result) for result in outcome.results if not result.success)
-    results.mkdir(parents=True, exist_ok=True)
-    (results / f"{table}.json").write_text(
-        json.dumps(outcome.to_json_dict(), indent=1, default=str), encoding="utf-8"
-    )
+    outcome_text = json.dumps(outcome.to_json_dict(), indent=1, default=str)
+    write_whole(results / f"{table}.json", outcome_text)
     return QualityReport(table, len(frame), len(outcome.results), failures)
 
 

@@ -21,8 +21,8 @@ from ingestion.events import (
     RetweetChanged,
     TweetCreated,
 )
+from timelines.durations import HOUR_MS
 
-HOUR_MS = 3_600_000
 WINDOW_MS = HOUR_MS
 SLIDE_MS = HOUR_MS // 2
 YOUNG_MS = 24 * HOUR_MS

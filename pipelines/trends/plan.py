@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-MINUTE_MS = 60_000
+from timelines.durations import MINUTE_MS
 
 
 @dataclass(frozen=True)

@@ -15,10 +15,9 @@ from serving.feed.selection import Recent, Scored, balanced, multiply
 from serving.pipeline.selection import best_first
 from serving.pipeline.stages import Columns, Order
 from timelines.bodies import TweetBody
+from timelines.durations import MINUTE_MS
 from timelines.entry import Ids
 from timelines.topics import NO_TOPIC, TOPICS, topics_of_hashtags
-
-MINUTE_MS = 60_000
 
 
 @dataclass(frozen=True)

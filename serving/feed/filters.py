@@ -13,11 +13,9 @@ from serving.feed.query import FeedQuery
 from serving.pipeline.selection import best_first
 from serving.pipeline.stages import Mask, Rows
 from timelines.bodies import TweetBody
+from timelines.durations import HOUR_MS, MINUTE_MS
 from timelines.entry import Ids
 from timelines.lately import Records
-
-MINUTE_MS = 60_000
-HOUR_MS = 60 * MINUTE_MS
 
 
 @dataclass(frozen=True)

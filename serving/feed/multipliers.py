@@ -13,12 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from serving.feed.policy import Fatigue
+from timelines.durations import DAY_MS
 from timelines.topics import NO_TOPIC
 
 Ids = NDArray[np.int64]
 Values = NDArray[np.float64]
-
-DAY_MS = 86_400_000
 
 
 class Multipliers(NamedTuple):

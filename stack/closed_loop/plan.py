@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ingestion.topics import DAY_MS
 from ingestion.world.plan import Engagement, WorldPlan
 from stack.errors import UserError
+from timelines.durations import DAY_MS
 
 CHRONOLOGICAL, FIRST, CHAMPION = "chronological", "first", "champion"
 ARMS = (CHRONOLOGICAL, FIRST, CHAMPION)

@@ -14,10 +14,11 @@ from ingestion.world.answers import Chances, acts_of, chances
 from ingestion.world.days import moments
 from ingestion.world.generate import Ground
 from ingestion.world.people import Floats, Ints
-from ingestion.world.plan import HOUR_MS, PLACES
+from ingestion.world.plan import PLACES
 from ingestion.world.reading import SECONDS_PER_ITEM
 from ingestion.world.reporting import make_reports, report_chances
 from ingestion.world.writing import write_texts
+from timelines.durations import HOUR_MS
 
 MACHINES = {"reply": 2, "retweet": 3, "quote": 4}
 READING = (0.3, 3.0)

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from features.historical import TRAINING_EXAMPLES
+from features.examples import TRAINING_EXAMPLES
 from features.labels import LABELS
 from features.store import offline_folder
 from ingestion.datasets.synthetic import Synthetic

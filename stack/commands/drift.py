@@ -32,7 +32,7 @@ def drift(
     """Compare what was shown lately with what the champion was made on: features, their age, scores, labels.
 
     Writes drift.json and drift.prom under the quality folder, and exits 1 where a limit of the settings is
-    passed.
+    passed. Before the first promotion there is nothing to compare with: it says so, and exits 0.
     """
     import tempfile
 
@@ -40,6 +40,8 @@ def drift(
     from prometheus_client import write_to_textfile
 
     from features.historical import training_frame
+    from ingestion.whole_files import write_whole
+    from stack.offline_tables import offline_tables
     from training.bundle import Bundle
     from training.dataset import prepare
     from training.drift import REPORT_FILE, feature_ages, watch
@@ -49,18 +51,28 @@ def drift(
     from training.versions import opened
 
     settings = TrainingSettings() if namespace is None else TrainingSettings(namespace=namespace)
-    moment = datetime.now(UTC) if at is None else at.replace(tzinfo=UTC)
-    examples = prepare(training_frame(settings))
+    with opened(settings.mlflow) as versions:
+        champion = versions.champion()
+    if champion is None:
+        told = (
+            f"{settings.mlflow.model_name} has no {settings.mlflow.alias} yet: there is nothing to compare."
+        )
+        typer.echo(json.dumps({"skipped": told}) if as_json else told)
+        return
+    with offline_tables(settings, "tideline drift", as_json):
+        frame = training_frame(settings)
+        moment = datetime.now(UTC) if at is None else at.replace(tzinfo=UTC)
+        ages = feature_ages(settings, moment)
+    examples = prepare(frame)
     with opened(settings.mlflow) as versions, tempfile.TemporaryDirectory() as folder:
-        version = versions.resolve(settings.mlflow.alias)
-        reference = msgspec.json.decode(versions.read_text(version, REFERENCE_FILE), type=DriftReference)
-        bundle = Bundle.load(versions.fetch(version, Path(folder)))
-    name = f"{settings.mlflow.model_name}@{version}"
-    ages, window = feature_ages(settings, moment), timedelta(hours=settings.features.attribution_hours)
+        reference = msgspec.json.decode(versions.read_text(champion, REFERENCE_FILE), type=DriftReference)
+        bundle = Bundle.load(versions.fetch(champion, Path(folder)))
+    name = f"{settings.mlflow.model_name}@{champion}"
+    window = timedelta(hours=settings.features.attribution_hours)
     report = watch(bundle, name, reference, examples, ages, moment, settings.drift, window)
     results = settings.features.quality / settings.namespace
     results.mkdir(parents=True, exist_ok=True)
-    (results / REPORT_FILE).write_text(report.text(), encoding="utf-8")
+    write_whole(results / REPORT_FILE, report.text())
     write_to_textfile(str(metrics or results / METRICS), gauges(report))
     failures = report.failures(settings.drift)
     if as_json:

@@ -41,19 +41,30 @@ def build(
     to date and the examples are joined with their features in the same Spark session, so that training finds
     the frame ready.
     """
+    from stack.offline_tables import offline_tables
+
+    settings = _settings()
+    with offline_tables(settings, "tideline features build", as_json):
+        _build(settings, _moment(until), day, full, as_json)
+
+
+def _build(
+    settings: FeatureStoreSettings, until: datetime, day: datetime | None, full: bool, as_json: bool
+) -> None:
+    from features.examples import TRAINING_FRAME, unjoined_since
     from features.historical import examples_built, join_examples
     from features.spark_session import spark_session
     from features.store import apply_repo, offline_folder, open_store
-    from pipelines.batch.days import DayNotBuildableError, day_span, lake_state, plan, read_ledger
-    from pipelines.batch.features_job import BuiltTable, credited_since_ms, run
+    from pipelines.batch.days import DayNotBuildableError, day_span, plan, read_ledger
+    from pipelines.batch.features_job import BuiltTable, run
+    from pipelines.batch.lake_days import COUNTED, lake_state
     from pipelines.batch.ticks import BuildTime
     from pipelines.batch.validation import write_data_docs
 
-    settings = _settings()
-    until_ms = int(_moment(until).timestamp() * 1000)
+    until_ms = int(until.timestamp() * 1000)
     folder, window_ms = offline_folder(settings), settings.features.attribution_ms
     ledger = None if full else read_ledger(folder)
-    state = lake_state(settings.lake.path, settings.namespace, until_ms)
+    state = lake_state(settings.lake.path, settings.namespace, until_ms, folder / COUNTED)
     try:
         if day is None:
             span = plan(ledger, state, until_ms, settings.features.late_days, window_ms)
@@ -88,11 +99,13 @@ def build(
             built = run(spark, settings.lake.path, settings.namespace, folder, results, moment, done)
         finally:
             write_data_docs(results)
-    if built and examples_built(settings):
-        apply_repo(open_store(settings), settings)
-        say(f"{'training_frame':<24}{join_examples(settings, credited_since_ms(moment)):>10,} rows")
-    elif built:
-        say("The log has no impressions, so there are no training examples.")
+    # Also where an earlier build ended between its examples and their join.
+    if unjoined_since(folder) is not None:
+        if examples_built(settings):
+            apply_repo(open_store(settings), settings)
+            say(f"{TRAINING_FRAME:<24}{join_examples(settings):>10,} rows")
+        else:
+            say("The log has no impressions, so there are no training examples.")
     if as_json:
         rows = {table.name: table.rows for table in built}
         seconds = {table.name: round(table.seconds, 3) for table in built}
@@ -104,9 +117,12 @@ def build(
 def apply() -> None:
     """Register entities, views and the feature service with Feast."""
     from features.store import apply_repo, open_store
+    from stack.offline_tables import offline_tables
 
     settings = _settings()
-    typer.echo(f"{apply_repo(open_store(settings), settings)} objects registered.")
+    with offline_tables(settings, "tideline features apply"):
+        registered = apply_repo(open_store(settings), settings)
+    typer.echo(f"{registered} objects registered.")
 
 
 @app.command()
@@ -120,6 +136,14 @@ def materialize(
 
     Rows that do not meet what is expected are not written, and the exit code is 1.
     """
+    from stack.offline_tables import offline_tables
+
+    settings = _settings()
+    with offline_tables(settings, "tideline features materialize", as_json):
+        _materialize(settings, _moment(until), full, as_json)
+
+
+def _materialize(settings: FeatureStoreSettings, end: datetime, full: bool, as_json: bool) -> None:
     import redis
 
     from features.interests import materialize_interests
@@ -127,8 +151,6 @@ def materialize(
     from features.store import materialize as run
     from pipelines.batch.before_materialization import check_rows
 
-    settings = _settings()
-    end = _moment(until)
     check_rows(settings, end)
 
     def done(view: MaterializedView) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import time
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
@@ -31,10 +30,13 @@ def doctor(
 
     from features.doctor import examine
     from features.settings import FeatureStoreSettings
+    from stack.offline_tables import offline_tables
 
-    now_ms = time.time_ns() // 1_000_000 if at is None else int(at.replace(tzinfo=UTC).timestamp() * 1000)
+    settings = FeatureStoreSettings()
     try:
-        found = examine(FeatureStoreSettings(), now_ms, sample, seed, examples)
+        with offline_tables(settings, "tideline features doctor", as_json):
+            moment = datetime.now(UTC) if at is None else at.replace(tzinfo=UTC)
+            found = examine(settings, int(moment.timestamp() * 1000), sample, seed, examples)
     except redis.RedisError as error:
         raise UserError(f"The online store does not answer ({error}).") from error
     if as_json:

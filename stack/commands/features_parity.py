@@ -26,13 +26,15 @@ def parity(
     Exits 1 where a feature is above the limits of the settings (features.parity).
     """
     from features.served_features import parity as compare
+    from stack.offline_tables import offline_tables
     from training.checks import parity_check
     from training.settings import TrainingSettings
     from training.versions import opened
 
     settings = TrainingSettings()
     limits = settings.features.parity
-    report = compare(settings)
+    with offline_tables(settings, "tideline features parity", as_json):
+        report = compare(settings)
     if report is None:
         raise UserError(
             "No example has features logged at serving: serve pages with a model, then run "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -55,7 +56,8 @@ def compare(
                 raise UserError(f"{first} and {second} are the same version, {pair[0]}.")
             bundles = fetched(versions, pair)
         announce("joining examples with features")
-        found = side_by_side(pair, bundles, _examples(settings), settings.gate, disputed, announce)
+        examples = _examples(settings, "tideline models compare", announce)
+        found = side_by_side(pair, bundles, examples, settings.gate, disputed, announce)
     if as_json:
         typer.echo(msgspec.json.encode(found.plain()).decode())
     else:
@@ -102,7 +104,7 @@ def promote(
         if versions.aliases().get(settings.mlflow.alias) == chosen:
             raise UserError(f"{versions.name}@{chosen} is {settings.mlflow.alias} already.")
         with steps("joining examples with features", quiet=as_json) as announce:
-            examples = _examples(settings)
+            examples = _examples(settings, "tideline models promote", announce)
             decision = judge(versions, chosen, examples, settings.gate, announce)
             carry_out(versions, decision)
     name = f"{settings.mlflow.model_name}@{chosen}"
@@ -143,11 +145,13 @@ def _settings(namespace: str | None) -> TrainingSettings:
     return TrainingSettings() if namespace is None else TrainingSettings(namespace=namespace)
 
 
-def _examples(settings: TrainingSettings) -> Examples:
+def _examples(settings: TrainingSettings, command: str, announce: Callable[[str], None]) -> Examples:
     from features.labelled_examples import labelled_examples
+    from stack.offline_tables import offline_tables
     from training.dataset import prepare
 
-    labelled = labelled_examples(settings)
+    with offline_tables(settings, command, announce=announce):
+        labelled = labelled_examples(settings)
     if labelled.left_out:
         typer.echo(labelled.sentence, err=True)
     return prepare(labelled.frame)

@@ -31,15 +31,17 @@ def off_policy(
 
     Exits 1 with one sentence when the log cannot tell.
     """
-    from features.historical import TRAINING_EXAMPLES
+    from features.examples import TRAINING_EXAMPLES
     from features.store import offline_folder
     from pipelines.settings import StreamSettings
+    from stack.offline_tables import offline_tables
     from training.contests import decide, read_contests, read_labels
     from training.off_policy_report import lines, report, shape
     from training.settings import TrainingSettings
 
     settings, stream = TrainingSettings(), StreamSettings()
-    labels = read_labels(offline_folder(settings) / TRAINING_EXAMPLES)
+    with offline_tables(settings, "tideline off-policy", as_json):
+        labels = read_labels(offline_folder(settings) / TRAINING_EXAMPLES)
     # What was shown later may still be engaged with.
     until_ms = utc_ms(until) if until else int(labels["ts"].max()) - settings.features.attribution_ms
     since_ms = utc_ms(since) if since else None

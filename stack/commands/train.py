@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import shutil
+import tempfile
 from dataclasses import replace
+from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
@@ -32,13 +35,14 @@ def train(
     """
     from rich.console import Console
 
-    from features.historical import TRAINING_EXAMPLES
+    from features.examples import TRAINING_EXAMPLES
     from features.labelled_examples import labelled_examples
     from features.names import VIEWS
     from features.served_features import parity
     from pipelines.batch.before_materialization import remember_training
     from pipelines.batch.validation import DATA_DOCS
     from stack.errors import UserError
+    from stack.offline_tables import offline_tables
     from stack.progress import steps
     from training.checks import parity_check, tables_check
     from training.settings import TrainingSettings
@@ -52,13 +56,21 @@ def train(
     if parameters is not None:
         tuned = read_parameters(parameters, settings.tuning.folder)
         plan = replace(plan, head=tuned.of(plan.head), parameters=tuned.study)
-    with steps("joining examples with features", quiet=as_json) as announce:
-        examples = labelled_examples(settings)
-        announce("comparing logged and offline features")
-        served = parity(settings)
-        tables = [*(view.name for view in VIEWS), TRAINING_EXAMPLES, "labels"]
-        results = settings.features.quality / settings.namespace
-        checks = [tables_check(results, tables)]
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        steps("joining examples with features", quiet=as_json) as announce,
+    ):
+        with offline_tables(settings, "tideline train", announce=announce):
+            examples = labelled_examples(settings)
+            announce("comparing logged and offline features")
+            served = parity(settings)
+            tables = [*(view.name for view in VIEWS), TRAINING_EXAMPLES, "labels"]
+            results = settings.features.quality / settings.namespace
+            checks = [tables_check(results, tables)]
+            # The next build renders them anew, maybe while these are being logged.
+            docs = Path(folder) / DATA_DOCS
+            if (results / DATA_DOCS).is_dir():
+                shutil.copytree(results / DATA_DOCS, docs)
         if served is not None:
             checks.append(parity_check(served, settings.features.parity))
         result = run(
@@ -70,7 +82,7 @@ def train(
             limits=settings.gate,
             promote=promote,
             namespace=settings.namespace,
-            evidence=[folder for folder in [results / DATA_DOCS] if folder.is_dir()],
+            evidence=[docs] if docs.is_dir() else [],
         )
         remember_training(results, examples.frame["event_timestamp"].max())
     if as_json:

@@ -31,6 +31,7 @@ def tune(
 
     from features.labelled_examples import labelled_examples
     from stack.errors import UserError
+    from stack.offline_tables import offline_tables
     from stack.progress import steps
     from training.dataset import prepare
     from training.settings import TrainingSettings
@@ -46,7 +47,8 @@ def tune(
     limits = settings.tuning
     budget = Budget(trials or limits.trials, seconds or limits.seconds)
     with steps("joining examples with features", quiet=as_json) as announce:
-        examples = labelled_examples(settings)
+        with offline_tables(settings, "tideline tune", announce=announce):
+            examples = labelled_examples(settings)
         search = Search(prepare(examples.frame), TrainingPlan(), settings.gate.scoring_ratio)
         tuned, ended = run(settings.mlflow, search, limits.folder, budget, study, announce)
     if as_json:

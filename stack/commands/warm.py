@@ -9,6 +9,8 @@ from typing import Annotated, Any
 
 import typer
 
+from timelines.durations import DAY_MS
+
 KEEP_MS = 2 * 3_600_000
 """A warmed timeline that nobody reads is gone after the hour it was for and one more."""
 
@@ -45,7 +47,7 @@ def warm(
     spark = spark_session(FeatureStoreSettings().features)
     until_ms = int(now.timestamp() * 1000)
     impressions = read_events(spark, settings.lake.path, settings.namespace, Impression)
-    usual = usual_hours.transform(impressions, until_ms - days * usual_hours.DAY_MS, until_ms)
+    usual = usual_hours.transform(impressions, until_ms - days * DAY_MS, until_ms)
     rows = usual.where((F.col("hour") == begins) & (F.col("days") >= least_days)).select("user").collect()
     readers = sorted(row.user for row in rows)
 

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from ingestion.whole_files import write_whole
 from stack.errors import UserError
 
 
@@ -33,5 +34,4 @@ class Done:
     def add(self, part: str) -> None:
         """Note that a part is finished."""
         self.parts.append(part)
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        self._path.write_text(json.dumps({"options": self._options, "parts": self.parts}) + "\n")
+        write_whole(self._path, json.dumps({"options": self._options, "parts": self.parts}) + "\n")

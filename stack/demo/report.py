@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from ingestion.whole_files import write_whole
 from stack.demo.probe import Quantiles
 
 REPORT_FILE = "demo-report.json"
@@ -52,9 +52,7 @@ class DemoReport:
     def write(self, home: Path) -> Path:
         """Replaces ``demo-report.json`` in ``home`` as a whole."""
         path = home / REPORT_FILE
-        part = path.with_suffix(".part")
-        part.write_text(json.dumps(asdict(self), indent=2) + "\n")
-        os.replace(part, path)
+        write_whole(path, json.dumps(asdict(self), indent=2) + "\n")
         return path
 
     def print(self, console: Console) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import msgspec
 
+from ingestion.whole_files import write_whole
 from stack.layout import Layout
 from timelines.settings import Projections
 
@@ -57,10 +58,7 @@ class Ledger:
 
     def keep(self, namespace: str, standing: Standing) -> Standing:
         """Remember it from now on."""
-        part = self.layout.projections.with_suffix(".part")
-        part.parent.mkdir(parents=True, exist_ok=True)
-        part.write_bytes(msgspec.json.encode(self._all() | {namespace: standing}))
-        part.replace(self.layout.projections)
+        write_whole(self.layout.projections, msgspec.json.encode(self._all() | {namespace: standing}))
         return standing
 
     def _all(self) -> dict[str, Standing]:

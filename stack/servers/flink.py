@@ -5,10 +5,10 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
-import shutil
 import sys
 from pathlib import Path
 
+from ingestion.whole_files import write_whole
 from stack.errors import UserError
 from stack.jars import jar_paths
 from stack.plan import Plan
@@ -153,9 +153,9 @@ def prepare(plan: Plan) -> None:
     for folder in (conf, lib, home / "tmp", home / "checkpoints"):
         folder.mkdir(parents=True, exist_ok=True)
     lines = [f"{name}: {json.dumps(value)}\n" for name, value in configuration(plan).items()]
-    _replace(conf / "config.yaml", "".join(lines))
+    write_whole(conf / "config.yaml", "".join(lines))
     for name in ("log4j-console.properties", "log4j-cli.properties", "log4j-session.properties"):
-        _replace(conf / name, LOG4J)
+        write_whole(conf / name, LOG4J)
     wanted = {path.name: path for path in (distribution() / "lib").glob("*.jar")}
     wanted |= {path.name: path for path in (distribution() / "opt").glob("flink-python-*.jar")}
     wanted |= {path.name: path for path in jar_paths("flink", plan.jars)}
@@ -165,13 +165,6 @@ def prepare(plan: Plan) -> None:
     for name, target in wanted.items():
         if not (lib / name).is_symlink():
             (lib / name).symlink_to(target)
-
-
-def _replace(path: Path, text: str) -> None:
-    """Two processes prepare the same files at the same time: neither may read half of one."""
-    part = path.with_name(f".{path.name}.{os.getpid()}")
-    part.write_text(text)
-    shutil.move(part, path)
 
 
 def servers(plan: Plan, resume: tuple[str, ...]) -> tuple[Server, Server]:

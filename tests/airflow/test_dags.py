@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from airflow.sdk import DAG
 
 ROOT = Path(__file__).parents[2]
+ANSWERS = {"promote_ranker"}
+"""Tasks whose failure is an answer that another try would only repeat."""
 DAGS = sorted(path.stem for path in (ROOT / "airflow_dags").glob("*.py"))
 
 
@@ -40,7 +42,7 @@ def test_runs_of_a_dag_neither_overlap_nor_are_made_up_for(dag: DAG) -> None:
 def test_every_task_has_an_owner_retries_and_an_end(dag: DAG) -> None:
     for task in dag.tasks:
         assert task.owner not in ("", "airflow"), task.task_id
-        assert task.retries >= 1, task.task_id
+        assert task.retries == 0 if task.task_id in ANSWERS else task.retries >= 1, task.task_id
         assert task.retry_delay >= timedelta(minutes=1), task.task_id
         assert timedelta(0) < task.execution_timeout <= timedelta(hours=2), task.task_id
 

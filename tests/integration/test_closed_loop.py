@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from features.historical import TRAINING_EXAMPLES
+from features.examples import TRAINING_EXAMPLES
 from features.store import offline_folder
 from ingestion.events import Impression
 from ingestion.lake_events import read_columns

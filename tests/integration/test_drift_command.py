@@ -80,6 +80,25 @@ def test_more_of_the_same_passes_and_leaves_a_report_and_gauges(
     assert "tideline_drift_rows 8000.0" in (tmp_path / "tideline.prom").read_text()
 
 
+def test_before_there_is_a_champion_there_is_nothing_to_compare(
+    drift: Callable[..., Result], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("TIDELINE_MLFLOW__MODEL_NAME", "never-trained")
+    done = drift()
+    assert (done.exit_code, done.stdout) == (
+        0,
+        "never-trained has no champion yet: there is nothing to compare.\n",
+    )
+    assert not (tmp_path / "quality").exists()
+    monkeypatch.setenv("TIDELINE_MLFLOW__MODEL_NAME", "watched")
+    monkeypatch.setenv("TIDELINE_MLFLOW__ALIAS", "nobody")
+    done = drift("--json")
+    assert done.exit_code == 0
+    assert msgspec.json.decode(done.stdout) == {
+        "skipped": "watched has no nobody yet: there is nothing to compare."
+    }
+
+
 def test_a_feature_that_moved_fails_by_its_name(drift: Callable[..., Result]) -> None:
     failed = drift(scaled="author_engagement_rate")
     assert "author_engagement_rate" in failed.stdout

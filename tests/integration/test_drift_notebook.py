@@ -16,6 +16,7 @@ import pytest
 from nbclient import NotebookClient
 
 from features.names import MODEL_INPUT, VIEWS
+from features.served_features import MATERIALIZED
 from training.drift import DriftReport
 
 pytestmark = pytest.mark.timeout(600)
@@ -58,8 +59,8 @@ def _write_offline(offline: Path, frame: pd.DataFrame) -> None:
             "event_timestamp": pa.array(frame.loc[logged, "event_timestamp"]),
             "logged": [vector | {"tweet_likes": vector["tweet_likes"] * 2} for vector in vectors],
             "offline": vectors,
-            "materialized": vectors,
-            "materialized_at": pa.array(frame.loc[logged, "event_timestamp"]),
+            **dict.fromkeys(MATERIALIZED, vectors),
+            **{f"{side}_at": pa.array(frame.loc[logged, "event_timestamp"]) for side in MATERIALIZED},
         }
     )
     for name, table in (

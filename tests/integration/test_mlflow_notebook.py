@@ -9,6 +9,7 @@ import nbformat
 import numpy as np
 import pandas as pd
 import pytest
+from joined_examples import write_joined
 from nbclient import NotebookClient
 
 from training.heads import HeadParameters
@@ -29,11 +30,8 @@ def folder(
     """The working folder, with a store and joined examples where a notebook's settings lead."""
     settings = MlflowSettings(tracking_uri=f"sqlite:///{tmp_path}/mlflow.db")
     offline = tmp_path / "offline"
-    for name in ("training_examples", "training_frame"):
-        (offline / name).mkdir(parents=True)
-        (offline / name / "_SUCCESS").touch()
     frame = examples_frame()
-    frame.assign(logged=False).to_parquet(offline / "training_frame" / "part-0.parquet")
+    write_joined(offline, frame)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("TIDELINE_MLFLOW__TRACKING_URI", settings.tracking_uri)
     monkeypatch.setenv("TIDELINE_FEATURES__OFFLINE", str(offline))

@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 import pytest
 import requests
-from model_shelf import CHECKED, LIMITS, Models, Shelf, ask, quick
+from model_shelf import CHECKED, LIMITS, SERVED, Models, Shelf, ask, quick
 
 from serving.model_store import MlflowRegistry, ModelStore
 from training.bundle import Bundle, Matrix, ScoringCost
@@ -110,7 +110,7 @@ def test_a_planted_fault_is_refused_with_its_reason_and_the_champion_stays(
     champion = shelf.add_champion(models.good)
     trained = {"worse": models.stumps, "miscalibrated": models.miscalibrated()}.get(fault, models.good)
     checks = {
-        "data": [RecordedCheck("tables", False, "author_popularity did not meet the expectations")],
+        "data": [SERVED, RecordedCheck("tables", False, "author_popularity did not meet the expectations")],
         "unchecked": [],
     }.get(fault, CHECKED)
     version = shelf.add(trained, checks, reorder if fault == "features" else lambda path: None)

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from model_shelf import SERVED
 
 from features.labels import LABELS
 from features.names import MODEL_INPUT
@@ -203,7 +204,7 @@ def test_moving_the_alias_back_brings_the_older_version_back(
     trained: TrainingResult, settings: MlflowSettings, examples_frame: Make, tmp_path: Path
 ) -> None:
     first = champion_version(settings)
-    second = train(settings, examples_frame(seed=1), PLAN, limits=LENIENT)
+    second = train(settings, examples_frame(seed=1), PLAN, checks=[SERVED], limits=LENIENT)
     assert download_champion(settings, tmp_path).version == second.version != trained.version
     with opened(settings) as versions:
         versions.point(settings.alias, first)

@@ -10,7 +10,8 @@ import msgspec
 import pandas as pd
 import pytest
 from click.testing import Result
-from model_shelf import LIMITS, PLAN, Models, Shelf
+from joined_examples import write_joined
+from model_shelf import LIMITS, PLAN, SERVED, Models, Shelf
 from typer.testing import CliRunner
 
 from stack.cli import app
@@ -60,7 +61,7 @@ def test_training_makes_what_is_not_promoted_the_challenger(
     assert worse.summary()["model"] is None
     assert worse.summary()["challenger"] == worse.version
     unsound = RecordedCheck("tables", False, "training_examples did not meet the expectations")
-    refused = train(settings, examples_frame(), PLAN, checks=[unsound])
+    refused = train(settings, examples_frame(), PLAN, checks=[unsound, SERVED])
     assert list(refused.reasons) == [f"its tables check failed: {unsound.detail}"]
     with opened(settings) as versions:
         assert versions.aliases() == {"champion": "1", CHALLENGER: "4"}
@@ -72,10 +73,7 @@ def commands(
 ) -> Callable[..., Result]:
     """Runs ``tideline models`` where the examples are joined already."""
     offline = tmp_path / "offline"
-    for name in ("training_examples", "training_frame"):
-        (offline / name).mkdir(parents=True)
-        (offline / name / "_SUCCESS").touch()
-    examples_frame().assign(logged=False).to_parquet(offline / "training_frame" / "part-0.parquet")
+    write_joined(offline, examples_frame())
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("TIDELINE_HOME", str(tmp_path))
     monkeypatch.setenv("TIDELINE_FEATURES__OFFLINE", str(offline))

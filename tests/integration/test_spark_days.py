@@ -10,9 +10,10 @@ import pandas as pd
 import pytest
 from random_lake import DAYS, HOUR, START, UNTIL, random_events
 
-from features.day_partitions import DAY_MS, days_in
+from features.day_partitions import days_in
 from features.labels import ATTRIBUTION_MS
 from ingestion.lake_files import write_lake
+from timelines.durations import DAY_MS
 
 pytestmark = [pytest.mark.spark, pytest.mark.timeout(900)]
 
@@ -31,7 +32,8 @@ def build_what_is_new(
     spark: Any, lake: Path, offline: Path, until_ms: int, window_ms: int = ATTRIBUTION_MS
 ) -> int:
     """As ``tideline features build``; from when on it built."""
-    from pipelines.batch.days import lake_state, plan, read_ledger
+    from pipelines.batch.days import plan, read_ledger
+    from pipelines.batch.lake_days import lake_state
 
     span = plan(read_ledger(offline), lake_state(lake, "", until_ms), until_ms, 2, window_ms)
     build(spark, lake, offline, span.until_ms, span.since_ms, window_ms)

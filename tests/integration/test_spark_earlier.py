@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 from random_lake import START, UNTIL, random_events
 
-from features.day_partitions import DAY_MS
 from ingestion.lake_files import write_lake
+from timelines.durations import DAY_MS
 
 pytestmark = pytest.mark.spark
 

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from features.day_partitions import DAY_MS
+from timelines.durations import DAY_MS
 
 pytestmark = pytest.mark.spark
 

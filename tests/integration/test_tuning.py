@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 import pytest
 from click.testing import Result
+from joined_examples import write_joined
 from mlflow import MlflowClient
 from mlflow.entities import Run
 from typer.testing import CliRunner
@@ -47,10 +48,7 @@ def tideline(
 ) -> Tideline:
     """Runs a command where the examples are joined already; a study searches few and small parameters."""
     offline = tmp_path / "offline"
-    for name in ("training_examples", "training_frame"):
-        (offline / name).mkdir(parents=True)
-        (offline / name / "_SUCCESS").touch()
-    examples_frame().assign(logged=False).to_parquet(offline / "training_frame" / "part-0.parquet")
+    write_joined(offline, examples_frame())
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("TIDELINE_FEATURES__OFFLINE", str(offline))
     monkeypatch.setenv("TIDELINE_TUNING__FOLDER", str(tmp_path / "tuning"))

@@ -6,7 +6,6 @@ import random
 from collections.abc import Callable
 from typing import Any
 
-from features.day_partitions import DAY_MS
 from ingestion.events import (
     ClientReport,
     Event,
@@ -17,6 +16,7 @@ from ingestion.events import (
     TweetCreated,
     TweetDeleted,
 )
+from timelines.durations import DAY_MS
 
 HOUR = 3_600_000
 DAYS = 3

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from features.running import Floats, Ints
+from timelines.durations import DAY_MS
 
 SAME = (
     ("friends", "followers", "favourites"),
@@ -21,7 +22,6 @@ SCALES = {"friends": 1.0, "followers": 1.0, "statuses": 0.5, "favourites": 0.5, 
 NEAR, NEIGHBOURS = 0.06, 16
 SHARED_BELOW = 100.0
 """What the product of an account's counters must exceed to tell it apart: small ones are shared by many."""
-DAY_MS = 86_400_000
 WEEK_MS = 7 * DAY_MS
 
 

@@ -15,12 +15,11 @@ from features.ranking_log import TRUTH, VERBS, Acts, Candidates, Follows, Rankin
 from features.running import Floats, Ints
 from ingestion.datasets.dataset import DatasetError
 from ingestion.events import LONG_DWELL_MS
-from ingestion.topics import DAY_MS
 from ingestion.world.schema import FOLLOWS, LIKES, REPORTS, RETWEETS, TRUTH_IMPRESSIONS, TWEETS
+from timelines.durations import DAY_MS, HOUR_MS
 from training.datasets.folders import Folders, check_later, codes
 
 NAME = "synthetic"
-HOUR_MS = 3_600_000
 IDS = ("user_id", "author_id", "tweet_id", "in_reply_to", "quote_of", "follower_id", "followee_id")
 SHOWN_COLUMNS = ("request_id", "user_id", "author_id", "tweet_id", "ts", "p_engaged", "engaged")
 SHOWN = pa.schema([TRUTH_IMPRESSIONS.field(name).with_nullable(False) for name in SHOWN_COLUMNS])

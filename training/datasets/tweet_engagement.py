@@ -13,11 +13,11 @@ import pandas as pd
 import pyarrow as pa
 
 from features.ranking_log import Candidates, RankingLog
+from timelines.durations import DAY_MS
 from training.datasets.accounts import account_codes
 from training.datasets.folders import Folders, check_labels, check_later, codes, milliseconds
 
 NAME = "tweet_engagement"
-DAY_MS = 86_400_000
 LIST_DAYS = 28
 COUNTERS = ("followers", "friends", "statuses", "favourites", "listed")
 RENAMED = {f"user_{name}": name for name in COUNTERS} | {"n_mentions": "mentions_code"}

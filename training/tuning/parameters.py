@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import msgspec
 
+from ingestion.whole_files import write_whole
 from training.heads import HeadParameters
 
 Value = int | float
@@ -73,9 +73,7 @@ def parameters_file(folder: Path, study: str) -> Path:
 
 def write_parameters(path: Path, tuned: TunedParameters) -> None:
     """Replaces the file as a whole."""
-    part = path.with_suffix(".part")
-    part.write_bytes(msgspec.json.format(msgspec.json.encode(tuned), indent=1))
-    os.replace(part, path)
+    write_whole(path, msgspec.json.format(msgspec.json.encode(tuned), indent=1))
 
 
 def read_parameters(word: str, folder: Path) -> TunedParameters:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from features.context import HOUR_MS, context_features
+from features.context import context_features
 from features.names import CONTEXT_FEATURES
+from timelines.durations import HOUR_MS
 
 NOON = 1_350_000_000_000 // (24 * HOUR_MS) * 24 * HOUR_MS + 12 * HOUR_MS
 

@@ -12,8 +12,9 @@ from features.leak_check import leaking
 from features.list_catalogue import render
 from features.list_features import CATALOGUE, FOLLOWED, ListFeature
 from features.list_table import compute, rank_within
-from features.past import HOUR_MS, PRIOR_WEIGHT, Past
+from features.past import PRIOR_WEIGHT, Past
 from features.ranking_log import NEVER, RESPONSES, VERBS, Acts, Candidates, Follows, RankingLog, Texts
+from timelines.durations import HOUR_MS
 
 LISTS, SIZE = 40, 5
 TEXTS, WORDS_EACH = 800, 4

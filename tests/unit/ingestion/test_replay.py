@@ -10,8 +10,9 @@ import pytest
 from ingestion.datasets.dataset import Recording
 from ingestion.events import AccountRegistered, ClockAdvanced, Event, TweetDeleted
 from ingestion.publisher import LogUnavailableError, MemoryPublisher
-from ingestion.replay import DAY_MS, ReplayFigures, ReplayOptions, replay
+from ingestion.replay import ReplayFigures, ReplayOptions, replay
 from ingestion.topics import EVENT_TOPICS
+from timelines.durations import DAY_MS
 
 NOW = 1_900_000_000_000
 PARTITIONS = sum(topic.partitions for topic in EVENT_TOPICS)

@@ -14,8 +14,9 @@ import pytest
 from features.names import USER_ACTIVITY, VIEWS, View
 from features.settings import FeatureSettings, FeatureStoreSettings
 from features.store import OfflineRowsMissingError, offline_folder
-from pipelines.batch.before_materialization import check_rows, remember_training
+from pipelines.batch.before_materialization import check_rows, remember_training, trained_until
 from pipelines.batch.validation import DataQualityError
+from training.drift import feature_ages
 
 # Great Expectations imports for long on a busy machine.
 pytestmark = pytest.mark.timeout(300)
@@ -100,6 +101,10 @@ def old(frame: pd.DataFrame) -> None:
     frame["event_timestamp"] -= timedelta(hours=50)
 
 
+def past_ttl(frame: pd.DataFrame) -> None:
+    frame["event_timestamp"] -= timedelta(days=USER_ACTIVITY.ttl_days + 1)
+
+
 def moved(frame: pd.DataFrame) -> None:
     frame.loc[newest(frame), "user_engagement_rate"] **= 4
 
@@ -120,6 +125,7 @@ def grown(frame: pd.DataFrame) -> None:
         (missing, r"non_null_values_to_be_between on user_followees \(0.75\)"),
         (empty, "to_be_between on values in the row in 1 rows"),
         (old, "max_to_be_between on event_timestamp"),
+        (past_ttl, "max_to_be_between on event_timestamp"),
         (moved, r"max_to_be_between on stability index of user_engagement_rate \("),
         (constant, r"max_to_be_between on stability index of user_engagement_rate \("),
     ],
@@ -131,6 +137,52 @@ def test_rows_that_are_not_as_expected_are_refused_by_column(
     with pytest.raises(DataQualityError, match=rf"^The table user_activity_online fails .*{sentence}"):
         check_rows(settings, NOW)
     assert "user_activity_online" in (results(settings) / "data_docs" / "index.html").read_text()
+
+
+def by_the_day(settings: FeatureStoreSettings, view: View, frame: pd.DataFrame) -> Path:
+    """As a build leaves rows; the folder of the view."""
+    folder = offline_folder(settings) / view.name
+    (folder / "part-0.parquet").unlink(missing_ok=True)
+    for day, rows in frame.groupby((frame["event_timestamp"] - timedelta(milliseconds=1)).dt.date):
+        (folder / f"day={day}").mkdir(parents=True, exist_ok=True)
+        rows.to_parquet(folder / f"day={day}" / "part-0.parquet")
+    return folder
+
+
+def test_entities_that_rest_do_not_hide_those_that_are_about_to_be_written(
+    settings: FeatureStoreSettings,
+) -> None:
+    """Of whom nothing was heard for longer than the ttl, there are more every day."""
+    frame = rows(USER_ACTIVITY)
+    negative(frame)
+    resting = [
+        frame.assign(
+            user=frame["user"] + ENTITIES * turn,
+            event_timestamp=frame["event_timestamp"] - timedelta(days=USER_ACTIVITY.ttl_days + turn),
+        )
+        for turn in range(1, 11)
+    ]
+    by_the_day(settings, USER_ACTIVITY, pd.concat([frame, *resting]))
+    limits = settings.features.materialization.model_copy(update={"rows": 20, "least_rows": 10})
+    features = settings.features.model_copy(update={"materialization": limits})
+    with pytest.raises(DataQualityError, match="on user_impressions in 20 rows"):
+        check_rows(settings.model_copy(update={"features": features}), NOW)
+
+
+def test_only_the_newest_days_are_opened(settings: FeatureStoreSettings) -> None:
+    """However many days there are: the check of an hour does not cost more every day."""
+    for view in VIEWS:
+        frame = rows(view)
+        days = [frame.assign(event_timestamp=frame["event_timestamp"] - timedelta(days=n)) for n in range(4)]
+        folder = by_the_day(settings, view, pd.concat(days))
+        for path in sorted(folder.glob("day=*"))[:-2]:
+            (path / "part-0.parquet").write_bytes(b"this file must not be opened")
+    limits = settings.features.materialization.model_copy(update={"rows": ENTITIES})
+    features = settings.features.model_copy(update={"materialization": limits})
+    reports = check_rows(settings.model_copy(update={"features": features}), NOW)
+    assert all(report.rows == ENTITIES and report.failures == () for report in reports)
+    ages = feature_ages(settings, NOW)
+    assert {*ages.values()} == {1.0}
 
 
 def test_counts_may_grow(settings: FeatureStoreSettings) -> None:
@@ -148,6 +200,16 @@ def test_a_view_that_has_no_rows_has_nothing_to_be_refused(settings: FeatureStor
     write(settings, USER_ACTIVITY, lambda frame: frame.drop(frame.index, inplace=True))
     report = check_rows(settings, NOW)[0]
     assert (report.rows, report.failures) == (0, ())
+
+
+def test_a_note_of_the_training_is_whole_or_the_one_before(
+    settings: FeatureStoreSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr("os.replace", lambda *arguments: (_ for _ in ()).throw(OSError("the machine stopped")))
+        with pytest.raises(OSError, match="stopped"):
+            remember_training(results(settings), NOW)
+    assert trained_until(results(settings)) == TRAINED
 
 
 def test_a_view_that_was_never_built_is_named(settings: FeatureStoreSettings) -> None:

@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+import dataclasses
+from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
 import pytest
 
-from features.day_partitions import DAY_MS, day_name
-from ingestion.events import FollowChanged, LikeChanged
-from ingestion.lake_compaction import compact
-from ingestion.lake_files import write_lake
+from features.day_partitions import day_name
 from pipelines.batch.days import (
     DayNotBuildableError,
     Ledger,
     day_span,
     definitions,
     forget,
-    lake_state,
-    newest_event_ms,
     plan,
     read_ledger,
     remember,
 )
+from pipelines.batch.features_job import credited_since_ms
+from pipelines.batch.ticks import BuildTime
+from timelines.durations import DAY_MS, HOUR_MS
 
 START = 20_000 * DAY_MS
 LATE = 2
@@ -53,19 +52,12 @@ def test_another_attribution_window_has_everything_built_again() -> None:
         day_span(ledger(until), LAKE, START + 3 * DAY_MS, until, attribution_ms=1000)
 
 
-def test_the_newest_event_is_that_of_any_type_before_the_moment(tmp_path: Path) -> None:
-    assert newest_event_ms(tmp_path, "", START) == 0
-    liked = [
-        LikeChanged(event_id=f"l{ts}", ts=ts, user_id=1, tweet_id=2, author_id=3, active=True)
-        for ts in (START + 5, START + DAY_MS + 7, START + 3 * DAY_MS)
-    ]
-    follow = FollowChanged(event_id="f", ts=START + DAY_MS + 9, follower_id=1, followee_id=2, active=True)
-    lake = write_lake(tmp_path, [*liked, follow])
-    assert newest_event_ms(lake, "", START + 9 * DAY_MS) == START + 3 * DAY_MS
-    assert newest_event_ms(lake, "", START + 2 * DAY_MS) == START + DAY_MS + 9
-    # The newest day has events only from that moment on.
-    assert newest_event_ms(lake, "", START + 3 * DAY_MS) == START + DAY_MS + 9
-    assert newest_event_ms(lake, "", START + 5) == 0
+@pytest.mark.parametrize("hours", [1, 24, 30])
+def test_examples_are_made_again_by_whole_days_however_long_the_window(hours: int) -> None:
+    """They lie by the day, and a day is replaced as a whole."""
+    build = BuildTime(START + 3 * DAY_MS, datetime.now(UTC), START + 2 * DAY_MS, hours * HOUR_MS)
+    assert credited_since_ms(build) == START + (0 if hours > 24 else DAY_MS)
+    assert credited_since_ms(dataclasses.replace(build, since_ms=0)) == 0
 
 
 def test_a_build_goes_on_with_the_day_after_the_last_whole_one() -> None:
@@ -130,21 +122,3 @@ def test_late_events_of_a_day_that_was_not_built_again_are_not_taken_for_built(t
     kept = read_ledger(tmp_path)
     assert kept is not None
     assert (kept.lake[day(1)], kept.lake[day(4)]) == (LAKE[day(1)], 77)
-
-
-def test_the_state_of_a_day_is_how_many_events_it_has_however_they_lie(tmp_path: Path) -> None:
-    likes = [
-        LikeChanged(event_id=str(n), ts=START + n * DAY_MS, user_id=1, tweet_id=2, author_id=3, active=True)
-        for n in range(3)
-    ]
-    lake = write_lake(tmp_path / "lake", likes)
-    before = lake_state(lake, "", START + 2 * DAY_MS)
-    assert sorted(before) == [day(0), day(1)]
-    folder = lake / "like_changed" / f"day={day(1)}"
-    (folder / ".being-written").write_bytes(b"1")
-    assert lake_state(lake, "", START + 2 * DAY_MS) == before == {day(0): 1, day(1): 1}
-    write_lake(lake, [msgspec.structs.replace(likes[1], event_id="late")], part="part-1")
-    assert lake_state(lake, "", START + 2 * DAY_MS) == {day(0): 1, day(1): 2}
-    now = datetime.fromtimestamp(START / 1000, tz=UTC)
-    assert list(compact(lake, "", now.date() + timedelta(days=9), timedelta(days=1), now))
-    assert lake_state(lake, "", START + 2 * DAY_MS) == {day(0): 1, day(1): 2}

@@ -12,7 +12,6 @@ from ingestion.events import AccountRegistered, FollowChanged, LikeChanged, Twee
 from ingestion.world.generate import generate, write
 from ingestion.world.plan import WorldPlan
 from pipelines.stream.safety_rules import (
-    HOUR_MS,
     Limits,
     Mark,
     Signal,
@@ -21,6 +20,7 @@ from pipelines.stream.safety_rules import (
     signals_of,
     windows_of,
 )
+from timelines.durations import HOUR_MS
 
 LIMITS = Limits()
 NOW = 1_700_000_000_000 // HOUR_MS * HOUR_MS

@@ -12,9 +12,10 @@ import selection_model
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serving.feed.multipliers import DAY_MS, author_diversity, fatigue, topic_diversity
+from serving.feed.multipliers import author_diversity, fatigue, topic_diversity
 from serving.feed.policy import Diversity, Fatigue, Network, Policy, default_policy
 from serving.feed.selection import Recent, Scored, Selected, balanced, select
+from timelines.durations import DAY_MS
 from timelines.topics import NO_TOPIC
 
 fractions = st.one_of(st.sampled_from([0.0, 0.1, 0.3, 0.5, 1.0]), st.floats(0, 1))

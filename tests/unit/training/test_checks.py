@@ -62,7 +62,7 @@ def served(scale: float) -> ParityReport:
     values = np.random.default_rng(1).gamma(2.0, 1.0, (200, len(MODEL_INPUT)))
     offline = {name: values[:, place] for place, name in enumerate(MODEL_INPUT)}
     logged = offline | {"author_followers": offline["author_followers"] * scale}
-    return compare(logged, offline, offline, ParitySettings())
+    return compare(logged, offline, [offline], ParitySettings())
 
 
 def test_parity_holds_where_logged_and_offline_features_agree() -> None:

@@ -43,6 +43,7 @@ GOOD = ModelReport(
 
 
 CHECKED = [RecordedCheck("examples", True, "100 examples"), RecordedCheck("tables", True, "7 tables")]
+SERVED = RecordedCheck("parity", True, "8,000 logged rows agree with the offline features")
 
 
 def lead(value: float, low: float, high: float) -> Paired:
@@ -55,7 +56,7 @@ def beside_champion(**metrics: Paired) -> Comparison:
 
 
 BETTER = beside_champion(ndcg_10=lead(0.02, 0.01, 0.03), engaged_ap=lead(0.01, -0.005, 0.02))
-PASSING = Evidence(GOOD, BETTER, ScoringCost(page_ms=4.0, plain_ms=5.0), CHECKED)
+PASSING = Evidence(GOOD, BETTER, ScoringCost(page_ms=4.0, plain_ms=5.0), [*CHECKED, SERVED])
 
 
 def test_a_model_better_than_every_baseline_and_the_champion_passes() -> None:
@@ -64,6 +65,14 @@ def test_a_model_better_than_every_baseline_and_the_champion_passes() -> None:
 
 def test_a_first_model_is_not_compared() -> None:
     assert failures(replace(PASSING, comparison=None)) == []
+
+
+def test_no_model_takes_the_place_of_a_champion_unless_served_rows_were_compared() -> None:
+    unserved = replace(PASSING, checks=CHECKED)
+    (reason,) = failures(unserved)
+    assert reason.startswith("no served row was compared with the offline features: serve some feeds")
+    # The first model of a stack: nothing could have been served yet.
+    assert failures(replace(unserved, comparison=None)) == []
 
 
 @pytest.mark.parametrize("ndcg", [0.45, 0.5, float("nan")])

@@ -13,9 +13,10 @@ from ingestion.datasets.dataset import DatasetError
 from ingestion.events import LONG_DWELL_MS
 from ingestion.world.generate import generate, write
 from ingestion.world.plan import WorldPlan
+from timelines.durations import DAY_MS
 from training.datasets.accounts import account_codes
 from training.datasets.registry import read_log
-from training.datasets.tweet_engagement import DAY_MS, RENAMED
+from training.datasets.tweet_engagement import RENAMED
 
 WRITERS = {"news_impressions": write_news, "retweet_cascade": write_cascade, "tweet_engagement": write_tweets}
 
