@@ -5,6 +5,7 @@ People, authors, items and topics are codes from 0 (-1 where unknown); times are
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
@@ -177,3 +178,15 @@ class RankingLog:
     acts: Acts = field(default_factory=Acts.none)
     follows: Follows = field(default_factory=Follows.none)
     texts: Texts = field(default_factory=Texts.none)
+
+    @property
+    def fingerprint(self) -> str:
+        """sha256 of all columns in their order: files with the same content give the same digest."""
+        digest = hashlib.sha256()
+        for part in (self.candidates, self.acts, self.follows, self.texts):
+            columns = {column.name: getattr(part, column.name) for column in fields(part)}
+            attributes = columns.pop("attributes", {})
+            for name, values in (*columns.items(), *sorted(attributes.items())):
+                digest.update(f"{name} {len(values)} ".encode())
+                digest.update(np.ascontiguousarray(values).data)
+        return digest.hexdigest()

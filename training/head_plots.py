@@ -32,13 +32,13 @@ def gains(head: str, labels: Array, probabilities: Array) -> Figure:
     return figure
 
 
-def importance(head: str, booster: lightgbm.Booster) -> Figure:
-    """The strongest features by their total gain, as shares."""
+def importance(head: str, *boosters: lightgbm.Booster) -> Figure:
+    """The strongest features by their total gain in boosters of the same features, as shares."""
     figure = Figure(figsize=(7, 6), layout="tight")
     axes = figure.add_subplot()
-    found = np.asarray(booster.feature_importance("gain"), dtype=np.float64)
+    found = np.sum([booster.feature_importance("gain") for booster in boosters], axis=0, dtype=np.float64)
     top = np.argsort(found, kind="stable")[-TOP:]
-    names = booster.feature_name()
+    names = boosters[0].feature_name()
     axes.barh([names[column] for column in top], found[top] / max(found.sum(), 1e-12))
     axes.set(title=f"Importance in {head}", xlabel="share of gain")
     return figure

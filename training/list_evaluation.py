@@ -8,13 +8,13 @@ from pathlib import Path
 
 import msgspec
 
-from features.list_table import compute
+from features.list_table import ListTable, compute
 from features.ranking_log import Candidates
 from training.bundle import ScoringCost
 from training.datasets.registry import read_log
 from training.latency import page_cost
 from training.list_baselines import Logistic, PlantedTruth, baselines
-from training.list_model import ListPlan, check_labels, fit
+from training.list_model import ListModel, ListPlan, ListScores, check_labels, fit
 from training.list_report import OrderFigures, figures_of, judged_lists
 from training.list_slices import ListSlice, sliced, worse_slices
 
@@ -23,10 +23,16 @@ from training.list_slices import ListSlice, sliced, worse_slices
 class ListEvaluation:
     """What came out; ``rows`` and ``lists`` are those of the test folder that are judged.
 
-    ``slices`` are beside ``strongest``, the baseline of the highest nDCG@10.
+    ``slices`` are beside ``strongest``, the baseline of the highest nDCG@10. ``judged`` are the rows of the
+    test folder, and ``scores`` what the ``model`` says of them.
     """
 
     dataset: str
+    data_fingerprint: str
+    plan: ListPlan
+    model: ListModel
+    judged: ListTable
+    scores: ListScores
     train_rows: int
     rows: int
     lists: int
@@ -52,6 +58,7 @@ class ListEvaluation:
         return {
             **({} if share is None else {"share_of_gain": share}),
             "dataset": self.dataset,
+            "data_fingerprint": self.data_fingerprint,
             "train_rows": self.train_rows,
             "rows": self.rows,
             "lists": self.lists,
@@ -109,6 +116,11 @@ def evaluate(
     scoring = page_cost(model.page, judged.matrix)
     return ListEvaluation(
         dataset=dataset,
+        data_fingerprint=log.fingerprint,
+        plan=plan,
+        model=model,
+        judged=judged,
+        scores=scores,
         train_rows=len(learned.rows),
         rows=int(rows.judged.sum()),
         lists=judged_lists(rows),

@@ -64,6 +64,18 @@ def log_run(settings: MlflowSettings, bundle_path: Path, record: RunRecord) -> s
         return run_id
 
 
+def log_record(settings: MlflowSettings, experiment: str, record: RunRecord) -> str:
+    """Logs a run without a bundle in the experiment of that name; returns its id.
+
+    Raises:
+        RegistryError: MLflow does not answer; the runs, if begun, are marked failed.
+    """
+    with mlflow_client(settings) as client:
+        with logged(client, experiment_id(client, experiment), record) as run_id:
+            pass
+        return run_id
+
+
 @contextmanager
 def logged(
     client: MlflowClient, experiment: str, record: RunRecord, parent: str | None = None

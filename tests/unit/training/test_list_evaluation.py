@@ -60,6 +60,13 @@ def test_every_figure_has_its_interval(evaluated):
 def test_the_same_folders_give_the_same_figures(news, evaluated):
     first, again = evaluated.summary(), evaluate("news_impressions", *news, plan=PLAN).summary()
     assert first | {"scoring": None} == again | {"scoring": None}
+    assert len(first["data_fingerprint"]) == 64
+
+
+def test_other_content_has_another_fingerprint(news):
+    log = read_log("news_impressions", *news)
+    other = replace(log, candidates=replace(log.candidates, label=1.0 - log.candidates.label))
+    assert read_log("news_impressions", *news).fingerprint == log.fingerprint != other.fingerprint
 
 
 def test_what_a_page_costs_is_said(evaluated):
@@ -184,11 +191,16 @@ def test_too_few_positives_to_calibrate_with_are_refused(news):
         fit(table, PLAN, lambda step: None)
 
 
-def test_the_last_line_of_the_command_is_one_json_object(tmp_path, monkeypatch):
+@pytest.mark.parametrize("named", [False, True])
+def test_the_last_line_of_the_command_is_one_json_object_with_or_without_mlflow(tmp_path, monkeypatch, named):
     import training.list_evaluation
     from stack.cli import app
 
     monkeypatch.setattr(training.list_evaluation, "ListPlan", lambda: PLAN)
+    monkeypatch.setenv("TIDELINE_HOME", str(tmp_path))
+    if named:  # a store that does not answer
+        monkeypatch.setenv("TIDELINE_MLFLOW__TRACKING_URI", "http://127.0.0.1:1")
+        monkeypatch.setenv("TIDELINE_MLFLOW__RETRIES", "0")
     train, test = write_news(tmp_path / "a"), write_news(tmp_path / "b", first_list=1000)
     arguments = ["evaluate", "--dataset", "news_impressions", "--train", str(train), "--test", str(test)]
     result = CliRunner().invoke(app, [*arguments, "--json"])
@@ -196,3 +208,6 @@ def test_the_last_line_of_the_command_is_one_json_object(tmp_path, monkeypatch):
     found = json.loads(result.stdout.splitlines()[-1])
     assert {"champion", "baselines", "dataset", "rows", "lists"} <= set(found)
     assert "popularity" in result.stdout
+    warnings = [line for line in result.stderr.splitlines() if line.startswith("Warning")]
+    assert len(warnings) == int(named)
+    assert all("http://127.0.0.1:1 failed: it does not answer" in line for line in warnings)
