@@ -184,9 +184,10 @@ class RankingLog:
         """sha256 of all columns in their order: files with the same content give the same digest."""
         digest = hashlib.sha256()
         for part in (self.candidates, self.acts, self.follows, self.texts):
-            columns = {column.name: getattr(part, column.name) for column in fields(part)}
-            attributes = columns.pop("attributes", {})
-            for name, values in (*columns.items(), *sorted(attributes.items())):
-                digest.update(f"{name} {len(values)} ".encode())
-                digest.update(np.ascontiguousarray(values).data)
+            for column in fields(part):
+                held = getattr(part, column.name)
+                named = sorted(held.items()) if isinstance(held, Mapping) else [(column.name, held)]
+                for name, values in named:
+                    digest.update(f"{name} {len(values)} ".encode())
+                    digest.update(np.ascontiguousarray(values).data)
         return digest.hexdigest()
