@@ -16,7 +16,7 @@ def leaking(log: RankingLog, moment: int, catalogue: Iterable[ListFeature] = CAT
     """The features of which a row at or before ``moment`` (ms UTC) changes with what is later, by name.
 
     The same rows are computed again from a log without later rows, acts, follows and texts, where every label
-    that was not yet known at the moment is the opposite, and no follow was taken back from then on.
+    and response that was not yet known at the moment is the opposite, and no follow is taken back any more.
     """
     entries = tuple(catalogue)
     past = log.candidates.time <= moment
@@ -33,6 +33,7 @@ def _cut(log: RankingLog, moment: int) -> RankingLog:
     unknown = rows.known >= moment
     label = np.where(unknown, 1.0 - rows.label, rows.label)
     value = np.where(unknown, rows.value + 1.0, rows.value)
+    responses = {name: np.where(unknown, 1.0 - values, values) for name, values in rows.responses.items()}
     kept = log.acts.time < moment
     acts = Acts(*(getattr(log.acts, column.name)[kept] for column in fields(Acts)))
     follows = log.follows.where(log.follows.since < moment)
@@ -40,5 +41,5 @@ def _cut(log: RankingLog, moment: int) -> RankingLog:
     # An item is read when it is shown: its own words are no secret at its own moment.
     written = log.texts.time <= moment
     texts = Texts(*(getattr(log.texts, column.name)[written] for column in fields(Texts)))
-    candidates = replace(rows, label=label, value=value)
-    return replace(log, candidates=candidates, acts=acts, follows=follows, texts=texts)
+    rows = replace(rows, label=label, value=value, responses=responses)
+    return replace(log, candidates=rows, acts=acts, follows=follows, texts=texts)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import chain
 
 from features.past import Past
-from features.ranking_log import VERBS
+from features.ranking_log import RESPONSES, VERBS
 from features.running import Floats
 
 LIFETIMES = {"1h": 1.0, "6h": 6.0, "1d": 24.0, "7d": 168.0, "30d": 720.0}
@@ -29,6 +29,7 @@ OUTCOME_KEYS = {
     "user_topic": "the reader with the topic",
     "author_item": "the author with the item",
 }
+RESPONSE_KEYS = ("item", "author", "user", "user_author", "user_topic")
 RANKED_OUTCOMES = ("item", "author", "user_author")
 ACTS_BY = {
     "author_made": "acts by the author",
@@ -138,6 +139,25 @@ def _effects() -> Iterator[ListFeature]:
     )
 
 
+def _responses() -> Iterator[ListFeature]:
+    """What readers did besides, which nobody else sees."""
+    for response, plural in RESPONSES.items():
+        for key in RESPONSE_KEYS:
+            meaning = f"smoothed share of {plural} of {OUTCOME_KEYS[key]}"
+            yield ListFeature(
+                f"{key}_{response}_rate", meaning, "response_rate", (key, response), key in RANKED_OUTCOMES
+            )
+        for kind, who in {**OUTCOME_KEYS, "all": "all of these but the reader"}.items():
+            meaning = f"what {who} adds to the log-odds of {plural} beside the row's other keys"
+            yield ListFeature(
+                f"effect_{response}_{kind}",
+                meaning,
+                "response_effect",
+                (kind, response),
+                kind in (*RANKED_OUTCOMES, "all"),
+            )
+
+
 def _acts(by: str, what: str) -> Iterator[ListFeature]:
     """Acts by what they have in common with the row."""
 
@@ -200,6 +220,7 @@ def _attributes() -> Iterator[ListFeature]:
 CATALOGUE: tuple[ListFeature, ...] = (
     *chain.from_iterable(_outcomes(key, who) for key, who in OUTCOME_KEYS.items()),
     *_effects(),
+    *_responses(),
     *chain.from_iterable(_acts(by, what) for by, what in ACTS_BY.items()),
     *_followed(),
     *_fits(),

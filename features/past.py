@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TypeVar, cast
 
 import numpy as np
@@ -63,6 +64,10 @@ class Past:
         """
         return self._smoothed("label", key, hours, weight)
 
+    def response_rate(self, key: str, response: str) -> Floats:
+        """As ``rate``, of a response; NaN where nobody reports it."""
+        return self._smoothed(response, key, None, PRIOR_WEIGHT) if self._reported(response) else self.missing
+
     def mean_value(self, key: str) -> Floats:
         """Smoothed mean of log(1 + value)."""
         return self._smoothed("value", key, None, PRIOR_WEIGHT)
@@ -83,14 +88,11 @@ class Past:
 
     def effect(self, kind: str) -> Floats:
         """What a key adds to the log-odds, as :func:`running_effects`; "all" sums all but "user"."""
+        return self._effects("label").get(kind, self.missing)
 
-        def make() -> dict[str, Floats]:
-            keys = {name: self._keys(name) for name in EFFECT_VARIANCES}
-            effects = running_effects(self.rows, keys, EFFECT_VARIANCES)
-            ordering = [values for name, values in effects.items() if name != "user"]
-            return effects | {"all": np.nansum(ordering, axis=0) if ordering else self.missing}
-
-        return self._once(("effects",), make).get(kind, self.missing)
+    def response_effect(self, kind: str, response: str) -> Floats:
+        """As ``effect``, on the log-odds of a response; NaN where nobody reports it."""
+        return self._effects(response).get(kind, self.missing) if self._reported(response) else self.missing
 
     # What is known of the row itself
 
@@ -218,6 +220,19 @@ class Past:
         kept = np.full(len(acts.time), True) if verb is None else acts.verb == VERBS.index(verb)
         return self._once(("acts", by, verb), lambda: Running(act_keys[kept], acts.time[kept])), row_keys
 
+    def _reported(self, response: str) -> bool:
+        return response in self.rows.responses
+
+    def _effects(self, what: str) -> dict[str, Floats]:
+        def make() -> dict[str, Floats]:
+            keys = {name: self._keys(name) for name in EFFECT_VARIANCES}
+            rows = self.rows if what == "label" else replace(self.rows, label=self.rows.responses[what])
+            effects = running_effects(rows, keys, EFFECT_VARIANCES)
+            ordering = [values for name, values in effects.items() if name != "user"]
+            return effects | {"all": np.nansum(ordering, axis=0) if ordering else self.missing}
+
+        return self._once(("effects", what), make)
+
     def _showings(self, key: str) -> Running:
         return self._once(("shown", key), lambda: Running(self._keys(key), self.rows.time))
 
@@ -238,7 +253,8 @@ class Past:
 
         def outcomes() -> Running:
             keys = np.where(self.rows.judged, self._keys(key), UNKNOWN)
-            return Running(keys, self.rows.known, values[what]())
+            amounts = values[what]() if what in values else self.rows.responses[what]
+            return Running(keys, self.rows.known, amounts)
 
         def make() -> Floats:
             running = self._once(("outcomes", what, key), outcomes)

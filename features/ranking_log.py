@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,8 @@ from numpy.typing import NDArray
 from features.running import UNKNOWN, Floats, Ints
 
 VERBS = ("retweet", "reply", "mention", "read", "like", "quote")
+RESPONSES = {"opened": "openings", "dwelt": "long looks"}
+"""What readers also do with what they are shown, seen by nobody else, and what it is called in the plural."""
 NEVER = int(np.iinfo(np.int64).max) // 4
 """A moment that does not come; its negative was before all others."""
 TRUTH = "planted_truth"
@@ -44,7 +47,8 @@ class Candidates:
     ``label``: 0 or 1; ``value``: how much of it, 0 or more. ``known``: when the label can be known.
     ``counted``: the moment as of which label counters are taken, never after ``time``. ``later``: whether the
     row is one to judge a model by, not to fit it on. ``judged``: whether it counts in figures and outcomes.
-    ``attributes``: what was known of the row itself, float64, NaN if missing.
+    ``attributes``: what was known of the row itself, float64, NaN if missing. ``responses``: by a name of
+    ``RESPONSES``, 0 or 1, float64, known when the label is; empty where nobody reports any.
     """
 
     request: Ints
@@ -61,6 +65,7 @@ class Candidates:
     later: NDArray[np.bool_]
     judged: NDArray[np.bool_]
     attributes: Mapping[str, Floats]
+    responses: Mapping[str, Floats] = field(default_factory=dict)
 
     @classmethod
     def shown_together(
@@ -71,18 +76,20 @@ class Candidates:
         user: Ints,
         label: Floats,
         later: NDArray[np.bool_],
+        known: Ints | None = None,
         author: Ints | None = None,
         item: Ints | None = None,
         topic: Ints | None = None,
         attributes: Mapping[str, Floats] | None = None,
+        responses: Mapping[str, Floats] | None = None,
     ) -> Candidates:
-        """Rows of pages: a list is a request, and its labels are known at once; all rows are judged."""
+        """Rows of pages: a list is a request, its labels known at once unless told; all rows are judged."""
         unknown = np.full(len(time), UNKNOWN, dtype=np.int64)
         return cls(
             request=request,
             list=request,
             time=time,
-            known=time,
+            known=time if known is None else known,
             counted=time,
             user=user,
             author=unknown if author is None else author,
@@ -93,6 +100,7 @@ class Candidates:
             later=later,
             judged=np.ones(len(time), dtype=np.bool_),
             attributes=attributes or {},
+            responses=responses or {},
         )
 
     def __len__(self) -> int:
@@ -100,14 +108,14 @@ class Candidates:
 
     def where(self, kept: NDArray[np.bool_] | Ints) -> Candidates:
         """The rows at the places ``kept``, int64 [m], or those for which it, bool [n], holds."""
-        columns = {
-            column.name: getattr(self, column.name)[kept]
-            for column in fields(self)
-            if column.name != "attributes"
+        columns = {column.name: getattr(self, column.name) for column in fields(self)}
+        chosen: dict[str, Any] = {
+            name: {each: values[kept] for each, values in column.items()}
+            if isinstance(column, Mapping)
+            else column[kept]
+            for name, column in columns.items()
         }
-        return Candidates(
-            **columns, attributes={name: values[kept] for name, values in self.attributes.items()}
-        )
+        return Candidates(**chosen)
 
 
 @dataclass(frozen=True)
@@ -176,9 +184,10 @@ class RankingLog:
         """sha256 of all columns in their order: files with the same content give the same digest."""
         digest = hashlib.sha256()
         for part in (self.candidates, self.acts, self.follows, self.texts):
-            columns = {column.name: getattr(part, column.name) for column in fields(part)}
-            attributes = columns.pop("attributes", {})
-            for name, values in (*columns.items(), *sorted(attributes.items())):
-                digest.update(f"{name} {len(values)} ".encode())
-                digest.update(np.ascontiguousarray(values).data)
+            for column in fields(part):
+                held = getattr(part, column.name)
+                named = sorted(held.items()) if isinstance(held, Mapping) else [(column.name, held)]
+                for name, values in named:
+                    digest.update(f"{name} {len(values)} ".encode())
+                    digest.update(np.ascontiguousarray(values).data)
         return digest.hexdigest()

@@ -9,6 +9,7 @@ from typing import ClassVar
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import expit
 
 Array = NDArray[np.float64]
 
@@ -60,7 +61,7 @@ class Platt(msgspec.Struct, frozen=True, tag_field="kind", tag="platt"):
 
     def apply(self, raw: Array) -> Array:
         """Calibrated probabilities of raw log-odds; NaN stays NaN."""
-        return np.asarray(1.0 / (1.0 + np.exp(-(self.slope * raw + self.offset))))
+        return np.asarray(expit(self.slope * raw + self.offset))
 
 
 Calibrator = Isotonic | Platt
@@ -96,7 +97,7 @@ def choose(log_odds: Array, labels: Array, earlier: NDArray[np.bool_]) -> Choice
     """
     if any(len(set(labels[part].tolist())) < 2 for part in (earlier, ~earlier)):
         return Choice(fit_platt(log_odds, labels), {})
-    chances = 1.0 / (1.0 + np.exp(-log_odds))
+    chances = expit(log_odds)
     later = labels[~earlier]
     losses = {
         "isotonic": _log_loss(

@@ -8,9 +8,11 @@ from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import expit
 
 from features.list_table import ListTable
 from features.ranking_log import TRUTH
+from training.linear import LinearModel
 
 Array = NDArray[np.float64]
 
@@ -95,31 +97,13 @@ def baselines(table: ListTable) -> Iterator[ListOrder]:
 
 
 class Logistic:
-    """Logistic regression on signed logarithms of the features, each scaled, a missing one at its mean."""
+    """The linear part of the list model alone."""
 
     name = "logistic_regression"
     probability = True
 
-    def __init__(self, train: ListTable, penalty: float = 100.0) -> None:
-        from sklearn.linear_model import LogisticRegression
-
-        values = _logarithms(train.matrix)
-        known = np.isfinite(values)
-        count = np.maximum(known.sum(axis=0), 1)
-        self._mean = np.where(known, values, 0.0).sum(axis=0) / count
-        spread = np.where(known, values - self._mean, 0.0)
-        self._scale = np.maximum(np.sqrt((spread**2).sum(axis=0) / count), 1e-6)
-        self._model = LogisticRegression(C=1 / penalty, max_iter=100, tol=1e-3).fit(
-            self._scaled(train), train.rows.label
-        )
+    def __init__(self, model: LinearModel) -> None:
+        self._model = model
 
     def score(self, table: ListTable) -> Array:
-        return np.asarray(self._model.predict_proba(self._scaled(table))[:, 1], dtype=np.float64)
-
-    def _scaled(self, table: ListTable) -> NDArray[np.float32]:
-        scaled = (_logarithms(table.matrix) - self._mean) / self._scale
-        return np.asarray(np.nan_to_num(scaled), dtype=np.float32)
-
-
-def _logarithms(matrix: NDArray[np.float32]) -> NDArray[np.float32]:
-    return np.asarray(np.sign(matrix) * np.log1p(np.abs(matrix)))
+        return np.asarray(expit(self._model.log_odds(table.matrix)))

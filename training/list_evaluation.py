@@ -101,8 +101,7 @@ def evaluate(
     table = compute(log)
     learned, judged = table.where(~later), table.where(later)
     model = fit(learned, plan, announce)
-    announce("fitting the logistic regression")
-    orders = [*baselines(judged), Logistic(learned)]
+    orders = [*baselines(judged), Logistic(model.linear)]
     announce("judging")
     rows: Candidates = judged.rows
     scores = model.scores(judged)

@@ -1,9 +1,10 @@
-"""The list model: boosters for P(label) and, for lists that come row by row, boosters for their order.
+"""The list model: P(label) by boosters and a linear model, and boosters for the order of lists row by row.
 
 One default configuration for all data. Both kinds of boosters are small and heavily regularised. Where the
 rows of a list are shown together, their ranks are features, and a booster for the order adds nothing to the
-log-odds. A request of more than ``HEAD_ROWS`` rows is pruned to these by a light ranker, distilled from the
-log-odds, so that a page costs no more than a bundle's may (``training/latency.py``).
+log-odds. Where they come row by row, the linear model is left out of the order, which it does not help. A
+request of more than ``HEAD_ROWS`` rows is pruned to these by a light ranker, distilled from the log-odds, so
+that a page costs no more than a bundle's may (``training/latency.py``).
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from training.bundle import Matrix
 from training.calibration import Platt, fit_platt
 from training.dataset import NoExamplesError
 from training.latency import HEAD_ROWS
+from training.linear import LinearModel, fit_linear
 from training.metrics import places, rankable
 
 Array = NDArray[np.float64]
@@ -45,7 +47,8 @@ class ListParameters:
 
 @dataclass(frozen=True)
 class ListPlan:
-    """What shapes a fit besides the rows; ``order_weight`` is the order's share in the score."""
+    """What shapes a fit besides the rows; ``order_weight`` is the order's share in the score, and
+    ``linear_share`` that of the linear model in the log-odds."""
 
     seed: int = 20260101
     threads: int = 1
@@ -55,6 +58,7 @@ class ListPlan:
         trees=40, leaves=7, learning_rate=0.2, smallest_leaf=200, members=1
     )
     order_weight: float = 5.0
+    linear_share: float = 0.2
     monotone: bool = True
 
 
@@ -73,8 +77,10 @@ class ListModel:
     names: tuple[str, ...]
     heads: tuple[lightgbm.Booster, ...]
     orders: tuple[lightgbm.Booster, ...]
+    linear: LinearModel
     light: lightgbm.Booster
     order_weight: float
+    linear_share: float
     calibrator: Platt
 
     def scores(self, table: ListTable) -> ListScores:
@@ -110,8 +116,9 @@ class ListModel:
 
     def _full(self, rows: Matrix) -> tuple[Array, Array]:
         """The log-odds, and what orders lists: with the weighed score of the orders, if there are."""
-        odds = _mean_raw(self.heads, rows)
-        return odds, odds + self.order_weight * _mean_raw(self.orders, rows) if self.orders else odds
+        trees = _mean_raw(self.heads, rows)
+        odds = _blend(trees, self.linear, self.linear_share, rows)
+        return odds, trees + self.order_weight * _mean_raw(self.orders, rows) if self.orders else odds
 
 
 def fit(table: ListTable, plan: ListPlan, announce: Callable[[str], None]) -> ListModel:
@@ -127,15 +134,20 @@ def fit(table: ListTable, plan: ListPlan, announce: Callable[[str], None]) -> Li
     announce("fitting without every seventh list, to calibrate on those")
     # One seed is enough to learn how far to trust the probabilities.
     first = replace(plan, head=replace(plan.head, members=1))
-    raw = _mean_raw(_heads(table.where(~held), first), table.matrix[held])
-    calibrator = fit_platt(raw, table.rows.label[held])
+    trees, linear = _heads(table.where(~held), first), _linear(table.where(~held))
+    rows = table.matrix[held]
+    odds = _blend(_mean_raw(trees, rows), linear, plan.linear_share, rows)
+    calibrator = fit_platt(odds, table.rows.label[held])
     announce("fitting the heads")
-    heads = _heads(table, plan)
+    heads, linear = _heads(table, plan), _linear(table)
     announce("fitting the order")
     orders = () if _together(table) else _orders(table, plan)
     announce("distilling the light ranker")
-    light = _boosters(table, _mean_raw(heads, table.matrix), plan.light, {"objective": "regression"}, plan)[0]
-    return ListModel(table.names, heads, orders, light, plan.order_weight, calibrator)
+    odds = _blend(_mean_raw(heads, table.matrix), linear, plan.linear_share, table.matrix)
+    light = _boosters(table, odds, plan.light, {"objective": "regression"}, plan)[0]
+    return ListModel(
+        table.names, heads, orders, linear, light, plan.order_weight, plan.linear_share, calibrator
+    )
 
 
 def check_labels(labels: Array, where: str, least: int = LEAST_POSITIVES) -> None:
@@ -154,6 +166,14 @@ def check_labels(labels: Array, where: str, least: int = LEAST_POSITIVES) -> Non
 
 def _heads(table: ListTable, plan: ListPlan) -> tuple[lightgbm.Booster, ...]:
     return _boosters(table, table.rows.label, plan.head, {"objective": "binary"}, plan)
+
+
+def _linear(table: ListTable) -> LinearModel:
+    return fit_linear(table.matrix, table.rows.label)
+
+
+def _blend(trees: Array, linear: LinearModel, share: float, rows: Matrix) -> Array:
+    return (1.0 - share) * trees + share * linear.log_odds(rows)
 
 
 def _together(table: ListTable) -> bool:

@@ -46,6 +46,10 @@ class Folders:
         both: pd.DataFrame = pd.concat(parts, ignore_index=True)
         return both
 
+    def both_have(self, stem: str) -> bool:
+        """Whether there is such a file in either folder."""
+        return all(self._file(folder, stem).is_file() for folder in (self.train, self.test))
+
     def _file(self, folder: Path, stem: str) -> Path:
         inner = folder / self.dataset
         return (inner if inner.is_dir() else folder) / f"{stem}.parquet"

@@ -1,7 +1,8 @@
 """``synthetic``: pages of a world by ``tideline world``, and the chance of engagement planted in them.
 
 The planted chance is no feature: it is the order that all others are measured by. Two folders that begin at
-the same moment are two worlds: the second is moved behind the first, with people and tweets of its own.
+the same moment are two worlds: the second is moved behind the first, with people and tweets of its own. What
+came of a page is known once its reader's client has reported the last of it.
 """
 
 from __future__ import annotations
@@ -11,9 +12,10 @@ import pandas as pd
 import pyarrow as pa
 
 from features.ranking_log import TRUTH, VERBS, Acts, Candidates, Follows, RankingLog, Texts
-from features.running import Ints
+from features.running import Floats, Ints
 from ingestion.datasets.dataset import DatasetError
-from ingestion.world.schema import FOLLOWS, LIKES, RETWEETS, TRUTH_IMPRESSIONS, TWEETS
+from ingestion.events import LONG_DWELL_MS
+from ingestion.world.schema import FOLLOWS, LIKES, REPORTS, RETWEETS, TRUTH_IMPRESSIONS, TWEETS
 from timelines.durations import DAY_MS, HOUR_MS
 from training.datasets.folders import Folders, check_later, codes
 
@@ -62,10 +64,13 @@ def read(folders: Folders) -> RankingLog:
     items = _shared_codes(shown["tweet"], acts["tweet"], words["tweet"])
     request = codes(shown["later"], shown["request_id"])
     time, label = shown["time"].to_numpy(), shown["engaged"].to_numpy(dtype=np.float64)
+    reports = _placed(folders.read("reports", REPORTS), move) if folders.both_have("reports") else None
+    known, responses = (time, {}) if reports is None else _reported(shown, request, reports)
     written = shown["tweet"].map(tweets["ts"]).to_numpy(dtype=np.float64)
     rows = Candidates.shown_together(
         request=request,
         time=time,
+        known=known,
         user=people[0],
         author=people[1],
         item=items[0],
@@ -76,6 +81,7 @@ def read(folders: Folders) -> RankingLog:
             "age_hours": (time - written) / HOUR_MS,
             TRUTH: shown["p_engaged"].to_numpy(dtype=np.float64),
         },
+        responses=responses,
     )
     done = Acts(acts["ts"].to_numpy(), people[2], people[3], items[1], acts["verb"].to_numpy())
     texts = Texts(words["ts"].to_numpy(), people[6], items[2], codes(words["word"]))
@@ -117,6 +123,22 @@ def _acts(frames: dict[str, pd.DataFrame], tweets: pd.DataFrame) -> pd.DataFrame
         )
     acts = pd.concat(parts).sort_values("ts", kind="stable")
     return acts.assign(verb=acts["verb"].map(VERBS.index))
+
+
+def _reported(shown: pd.DataFrame, request: Ints, reports: pd.DataFrame) -> tuple[Ints, dict[str, Floats]]:
+    """When the outcomes of each row of ``shown`` are known, and which of them were opened and looked at."""
+    key = ["request_id", "tweet"]
+    row = pd.MultiIndex.from_frame(shown[key]).get_indexer(pd.MultiIndex.from_frame(reports[key]))
+    reports, row = reports[row >= 0], row[row >= 0]
+    last = np.zeros(len(shown), dtype=np.int64)
+    np.maximum.at(last, request[row], reports["ts"].to_numpy())
+    opened = (reports["action"] == "open").to_numpy()
+    dwelt = ((reports["action"] == "dwell") & (reports["ms"] >= LONG_DWELL_MS)).to_numpy(dtype=bool)
+    responses = {}
+    for name, reported in (("opened", opened), ("dwelt", dwelt)):
+        responses[name] = np.zeros(len(shown))
+        responses[name][row[reported]] = 1.0
+    return np.maximum(shown["time"].to_numpy(), last[request]), responses
 
 
 def _words(tweets: pd.DataFrame) -> pd.DataFrame:

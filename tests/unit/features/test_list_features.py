@@ -13,7 +13,7 @@ from features.list_catalogue import render
 from features.list_features import CATALOGUE, FOLLOWED, ListFeature
 from features.list_table import compute, rank_within
 from features.past import PRIOR_WEIGHT, Past
-from features.ranking_log import NEVER, VERBS, Acts, Candidates, Follows, RankingLog, Texts
+from features.ranking_log import NEVER, RESPONSES, VERBS, Acts, Candidates, Follows, RankingLog, Texts
 from timelines.durations import HOUR_MS
 
 LISTS, SIZE = 40, 5
@@ -42,6 +42,7 @@ def random_log(delay_ms: int = 0) -> RankingLog:
         later=request >= 30,
         judged=rng.random(count) < 0.9,
         attributes={"rating": rng.integers(1, 10, count).astype(float), "seen_hours": rng.random(count)},
+        responses={response: (rng.random(count) < 0.4).astype(float) for response in RESPONSES},
     )
     acts = Acts(
         time=rng.integers(0, LISTS, 300) * HOUR_MS,
@@ -66,6 +67,10 @@ def random_log(delay_ms: int = 0) -> RankingLog:
         word=rng.integers(0, 80, len(item)),
     )
     return RankingLog(rows, acts, follows, texts)
+
+
+def without_responses(log: RankingLog) -> RankingLog:
+    return replace(log, candidates=replace(log.candidates, responses={}))
 
 
 @pytest.mark.parametrize("delay_ms", [0, 3 * HOUR_MS])
@@ -97,6 +102,16 @@ def test_a_follow_of_later_is_found_as_a_leak():
     for name, fold in (("follows_ever", follows_ever), ("stays_followed", stays_followed)):
         planted = ListFeature(name, "the follow graph as it will be", fold)
         assert leaking(random_log(), 20 * HOUR_MS, (*CATALOGUE, planted)) == (name,)
+
+
+def test_a_response_is_an_outcome_of_its_own():
+    log = random_log()
+    rows = replace(log.candidates, responses={"opened": log.candidates.label})
+    past, nobody = Past(replace(log, candidates=rows)), Past(without_responses(log))
+    np.testing.assert_array_equal(past.response_rate("author", "opened"), past.rate("author"))
+    np.testing.assert_array_equal(past.response_effect("all", "opened"), past.effect("all"))
+    assert np.isnan(past.response_rate("author", "dwelt")).all()
+    np.testing.assert_array_equal(nobody.rate("author"), past.rate("author"))
 
 
 def test_a_label_known_late_counts_late():

@@ -10,6 +10,7 @@ from list_folders import write_cascade, write_news, write_tweets
 from features.leak_check import leaking
 from features.ranking_log import NEVER, VERBS
 from ingestion.datasets.dataset import DatasetError
+from ingestion.events import LONG_DWELL_MS
 from ingestion.world.generate import generate, write
 from ingestion.world.plan import WorldPlan
 from timelines.durations import DAY_MS
@@ -65,12 +66,40 @@ def test_what_a_reader_had_read_comes_before_its_first_list(tmp_path):
     assert len(log.acts.time) == 29 * 3
 
 
-def test_follows_of_a_world_count_from_their_moment_on(tmp_path):
+@pytest.fixture
+def worlds(tmp_path):
+    """Two worlds that begin at the same moment."""
     folders = [tmp_path / name for name in ("train", "test")]
     for seed, folder in enumerate(folders):
         write(generate(WorldPlan(seed=seed, users=60, days=2)), folder)
-    log = read_log("synthetic", *folders)
-    stored = [pd.read_parquet(folder / "follows.parquet") for folder in folders]
+    return folders
+
+
+def test_what_came_of_a_page_is_known_with_the_last_report_of_it(worlds):
+    rows = read_log("synthetic", *worlds).candidates
+    stored = pd.concat([pd.read_parquet(folder / "reports.parquet") for folder in worlds])
+    long = (stored["action"] == "dwell") & (stored["ms"] >= LONG_DWELL_MS)
+    assert rows.responses["opened"].sum() == (stored["action"] == "open").sum() > 0
+    assert rows.responses["dwelt"].sum() == long.sum() > 0
+    reports = pd.read_parquet(worlds[0] / "reports.parquet")
+    page = pd.read_parquet(worlds[0] / "impressions.parquet").merge(reports, "left", "request_id")
+    last = page.groupby("request_id")[["ts_x", "ts_y"]].max().max(axis=1)
+    earlier = ~rows.later
+    known = pd.Series(rows.known[earlier]).groupby(rows.request[earlier])
+    assert known.nunique().max() == 1
+    assert sorted(known.first()) == sorted(last.astype(np.int64))
+
+
+def test_worlds_without_reports_have_no_responses(worlds):
+    (worlds[1] / "reports.parquet").unlink()
+    rows = read_log("synthetic", *worlds).candidates
+    assert rows.responses == {}
+    np.testing.assert_array_equal(rows.known, rows.time)
+
+
+def test_follows_of_a_world_count_from_their_moment_on(worlds):
+    log = read_log("synthetic", *worlds)
+    stored = [pd.read_parquet(folder / "follows.parquet") for folder in worlds]
     rows, follows = log.candidates, log.follows
     assert len(follows.since) == sum(changes["active"].sum() for changes in stored)
     ended = follows.until < NEVER
