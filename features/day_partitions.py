@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 COLUMN = "day"
 STAGING = ".staging"
+SUCCESS = "_SUCCESS"
+"""The file in a table that is whole, as Spark calls it."""
 _OLD = ".replaced"
 
 
@@ -38,6 +40,13 @@ def day_start_ms(day: str) -> int:
 def days_in(table: Path) -> dict[str, Path]:
     """The partitions of a table by their day, in order."""
     return {path.name.removeprefix(f"{COLUMN}="): path for path in sorted(table.glob(f"{COLUMN}=*"))}
+
+
+def unfinished(folder: Path) -> list[str]:
+    """The tables there whose days were being replaced when the process ended."""
+    return [
+        table.name for table in sorted(folder.glob("*")) if days_in(table) and not (table / SUCCESS).is_file()
+    ]
 
 
 def newest_parts(table: Path, rows: int) -> list[Path]:
@@ -90,10 +99,12 @@ def put(staged: Path, table: Path, first_day: str) -> None:
     # What an earlier layout kept beside the days would be read with them.
     outdated = [path for path in table.glob("*.parquet") if path.is_file()]
     replaced = [path for day, path in days_in(table).items() if day >= first_day]
+    # Whoever dies from here on leaves a table that is not whole, and does not say that it is.
+    (table / SUCCESS).unlink(missing_ok=True)
     for path in (*replaced, *outdated):
         path.rename(old / path.name)
     for path in days_in(staged).values():
         path.rename(table / path.name)
-    (table / "_SUCCESS").touch()
+    (table / SUCCESS).touch()
     shutil.rmtree(old, ignore_errors=True)
     shutil.rmtree(staged, ignore_errors=True)

@@ -14,7 +14,16 @@ from feast import FeatureStore
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F  # noqa: N812 - the name PySpark's own guide gives it
 
-from features.day_partitions import COLUMN, day_name, newest_parts, put, read_days, stage
+from features.day_partitions import (
+    COLUMN,
+    SUCCESS,
+    day_name,
+    newest_parts,
+    put,
+    read_days,
+    stage,
+    unfinished,
+)
 from features.examples import TRAINING_EXAMPLES, TRAINING_FRAME, joined, unjoined_since
 from features.labels import LABELS
 from features.names import CONTEXT_FEATURES, FEATURE_SERVICE, MODEL_INPUT
@@ -53,6 +62,10 @@ def joined_examples(settings: HasFeatureStore) -> Path:
     """
     folder = offline_folder(settings)
     examples, frame = folder / TRAINING_EXAMPLES, folder / TRAINING_FRAME
+    if torn := [name for name in unfinished(folder) if name != TRAINING_FRAME]:
+        raise OfflineRowsMissingError(
+            f"A build ended before {', '.join(torn)} was whole: run `tideline features build` again."
+        )
     if not succeeded(examples):
         raise OfflineRowsMissingError("There are no training examples: run `tideline features build` first.")
     if _usable(frame) and unjoined_since(folder) is not None:
@@ -125,7 +138,7 @@ def _vector() -> Column:
 
 def succeeded(folder: Path) -> bool:
     """Whether Spark has written all of a table."""
-    return (folder / "_SUCCESS").is_file()
+    return (folder / SUCCESS).is_file()
 
 
 def _usable(frame: Path) -> bool:
@@ -136,4 +149,4 @@ def _usable(frame: Path) -> bool:
 
 
 def _finished(folder: Path) -> float:
-    return (folder / "_SUCCESS").stat().st_mtime
+    return (folder / SUCCESS).stat().st_mtime

@@ -53,18 +53,19 @@ class FeatureParity:
         """1 where there was nothing to compare."""
         return self.equal / self.compared if self.compared else 1.0
 
-    def failures(self, limits: ParitySettings) -> list[str]:
-        """What is above a limit, one clause each."""
+    def failures(self, limits: ParitySettings, few: bool = False) -> list[str]:
+        """What is above a limit, one clause each; where only ``few`` rows were logged, also most of them."""
         of = max(self.compared, limits.least_values)
+        most = self.compared / 2 if few else of
         kinds = (
             ("differ", self.differing, limits.differing),
             ("are missing in the log", self.missing_logged, limits.missing),
             ("are missing offline", self.missing_offline, limits.missing),
         )
         return [
-            f"{count / of:.1%} of {self.name} {kind}, above {limit:.1%}"
+            f"{count / self.compared:.1%} of {self.name} {kind}, above {limit:.1%}"
             for kind, count, limit in kinds
-            if count > limit * of
+            if count > min(limit * of, most)
         ]
 
 
@@ -76,7 +77,8 @@ class ParityReport:
     features: Sequence[FeatureParity]
 
     def failures(self, limits: ParitySettings) -> list[str]:
-        return [failure for feature in self.features for failure in feature.failures(limits)]
+        few = self.rows < limits.least_values
+        return [failure for feature in self.features for failure in feature.failures(limits, few)]
 
 
 def compare(

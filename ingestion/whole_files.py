@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from pathlib import Path
 
 
@@ -12,7 +13,10 @@ def write_whole(path: Path, content: str | bytes) -> None:
     A process that dies on the way leaves the old file as it was. Text is written as UTF-8.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    # Of this process: two writers at once must not share it.
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    part.write_bytes(content.encode() if isinstance(content, str) else content)
-    os.replace(part, path)
+    # Of this thread: two writers at once must not share it.
+    part = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}.part")
+    try:
+        part.write_bytes(content.encode() if isinstance(content, str) else content)
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)

@@ -38,6 +38,7 @@ def offline_tables(
         if announce is not None:
             announce("waiting for the offline tables")
             yield
+            announce("reading the offline tables")
         else:
             with steps("waiting", quiet):
                 yield

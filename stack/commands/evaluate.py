@@ -44,6 +44,8 @@ def evaluate(
     from training.list_slices import worse_slices
     from training.settings import TrainingSettings
 
+    # What is wrong with them is to be said before the work, not after it.
+    settings = TrainingSettings().mlflow
     with steps("starting") as announce:
         result = run(dataset, train, test, announce=announce)
     title = (
@@ -61,7 +63,6 @@ def evaluate(
         f"Slices beside {result.strongest}: "
         + (f"worse in {', '.join(worse)}." if worse else f"worse in none of {len(result.slices)}.")
     )
-    settings = TrainingSettings().mlflow
     if track if track is not None else "tracking_uri" in settings.model_fields_set:
         _log(settings, result)
     if as_json:
@@ -73,12 +74,11 @@ def _log(settings: MlflowSettings, result: ListEvaluation) -> None:
 
     from stack.progress import steps
     from training.list_record import experiment_of, track
-    from training.registry import RegistryError
 
     try:
         with steps("logging to MLflow"), tempfile.TemporaryDirectory() as folder:
             run_id = track(settings, result, Path(folder))
-    except RegistryError as error:
+    except Exception as error:  # Whatever it is, the figures are there, and are what was asked for.
         typer.echo(f"Warning: this evaluation is not, or not wholly, logged: {error}", err=True)
     else:
         typer.echo(f"Logged to MLflow as run {run_id} of the experiment {experiment_of(result.dataset)}.")

@@ -2,7 +2,7 @@
 
 The planted chance is no feature: it is the order that all others are measured by. Two folders that begin at
 the same moment are two worlds: the second is moved behind the first, with people and tweets of its own. What
-came of a page is known once its reader's client has reported the last of it.
+came of a page is known once its reader has done the last of it.
 """
 
 from __future__ import annotations
@@ -64,13 +64,18 @@ def read(folders: Folders) -> RankingLog:
     items = _shared_codes(shown["tweet"], acts["tweet"], words["tweet"])
     request = codes(shown["later"], shown["request_id"])
     time, label = shown["time"].to_numpy(), shown["engaged"].to_numpy(dtype=np.float64)
-    reports = _placed(folders.read("reports", REPORTS), move) if folders.both_have("reports") else None
-    known, responses = (time, {}) if reports is None else _reported(shown, request, reports)
+    done_by = [time, _acted(shown, acts)]
+    responses: dict[str, Floats] = {}
+    if folders.both_have("reports"):
+        reported, responses = _reported(shown, _placed(folders.read("reports", REPORTS), move))
+        done_by.append(reported)
+    known = np.zeros(len(shown), dtype=np.int64)
+    np.maximum.at(known, request, np.max(done_by, axis=0))
     written = shown["tweet"].map(tweets["ts"]).to_numpy(dtype=np.float64)
     rows = Candidates.shown_together(
         request=request,
         time=time,
-        known=known,
+        known=known[request],
         user=people[0],
         author=people[1],
         item=items[0],
@@ -125,20 +130,28 @@ def _acts(frames: dict[str, pd.DataFrame], tweets: pd.DataFrame) -> pd.DataFrame
     return acts.assign(verb=acts["verb"].map(VERBS.index))
 
 
-def _reported(shown: pd.DataFrame, request: Ints, reports: pd.DataFrame) -> tuple[Ints, dict[str, Floats]]:
-    """When the outcomes of each row of ``shown`` are known, and which of them were opened and looked at."""
+def _acted(shown: pd.DataFrame, acts: pd.DataFrame) -> Ints:
+    """When the reader of each row of ``shown`` last acted on its tweet; 0 without an act."""
+    last = acts.groupby(["user", "tweet"])["ts"].max()
+    found = last.reindex(pd.MultiIndex.from_frame(shown[["user", "tweet"]]))
+    return found.fillna(0).to_numpy(dtype=np.int64)
+
+
+def _reported(shown: pd.DataFrame, reports: pd.DataFrame) -> tuple[Ints, dict[str, Floats]]:
+    """Of each row of ``shown`` the time of the last report, 0 without one, and whether it was opened and
+    looked at for long."""
     key = ["request_id", "tweet"]
     row = pd.MultiIndex.from_frame(shown[key]).get_indexer(pd.MultiIndex.from_frame(reports[key]))
     reports, row = reports[row >= 0], row[row >= 0]
     last = np.zeros(len(shown), dtype=np.int64)
-    np.maximum.at(last, request[row], reports["ts"].to_numpy())
+    np.maximum.at(last, row, reports["ts"].to_numpy())
     opened = (reports["action"] == "open").to_numpy()
     dwelt = ((reports["action"] == "dwell") & (reports["ms"] >= LONG_DWELL_MS)).to_numpy(dtype=bool)
     responses = {}
     for name, reported in (("opened", opened), ("dwelt", dwelt)):
         responses[name] = np.zeros(len(shown))
         responses[name][row[reported]] = 1.0
-    return np.maximum(shown["time"].to_numpy(), last[request]), responses
+    return last, responses
 
 
 def _words(tweets: pd.DataFrame) -> pd.DataFrame:

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from features.day_partitions import newest_parts
+from features.day_partitions import SUCCESS, newest_parts, put, unfinished
 
 DAYS = [f"2026-11-{day:02}" for day in range(10, 20)]
 
@@ -38,3 +38,29 @@ def test_a_table_of_fewer_rows_is_opened_whole_and_one_without_days_is_one_part(
     write(tmp_path, "flat", 3)
     assert newest_parts(tmp_path / "flat", 1) == [tmp_path / "flat" / "part-0.parquet"]
     assert newest_parts(tmp_path / "nowhere", 1) == []
+
+
+def test_a_table_whose_days_are_being_replaced_does_not_say_that_it_is_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table, staged = tmp_path / "table", tmp_path / ".staging" / "table"
+    for folder in (table, staged):
+        for day in ("2026-11-20", "2026-11-21"):
+            (folder / f"day={day}").mkdir(parents=True)
+    (table / SUCCESS).touch()
+    assert unfinished(tmp_path) == []
+    renames = iter([True, True, True, False])
+    rename = Path.rename
+
+    def killed(path: Path, target: Path) -> Path:
+        if not next(renames):
+            raise KeyboardInterrupt
+        return rename(path, target)
+
+    with monkeypatch.context() as dying:
+        dying.setattr(Path, "rename", killed)
+        with pytest.raises(KeyboardInterrupt):
+            put(staged, table, "2026-11-20")
+    assert unfinished(tmp_path) == ["table"]
+    put(staged, table, "2026-11-20")
+    assert unfinished(tmp_path) == []

@@ -115,3 +115,11 @@ def test_nothing_to_compare_is_no_disagreement() -> None:
     report = found(nothing, nothing)
     assert {feature.share_equal for feature in report.features} == {1.0}
     assert report.failures(LIMITS) == []
+
+
+@pytest.mark.parametrize("rows", [1, 10])
+def test_a_few_rows_that_are_wrong_do_not_agree(rows: int, offline: Sides) -> None:
+    few = {name: values[:rows] for name, values in offline.items()}
+    assert found(copied(few), few).failures(LIMITS) == []
+    wrong = found(copied(few, user_tweets=few["user_tweets"] * 3 + 1), few)
+    assert wrong.failures(LIMITS) == ["100.0% of user_tweets differ, above 2.0%"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -24,3 +25,15 @@ def test_a_write_that_dies_halfway_leaves_what_was_there(
     write_whole(path, b"new")
     assert [file.name for file in path.parent.iterdir()] == [path.name]
     assert path.read_bytes() == b"new"
+
+
+def test_threads_that_write_one_file_do_not_meet(tmp_path: Path) -> None:
+    path, contents = tmp_path / "report.json", {letter * 200_000 for letter in "abcd"}
+    write_whole(path, "a" * 200_000)
+
+    def write(content: str) -> bool:
+        write_whole(path, content)
+        return path.read_text() in contents
+
+    with ThreadPoolExecutor(4) as pool:
+        assert all(pool.map(write, [*contents] * 25))
