@@ -152,6 +152,8 @@ def run(
     state = lake_state(lake, namespace, build.until_ms, offline / COUNTED)
     forget(offline, build.since_ms)
     outdate(offline, credited_since_ms(build))
+    # Before they are read: what arrives meanwhile is then not taken for seen.
+    newest_ms = newest_event_ms(lake, namespace, build.until_ms)
     events = read_span(spark, lake, namespace, credited_since_ms(build), build.until_ms)
     lately = read_lake(spark, lake, namespace, build.until_ms, max(reader_interests.since_ms(build), 0))
 
@@ -172,7 +174,6 @@ def run(
         built.append(outcome)
         done(outcome)
     shutil.rmtree(offline / STAGING, ignore_errors=True)
-    newest_ms = newest_event_ms(lake, namespace, build.until_ms)
     write_label_window(offline, LabelWindow(newest_ms, build.attribution_ms))
     remember(offline, build.until_ms, state, build.attribution_ms)
     spark.catalog.clearCache()
