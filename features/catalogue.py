@@ -40,13 +40,13 @@ are smoothed: (hits + weight * prior) / (showings + weight).
   and stop the model, not the features. Results: `<quality>/<namespace>/<table>.json`, and as data docs
   `<quality>/<namespace>/data_docs/index.html`, built without fetching anything; a browser loads their styles
   from public servers, or shows them plain. [pipelines/batch/quality.py](../pipelines/batch/quality.py)
-- **Before materialization** the newest rows of at most 10,000 entities a view, of those that had rows in
-  the newest day or two, must be in range and finite, have values, be at most 48 hours old, miss at most 5
-  points more of a column than when the last training set ended, and rates and text have moved by at most 0.5
-  since (PSI, [features/drift.py](../features/drift.py), from 200 entities on). Else
+- **Before materialization** the newest rows of at most 10,000 entities a view, of those that had rows last:
+  of the newest day, and of as many days before it as it takes to have so many, must be in range and finite,
+  have values, be at most 48 hours old, miss at most 5 points more of a column than when the last training
+  set ended, and rates and text have moved by at most 0.5 since (PSI,
+  [features/drift.py](../features/drift.py), from 200 entities on). Else
   `tideline features materialize` writes nothing and exits 1, as it does where a view has no row within its
-  ttl; the limits are settings
-  (`TIDELINE_FEATURES__MATERIALIZATION__STABILITY_INDEX` and so on).
+  ttl; the limits are settings (`TIDELINE_FEATURES__MATERIALIZATION__STABILITY_INDEX` and so on).
   [pipelines/batch/before_materialization.py](../pipelines/batch/before_materialization.py)
 - **Bad input**: a file of the lake that is cut short, or lacks a column that every event has, stops the
   build by its name; files that begin with a dot or an underscore are still being written, or were left by a

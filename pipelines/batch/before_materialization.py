@@ -2,7 +2,7 @@
 
 Drift is told against the moment at which the last training set ended: the rows that would have been written
 then, of the same view, so that the two sides are made alike and differ by what happened since. Either side
-is a sample of the entities that had rows of late, so a check reads a day or two, whatever lies before.
+is a sample of the entities that had rows last, so a check reads a day or two where each has entities enough.
 """
 
 from __future__ import annotations
