@@ -42,11 +42,19 @@ def days_in(table: Path) -> dict[str, Path]:
     return {path.name.removeprefix(f"{COLUMN}="): path for path in sorted(table.glob(f"{COLUMN}=*"))}
 
 
+def succeeded(table: Path) -> bool:
+    """Whether all of a table is written."""
+    return (table / SUCCESS).is_file()
+
+
+def finished_s(table: Path) -> float:
+    """When all of a table was written, seconds of the file system's clock."""
+    return (table / SUCCESS).stat().st_mtime
+
+
 def unfinished(folder: Path) -> list[str]:
     """The tables there whose days were being replaced when the process ended."""
-    return [
-        table.name for table in sorted(folder.glob("*")) if days_in(table) and not (table / SUCCESS).is_file()
-    ]
+    return [table.name for table in sorted(folder.glob("*")) if days_in(table) and not succeeded(table)]
 
 
 def newest_parts(table: Path, rows: int) -> list[Path]:

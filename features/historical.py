@@ -16,12 +16,13 @@ from pyspark.sql import functions as F  # noqa: N812 - the name PySpark's own gu
 
 from features.day_partitions import (
     COLUMN,
-    SUCCESS,
     day_name,
+    finished_s,
     newest_parts,
     put,
     read_days,
     stage,
+    succeeded,
     unfinished,
 )
 from features.examples import TRAINING_EXAMPLES, TRAINING_FRAME, joined, unjoined_since
@@ -70,7 +71,7 @@ def joined_examples(settings: HasFeatureStore) -> Path:
         raise OfflineRowsMissingError("There are no training examples: run `tideline features build` first.")
     if _usable(frame) and unjoined_since(folder) is not None:
         join_examples(settings)
-    elif not _usable(frame) or _finished(frame) < _finished(examples):
+    elif not _usable(frame) or finished_s(frame) < finished_s(examples):
         join_examples(settings, since_ms=0)
     return frame
 
@@ -136,17 +137,8 @@ def _vector() -> Column:
     return F.when(ours & (F.size("logged_features") == len(MODEL_INPUT)), F.col("logged_features"))
 
 
-def succeeded(folder: Path) -> bool:
-    """Whether Spark has written all of a table."""
-    return (folder / SUCCESS).is_file()
-
-
 def _usable(frame: Path) -> bool:
     """Whether there is a frame, joined by a build that said where features came from."""
     # All of a frame is by builds that say so, or none of it: the newest days tell.
     parts = newest_parts(frame, rows=1)
     return succeeded(frame) and all(LOGGED in pq.read_schema(part).names for part in parts)
-
-
-def _finished(folder: Path) -> float:
-    return (folder / SUCCESS).stat().st_mtime

@@ -17,8 +17,8 @@ from feast import FeatureStore
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812 - the name PySpark's own guide gives it
 
-from features.day_partitions import SUCCESS
-from features.historical import LOGGED, OFFLINE, joined_examples, succeeded
+from features.day_partitions import finished_s, succeeded
+from features.historical import LOGGED, OFFLINE, joined_examples
 from features.names import MODEL_INPUT, VIEWS, View
 from features.offline_store import as_of
 from features.parity import ParityReport, Values, compare
@@ -59,7 +59,7 @@ def parity(settings: HasFeatureStore) -> ParityReport | None:
 def _served(settings: HasFeatureStore, examples: Path) -> Path:
     """The folder of ``SERVED_FEATURES``, made anew where the examples were joined since."""
     folder = offline_folder(settings) / SERVED_FEATURES
-    if not _current(folder) or folder.stat().st_mtime < (examples / SUCCESS).stat().st_mtime:
+    if not _current(folder) or folder.stat().st_mtime < finished_s(examples):
         spark = spark_session(settings.features)
         rows = spark.read.parquet(str(examples.absolute())).where(LOGGED)
         newest = rows.orderBy(F.desc("event_timestamp")).limit(settings.features.parity.rows)

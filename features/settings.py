@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from features.labels import ATTRIBUTION_MS
 from ingestion.settings import TidelineSettings
+from timelines.durations import HOUR_MS
 from timelines.settings import Projections, RedisSettings
 
 
@@ -68,13 +69,13 @@ class FeatureSettings(BaseModel):
     spark_memory: str = "2g"
     shuffle_partitions: int = 4
     late_days: int = 3
-    attribution_hours: float = Field(default=ATTRIBUTION_MS / 3_600_000, gt=0, allow_inf_nan=False)
+    attribution_hours: float = Field(default=ATTRIBUTION_MS / HOUR_MS, gt=0, allow_inf_nan=False)
     parity: ParitySettings = Field(default_factory=ParitySettings)
     materialization: MaterializationLimits = Field(default_factory=MaterializationLimits)
 
     @property
     def attribution_ms(self) -> int:
-        return round(self.attribution_hours * 3_600_000)
+        return round(self.attribution_hours * HOUR_MS)
 
 
 class FeatureStoreSettings(TidelineSettings):

@@ -39,6 +39,11 @@ def utc_ms(moment: datetime) -> int:
     return int(moment.replace(tzinfo=UTC).timestamp() * 1000)
 
 
+def utc_or_now(moment: datetime | None) -> datetime:
+    """A moment without a time zone, which is UTC; now where there is none."""
+    return datetime.now(UTC) if moment is None else moment.replace(tzinfo=UTC)
+
+
 def as_text(ms: int) -> str:
     """ISO, UTC, to the second."""
     return datetime.fromtimestamp(ms / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from features.day_partitions import succeeded
 from features.labels import HEADS, LABELS
 from features.names import FEATURE_SERVICE, MODEL_INPUT
 from ingestion.events import Impression
@@ -51,7 +52,7 @@ def read_labels(examples: Path) -> pd.DataFrame:
     Raises:
         OffPolicyError: no examples were built yet.
     """
-    if not (examples / "_SUCCESS").is_file():
+    if not succeeded(examples):
         raise OffPolicyError("There are no training examples: run `tideline features build` first.")
     names = ["request_id", "tweet", "event_timestamp", *LABELS.values()]
     frame = pd.read_parquet(examples, columns=names).rename(columns={"tweet": "tweet_id"})

@@ -8,6 +8,7 @@ import lightgbm
 import numpy as np
 from matplotlib import colormaps
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from training.bundle import Matrix
 from training.metrics import Array
@@ -15,6 +16,11 @@ from training.metrics import Array
 TOP = 20
 SHOWN_ROWS = 500
 """So many rows are dots of a SHAP summary."""
+
+
+def shown_rows(count: int) -> NDArray[np.int64]:
+    """The places of at most ``SHOWN_ROWS`` of so many rows, spread over them."""
+    return np.unique(np.linspace(0, count - 1, min(SHOWN_ROWS, count)).astype(np.int64))
 
 
 def gains(head: str, labels: Array, probabilities: Array) -> Figure:

@@ -9,7 +9,7 @@ import numpy as np
 
 from training.card import Judged
 from training.evaluation import HeadReport
-from training.head_plots import SHOWN_ROWS, gains, importance, shap_summary
+from training.head_plots import gains, importance, shap_summary, shown_rows
 from training.plots import reliability, save, slice_quality
 from training.slice_report import SliceFigures
 from training.tracking import RunRecord
@@ -24,8 +24,7 @@ def head_runs(folder: Path, judged: Judged) -> list[RunRecord]:
     The contributions are of at most ``SHOWN_ROWS`` rows, spread over the test part.
     """
     bundle, test = judged.bundle, judged.split.test
-    rows = np.unique(np.linspace(0, len(test) - 1, min(SHOWN_ROWS, len(test))).astype(np.int64))
-    sample = test.matrix[rows]
+    sample = test.matrix[shown_rows(len(test))]
     contributions = bundle.contributions(sample)
     found = []
     for head, report in judged.report.heads.items():

@@ -134,8 +134,8 @@ def fit(table: ListTable, plan: ListPlan, announce: Callable[[str], None]) -> Li
     announce("fitting without every seventh list, to calibrate on those")
     # One seed is enough to learn how far to trust the probabilities.
     first = replace(plan, head=replace(plan.head, members=1))
-    trees, linear = _heads(table.where(~held), first), _linear(table.where(~held))
-    rows = table.matrix[held]
+    rest, rows = table.where(~held), table.matrix[held]
+    trees, linear = _heads(rest, first), _linear(rest)
     odds = _blend(_mean_raw(trees, rows), linear, plan.linear_share, rows)
     calibrator = fit_platt(odds, table.rows.label[held])
     announce("fitting the heads")

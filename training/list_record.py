@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from training.head_plots import SHOWN_ROWS, gains, importance, shap_summary
+from training.head_plots import gains, importance, shap_summary, shown_rows
 from training.head_runs import HEAD_TAG
 from training.list_evaluation import ListEvaluation
 from training.list_model import ListParameters, ListPlan
@@ -63,8 +63,7 @@ def _of_the_label(result: ListEvaluation) -> Mapping[str, Figure]:
     """Plots of the probability of the label, on judged rows; of at most ``SHOWN_ROWS`` what features add."""
     kept = np.flatnonzero(result.judged.rows.judged)
     labels, likely = result.judged.rows.label[kept], result.scores.probability[kept]
-    rows = kept[np.unique(np.linspace(0, len(kept) - 1, min(SHOWN_ROWS, len(kept))).astype(np.int64))]
-    sample, heads = result.judged.matrix[rows], result.model.heads
+    sample, heads = result.judged.matrix[kept[shown_rows(len(kept))]], result.model.heads
     added = np.mean([head.predict(sample, pred_contrib=True, num_threads=1) for head in heads], axis=0)
     return {
         "reliability": reliability({LABEL: labels}, {LABEL: likely}),

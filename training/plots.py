@@ -6,13 +6,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from training.bundle import Scores
 from training.dataset import Examples
 from training.evaluation import ModelReport
-from training.metrics import Array
+from training.metrics import Array, Interval
 from training.slice_report import SliceFigures
 
 BINS = 10
@@ -56,35 +57,40 @@ def reliability(labels: Mapping[str, Array], probabilities: Mapping[str, Array])
 
 def list_quality(report: ModelReport) -> Figure:
     """nDCG@10 of the model, each baseline and each alternative, with 95 % intervals."""
+    found = {name: order.ndcg_10 for name, order in report.orders.items()}
+    return order_bars(found, f"{report.lists} lists of the test part")
+
+
+def order_bars(orders: Mapping[str, Interval], title: str) -> Figure:
+    """nDCG@10 of each order with its 95 % interval, the first of them in blue."""
     figure = Figure(figsize=(7, 4), layout="tight")
     axes = figure.add_subplot()
-    orders = report.orders
-    values = np.array([order.ndcg_10.value for order in orders.values()])
-    low = np.array([order.ndcg_10.low for order in orders.values()])
-    high = np.array([order.ndcg_10.high for order in orders.values()])
-    axes.bar(
-        range(len(orders)),
-        values,
-        yerr=np.abs(np.stack([values - low, high - values])),
-        capsize=4,
-        color=["tab:blue", *["lightgrey"] * (len(orders) - 1)],
-    )
+    values = np.array([order.value for order in orders.values()])
+    ends = np.array([[order.low for order in orders.values()], [order.high for order in orders.values()]])
+    colours = ["tab:blue", *["lightgrey"] * (len(orders) - 1)]
+    axes.bar(range(len(orders)), values, yerr=np.abs(ends - values), capsize=4, color=colours)
     axes.set_xticks(range(len(orders)), list(orders), rotation=20)
-    axes.set(ylabel="nDCG@10", title=f"{report.lists} lists of the test part")
+    axes.set(ylabel="nDCG@10", title=title)
     return figure
 
 
 def slice_quality(slices: Sequence[SliceFigures]) -> Figure:
     """RCE of one head on each slice with 95 % intervals, and on all rows; the weak ones are red."""
-    figure = Figure(figsize=(8, 1.5 + 0.35 * len(slices)), layout="tight")
-    axes = figure.add_subplot()
-    for line, part in enumerate(slices):
-        ends = np.abs([[part.rce.value - part.rce.low], [part.rce.high - part.rce.value]])
-        colour = "tab:red" if part.weak else "tab:blue"
-        axes.errorbar(part.rce.value, line, xerr=ends, fmt="o", capsize=3, color=colour)
+    figure, axes = by_slice({f"{part.slice} ({part.rows:,})": (part.rce, part.weak) for part in slices})
     for part in slices[:1]:
         axes.axvline(part.overall, color="grey", linestyle="--", linewidth=1)
         axes.set_title(f"RCE of {part.head} by slice")
-    axes.set_yticks(range(len(slices)), [f"{part.slice} ({part.rows:,})" for part in slices])
     axes.set_xlabel("RCE; dashed on all rows")
     return figure
+
+
+def by_slice(slices: Mapping[str, tuple[Interval, bool]]) -> tuple[Figure, Axes]:
+    """A line for each slice by its label: a figure with its 95 % interval, red where it is a weak one."""
+    figure = Figure(figsize=(8, 1.5 + 0.35 * len(slices)), layout="tight")
+    axes = figure.add_subplot()
+    for line, (found, weak) in enumerate(slices.values()):
+        ends = np.abs([[found.value - found.low], [found.high - found.value]])
+        colour = "tab:red" if weak else "tab:blue"
+        axes.errorbar(found.value, line, xerr=ends, fmt="o", capsize=3, color=colour)
+    axes.set_yticks(range(len(slices)), list(slices))
+    return figure, axes

@@ -137,8 +137,7 @@ def _mean(rows: pd.DataFrame, column: str, seed: int) -> tuple[float, Values]:
     readers = rows.groupby("reader")[column].agg(["sum", "count"]).to_numpy(np.float64)
     if not len(readers):
         return np.nan, np.full(RESAMPLES, np.nan)
-    share = np.full(len(readers), 1 / len(readers))
-    drawn = np.random.default_rng(seed).multinomial(len(readers), share, RESAMPLES) @ readers
+    drawn = _drawn(readers, seed)
     return float(readers[:, 0].sum() / readers[:, 1].sum()), drawn[:, 0] / drawn[:, 1]
 
 
@@ -151,11 +150,16 @@ def _less_before(
     readers = pd.concat(sums, axis=1).fillna(0.0).to_numpy(np.float64)
     if not (len(rows) and len(before)):
         return np.nan, np.full(RESAMPLES, np.nan)
-    share = np.full(len(readers), 1 / len(readers))
-    drawn = np.random.default_rng(seed).multinomial(len(readers), share, RESAMPLES) @ readers
+    drawn = _drawn(readers, seed)
     whole = readers.sum(axis=0)
     value = whole[0] / whole[1] - slope * whole[2] / whole[3]
     return float(value), drawn[:, 0] / drawn[:, 1] - slope * drawn[:, 2] / drawn[:, 3]
+
+
+def _drawn(readers: Values, seed: int) -> Values:
+    """The sums of the columns of ``readers`` [readers, n] in each of ``RESAMPLES`` draws of them."""
+    share = np.full(len(readers), 1 / len(readers))
+    return np.asarray(np.random.default_rng(seed).multinomial(len(readers), share, RESAMPLES) @ readers)
 
 
 def _slope(rows: pd.DataFrame, before: pd.DataFrame, column: str) -> float:

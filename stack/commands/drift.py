@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from stack.errors import UserError
+from stack.moments import utc_or_now
 
 if TYPE_CHECKING:
     from training.drift import DriftReport
@@ -61,7 +62,7 @@ def drift(
         return
     with offline_tables(settings, "tideline drift", as_json):
         frame = training_frame(settings)
-        moment = datetime.now(UTC) if at is None else at.replace(tzinfo=UTC)
+        moment = utc_or_now(at)
         ages = feature_ages(settings, moment)
     examples = prepare(frame)
     with opened(settings.mlflow) as versions, tempfile.TemporaryDirectory() as folder:

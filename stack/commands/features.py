@@ -14,6 +14,7 @@ from features.settings import FeatureStoreSettings
 from stack.commands.features_doctor import doctor
 from stack.commands.features_parity import parity
 from stack.errors import UserError
+from stack.moments import utc_ms, utc_or_now
 
 app = typer.Typer(
     help="The offline features, the feature registry and the online store.", no_args_is_help=True
@@ -45,7 +46,7 @@ def build(
 
     settings = _settings()
     with offline_tables(settings, "tideline features build", as_json):
-        _build(settings, _moment(until), day, full, as_json)
+        _build(settings, utc_or_now(until), day, full, as_json)
 
 
 def _build(
@@ -61,7 +62,7 @@ def _build(
     from pipelines.batch.ticks import BuildTime
     from pipelines.batch.validation import write_data_docs
 
-    until_ms = int(until.timestamp() * 1000)
+    until_ms = utc_ms(until)
     folder, window_ms = offline_folder(settings), settings.features.attribution_ms
     ledger = None if full else read_ledger(folder)
     state = lake_state(settings.lake.path, settings.namespace, until_ms, folder / COUNTED)
@@ -69,8 +70,7 @@ def _build(
         if day is None:
             span = plan(ledger, state, until_ms, settings.features.late_days, window_ms)
         else:
-            day_ms = int(day.replace(tzinfo=UTC).timestamp() * 1000)
-            span = day_span(ledger, state, day_ms, until_ms, window_ms)
+            span = day_span(ledger, state, utc_ms(day), until_ms, window_ms)
     except DayNotBuildableError as error:
         raise UserError(str(error)) from error
     moment = BuildTime(span.until_ms, datetime.now(UTC), span.since_ms, window_ms)
@@ -140,7 +140,7 @@ def materialize(
 
     settings = _settings()
     with offline_tables(settings, "tideline features materialize", as_json):
-        _materialize(settings, _moment(until), full, as_json)
+        _materialize(settings, utc_or_now(until), full, as_json)
 
 
 def _materialize(settings: FeatureStoreSettings, end: datetime, full: bool, as_json: bool) -> None:
@@ -183,7 +183,3 @@ def _settings() -> FeatureStoreSettings:
     except JavaNotFoundError as error:
         raise UserError(str(error)) from error
     return FeatureStoreSettings()
-
-
-def _moment(until: datetime | None) -> datetime:
-    return datetime.now(UTC) if until is None else until.replace(tzinfo=UTC)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from stack.errors import UserError
+from stack.moments import utc_ms, utc_or_now
 
 if TYPE_CHECKING:
     from features.doctor import Example, ViewFindings
@@ -35,8 +36,7 @@ def doctor(
     settings = FeatureStoreSettings()
     try:
         with offline_tables(settings, "tideline features doctor", as_json):
-            moment = datetime.now(UTC) if at is None else at.replace(tzinfo=UTC)
-            found = examine(settings, int(moment.timestamp() * 1000), sample, seed, examples)
+            found = examine(settings, utc_ms(utc_or_now(at)), sample, seed, examples)
     except redis.RedisError as error:
         raise UserError(f"The online store does not answer ({error}).") from error
     if as_json:

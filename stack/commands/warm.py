@@ -9,9 +9,9 @@ from typing import Annotated, Any
 
 import typer
 
-from timelines.durations import DAY_MS
+from timelines.durations import DAY_MS, HOUR_MS
 
-KEEP_MS = 2 * 3_600_000
+KEEP_MS = 2 * HOUR_MS
 """A warmed timeline that nobody reads is gone after the hour it was for and one more."""
 
 
