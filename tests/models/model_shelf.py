@@ -24,7 +24,9 @@ from training.train import TrainingPlan, fit
 from training.versions import check_tags, opened
 
 PLAN = TrainingPlan(head=HeadParameters(trees=20, leaves=7), light=HeadParameters(trees=5, leaves=4))
-STUMPS = TrainingPlan(head=HeadParameters(trees=2, leaves=2), light=HeadParameters(trees=2, leaves=2))
+STUMPS = TrainingPlan(
+    head=HeadParameters(trees=2, leaves=2), light=HeadParameters(trees=2, leaves=2), linear_share=0.0
+)
 SERVED = RecordedCheck("parity", True, "8,000 logged rows agree with the offline features")
 CHECKED = [RecordedCheck("examples", True, "8,000 examples"), SERVED]
 # On 1,600 held-out rows in 80 lists, MRR and a rare engagement's AP and RCE are known to no more than this.
