@@ -41,13 +41,21 @@ def labelled_examples(settings: HasFeatureStore) -> LabelledExamples:
         OfflineRowsMissingError: no examples were built yet, or by a build that knew of no window.
         FeatureServiceError: the registered feature service is not this build's.
     """
-    frame = training_frame(settings)
+    return with_all_labels(training_frame(settings), label_window(settings))
+
+
+def label_window(settings: HasFeatureStore) -> LabelWindow:
+    """The window that the built labels are of, whatever the settings say by now.
+
+    Raises:
+        OfflineRowsMissingError: no build has written it.
+    """
     window = read_label_window(offline_folder(settings))
     if window is None:
         raise OfflineRowsMissingError(
             "It is not known up to when the training examples have labels: run `tideline features build`."
         )
-    return with_all_labels(frame, window)
+    return window
 
 
 def with_all_labels(frame: pd.DataFrame, window: LabelWindow) -> LabelledExamples:

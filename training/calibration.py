@@ -18,6 +18,8 @@ SMALLEST, LARGEST = 1e-5, 0.99
 LEAST_SLOPE = 1e-3
 LEAST_GAIN = 0.005
 """A head must lower the log loss of the base rate by this share: an RCE of 0.5."""
+LEAST_FOR_ISOTONIC = 100
+"""Isotonic regression overfits a few labels: of fewer than these of a kind only Platt's map is fitted."""
 CLIP = 1e-15
 
 
@@ -69,46 +71,48 @@ Calibrator = Isotonic | Platt
 
 @dataclass(frozen=True)
 class Choice:
-    """The calibrator of the kind with the lower of the ``losses``: log losses on rows that neither was
-    fitted on. ``base_rate`` among them is that of the mean of the rows that they were fitted on. They are
-    empty where there was too little to compare by.
+    """A calibrator, and the log losses that its kind was chosen by: of rows that none had been fitted on.
+
+    ``base_rate`` among the ``losses`` is that of the mean of the rows fitted on. They are empty where there
+    was too little to compare by. ``learned`` is whether the head says more than the mean does; it does where
+    there was too little to tell.
     """
 
     calibrator: Calibrator
     losses: Mapping[str, float]
-
-    @property
-    def learned(self) -> bool:
-        """Whether the head says more than the mean does; it does where there was too little to tell."""
-        if not self.losses:
-            return True
-        best = min(self.losses[kind] for kind in ("isotonic", "platt"))
-        return best < (1 - LEAST_GAIN) * self.losses["base_rate"]
+    learned: bool
 
 
 def choose(log_odds: Array, labels: Array, earlier: NDArray[np.bool_]) -> Choice:
     """Isotonic or Platt for a head, by what the rest of the rows says of each fitted on the ``earlier`` ones.
 
-    The kind that wins is fitted on all rows. Platt, which has but two figures to learn, is taken where either
-    part has labels of one kind only.
+    The kind that wins is fitted on all rows. Platt, which has but two figures to learn, is taken where the
+    earlier rows have fewer than ``LEAST_FOR_ISOTONIC`` labels of a kind, or the rest has labels of one kind.
 
     Raises:
         ValueError: no examples, or only one kind of label.
     """
-    if any(len(set(labels[part].tolist())) < 2 for part in (earlier, ~earlier)):
-        return Choice(fit_platt(log_odds, labels), {})
-    chances = expit(log_odds)
-    later = labels[~earlier]
+    fewest = _rarer(labels[earlier])
+    if min(fewest, _rarer(labels[~earlier])) == 0:
+        return Choice(fit_platt(log_odds, labels), {}, learned=True)
+    chances, later = expit(log_odds), labels[~earlier]
     losses = {
-        "isotonic": _log_loss(
-            later, fit_isotonic(chances[earlier], labels[earlier]).apply(chances[~earlier])
-        ),
         "platt": _log_loss(later, fit_platt(log_odds[earlier], labels[earlier]).apply(log_odds[~earlier])),
         "base_rate": _log_loss(later, np.full(len(later), labels[earlier].mean())),
     }
-    if losses["isotonic"] < losses["platt"]:
-        return Choice(fit_isotonic(chances, labels), losses)
-    return Choice(fit_platt(log_odds, labels), losses)
+    if fewest >= LEAST_FOR_ISOTONIC:
+        isotonic = fit_isotonic(chances[earlier], labels[earlier])
+        losses["isotonic"] = _log_loss(later, isotonic.apply(chances[~earlier]))
+    best = "isotonic" if losses.get("isotonic", np.inf) < losses["platt"] else "platt"
+    fitted = fit_isotonic(chances, labels) if best == "isotonic" else fit_platt(log_odds, labels)
+    # By Platt's map, whichever wins: the better of two flatters a head that knows nothing.
+    return Choice(fitted, losses, learned=losses["platt"] < (1 - LEAST_GAIN) * losses["base_rate"])
+
+
+def _rarer(labels: Array) -> int:
+    """How many 0/1 labels there are of the kind of which there are fewer."""
+    positives = int(labels.sum())
+    return min(positives, len(labels) - positives)
 
 
 def _log_loss(labels: Array, chances: Array) -> float:
@@ -157,7 +161,10 @@ def fit_isotonic(raw: Array, labels: Array, bins: int = BINS) -> Isotonic:
     weight = np.array([len(part) for part in parts], dtype=np.float64)
     x = np.array([raw[part].mean() for part in parts])
     rate = np.array([labels[part].mean() for part in parts])
-    steps = IsotonicRegression(y_min=0.0, y_max=1.0).fit(x, rate, sample_weight=weight).predict(x)
+    rising = IsotonicRegression(y_min=0.0, y_max=1.0)
+    steps = rising.fit_transform(x, rate, sample_weight=weight)
+    # Smoothed unequally, small steps may fall below wide ones.
+    steps = rising.fit_transform(x, _smoothed(steps, weight, float(labels.mean())), sample_weight=weight)
     knots_x, knots_y = [0.0], [SMALLEST]
     for value in np.unique(steps):
         inside = x[steps == value]
@@ -167,3 +174,15 @@ def fit_isotonic(raw: Array, labels: Array, bins: int = BINS) -> Isotonic:
                 knots_x.append(float(knot))
                 knots_y.append(float(max(min(value, LARGEST), least)))
     return Isotonic((*knots_x, 1.0), (*knots_y, 1.0))
+
+
+def _smoothed(steps: Array, weight: Array, mean: float) -> Array:
+    """Each step's rate, drawn towards the mean by as many examples as have one of the rarer label.
+
+    A step of three hundred rows without an engagement is no proof that there is never one, and a chance of
+    nearly none costs a log loss dearly the first time that it is wrong.
+    """
+    prior = 1.0 / min(mean, 1.0 - mean)
+    _, step = np.unique(steps, return_inverse=True)
+    rows = np.bincount(step, weights=weight)[step]
+    return np.asarray((rows * steps + prior * mean) / (rows + prior))

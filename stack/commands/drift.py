@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -41,6 +41,7 @@ def drift(
     from prometheus_client import write_to_textfile
 
     from features.historical import training_frame
+    from features.labelled_examples import label_window
     from ingestion.whole_files import write_whole
     from stack.offline_tables import offline_tables
     from training.bundle import Bundle
@@ -61,7 +62,7 @@ def drift(
         typer.echo(json.dumps({"skipped": told}) if as_json else told)
         return
     with offline_tables(settings, "tideline drift", as_json):
-        frame = training_frame(settings)
+        frame, window = training_frame(settings), label_window(settings)
         moment = utc_or_now(at)
         ages = feature_ages(settings, moment)
     examples = prepare(frame)
@@ -69,8 +70,7 @@ def drift(
         reference = msgspec.json.decode(versions.read_text(champion, REFERENCE_FILE), type=DriftReference)
         bundle = Bundle.load(versions.fetch(champion, Path(folder)))
     name = f"{settings.mlflow.model_name}@{champion}"
-    window = timedelta(hours=settings.features.attribution_hours)
-    report = watch(bundle, name, reference, examples, ages, moment, settings.drift, window)
+    report = watch(bundle, name, reference, examples, ages, moment, settings.drift, window.attribution)
     results = settings.features.quality / settings.namespace
     results.mkdir(parents=True, exist_ok=True)
     write_whole(results / REPORT_FILE, report.text())

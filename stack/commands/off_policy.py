@@ -22,7 +22,7 @@ def off_policy(
     since: Annotated[datetime | None, typer.Option(formats=MOMENTS, help="Pages from then on (UTC).")] = None,
     until: Annotated[
         datetime | None,
-        typer.Option(formats=MOMENTS, help="Pages before then; a day before the newest example without it."),
+        typer.Option(formats=MOMENTS, help="Pages before then; those that have all labels without it."),
     ] = None,
     clip: Annotated[float, typer.Option(min=1.0, help="The largest weight of the clipped estimate.")] = 20.0,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
@@ -32,6 +32,7 @@ def off_policy(
     Exits 1 with one sentence when the log cannot tell.
     """
     from features.examples import TRAINING_EXAMPLES
+    from features.labelled_examples import label_window
     from features.store import offline_folder
     from pipelines.settings import StreamSettings
     from stack.offline_tables import offline_tables
@@ -42,8 +43,8 @@ def off_policy(
     settings, stream = TrainingSettings(), StreamSettings()
     with offline_tables(settings, "tideline off-policy", as_json):
         labels = read_labels(offline_folder(settings) / TRAINING_EXAMPLES)
-    # What was shown later may still be engaged with.
-    until_ms = utc_ms(until) if until else int(labels["ts"].max()) - settings.features.attribution_ms
+        # What was shown later may still be engaged with.
+        until_ms = utc_ms(until) if until else utc_ms(label_window(settings).closed)
     since_ms = utc_ms(since) if since else None
     contests = read_contests(stream.lake.path, stream.namespace, labels, since_ms, until_ms)
     result = report(decide(contests, _bundle(settings.mlflow, model)), clip)

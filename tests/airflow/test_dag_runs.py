@@ -70,7 +70,9 @@ def stack() -> Iterator[Stack]:
         try:
             stack.tideline("up", *(word for server in SERVERS for word in ("--only", server)))
             stack.tideline("jobs", "submit", "archive", "timelines")
-            stack.tideline("world", "--users", "150", "--out", str(home / "world"))
+            # They read often: from a few hundred lists a model's lead could not be told from luck.
+            sessions = ("--sessions-per-day", "2.5")
+            stack.tideline("world", "--users", "150", *sessions, "--out", str(home / "world"))
             replayed = json.loads(stack.tideline("replay", "--dir", str(home / "world"), "--json"))
             stack.main_environment("await_archive", str(replayed["events"]))
             yield stack

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 
 import msgspec
@@ -12,10 +13,13 @@ from click.testing import Result
 from model_shelf import PLAN
 from typer.testing import CliRunner
 
+from features.label_window import LabelWindow, write_label_window
 from features.labels import LABELS
 from features.names import VIEWS
 from stack.cli import app
 from stack.errors import UserError
+from stack.moments import utc_ms
+from timelines.durations import HOUR_MS
 from training.settings import MlflowSettings
 from training.train import train
 from training.versions import opened
@@ -60,6 +64,8 @@ def drift(
             (tmp_path / "offline" / name).mkdir(parents=True, exist_ok=True)
             table.to_parquet(tmp_path / "offline" / name / "part-0.parquet")
             (tmp_path / "offline" / name / "_SUCCESS").touch()
+        end = LabelWindow(utc_ms(datetime.fromisoformat(END)), HOUR_MS)
+        write_label_window(tmp_path / "offline", end)
         return CliRunner().invoke(app, ["drift", "--at", END, *words])
 
     return run
@@ -72,6 +78,8 @@ def test_more_of_the_same_passes_and_leaves_a_report_and_gauges(
     assert done.exit_code == 0, done.output
     found = msgspec.json.decode(done.stdout.splitlines()[-1])
     assert (found["model"], found["rows"], found["failures"]) == ("watched@1", 8000, [])
+    # The hour of the newest ones, in which labels may yet come, is the build's; the settings' is a day.
+    assert found["labelled"] == 6800
     assert set(found["ages"]) == {view.name for view in VIEWS}
     assert (
         msgspec.json.decode((tmp_path / "quality" / "drift.json").read_bytes())["features"]

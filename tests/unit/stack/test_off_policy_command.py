@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
+from features.label_window import LabelWindow, write_label_window
 from features.labels import HEADS, LABELS
 from features.names import FEATURE_SERVICE, MODEL_INPUT
 from ingestion.events import Impression
@@ -102,6 +103,8 @@ def plant(home: Path, served: tuple[list[Impression], pd.DataFrame]) -> Plant:
         folder.mkdir(parents=True)
         shown.to_parquet(folder / "part-0.parquet")
         (folder / "_SUCCESS").touch()
+        newest_ms = int(shown["event_timestamp"].max().timestamp() * 1000)
+        write_label_window(home / "offline", LabelWindow(newest_ms, HALF_A_DAY_MS))
 
     return write_both
 
@@ -119,6 +122,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+HALF_A_DAY_MS = 12 * 3_600_000
 UNTIL = ("--until", "2026-02-01")
 
 
@@ -159,8 +163,8 @@ def test_pages_are_those_of_the_window_and_a_person_reads_a_line_for_each_estima
 ) -> None:
     plant(as_it_was)
     outcome = CliRunner().invoke(app, ["off-policy", str(bundle)], catch_exceptions=False)
-    # The day of the newest 144 pages, ten minutes apart, is not over.
-    assert outcome.stdout.startswith(f"{PAGES - 1 - 144:,} contested slots of {READERS} readers")
+    # Of the newest 72 pages, ten minutes apart, the half day that the build waited for labels is not over.
+    assert outcome.stdout.startswith(f"{PAGES - 1 - 72:,} contested slots of {READERS} readers")
     assert len(outcome.stdout.splitlines()) == 8
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from training.calibration import Isotonic, Platt, choose, fit_isotonic, fit_platt
+from training.calibration import LEAST_FOR_ISOTONIC, Isotonic, Platt, choose, fit_isotonic, fit_platt
 from training.metrics import calibration_error
 
 RNG = np.random.default_rng(4)
@@ -33,8 +33,15 @@ def test_no_probability_is_zero_though_nothing_was_seen_there() -> None:
     calibrator = fit_isotonic(raw, (raw > 0.4).astype(np.float64))
     applied = calibrator.apply(raw)
     assert applied[0] > 0
-    assert applied[raw < 0.35].max() < 0.001
+    # Of seven hundred rows without one, the next may well have one.
+    assert 0.001 < applied[(raw > 0.1) & (raw < 0.35)].min() < applied[raw < 0.35].max() < 0.005
     assert np.all(np.diff(applied) > 0)
+
+
+def test_a_wide_step_is_not_moved_by_the_smoothing() -> None:
+    said = np.where(TRUE < 0.1, 0.2, 0.6)
+    applied = fit_isotonic(said, LABELS).apply(np.array([0.2, 0.6]))
+    np.testing.assert_allclose(applied, [LABELS[TRUE < 0.1].mean(), LABELS[TRUE >= 0.1].mean()], rtol=0.01)
 
 
 def test_what_is_not_a_number_stays_so() -> None:
@@ -99,6 +106,15 @@ def test_the_kind_is_chosen_that_fits_rows_which_neither_was_fitted_on(said, kin
 @pytest.mark.parametrize(("said", "learned"), [(log_odds(TRUE), True), (RNG.normal(size=20_000), False)])
 def test_what_says_no_more_than_the_mean_has_not_learned(said, learned):
     assert choose(said, LABELS, np.arange(len(TRUE)) < 12_000).learned is learned
+
+
+def test_of_a_few_labels_no_staircase_is_learned() -> None:
+    few = slice(0, 400)
+    staircase = np.where(TRUE < 0.05, -8.0, np.where(TRUE < 0.15, 0.0, 0.5))
+    chosen = choose(staircase[few], LABELS[few], np.arange(400) < 240)
+    assert LABELS[:240].sum() < LEAST_FOR_ISOTONIC
+    assert isinstance(chosen.calibrator, Platt)
+    assert set(chosen.losses) == {"platt", "base_rate"}
 
 
 def test_with_labels_of_one_kind_in_either_part_the_choice_is_platt():
