@@ -69,6 +69,7 @@ FITS = {
     "engaged": "mean likeness of the item's words to what the reader engaged with",
     "rate": "smoothed share of positives of the reader, each row weighing its likeness to the item's words",
 }
+MIXED_ODDS = "mixed_odds"
 CHANGING = ("followers", "friends", "statuses", "favourites")
 RATIOS = (
     ("followers", "friends"),
@@ -156,6 +157,8 @@ def _responses() -> Iterator[ListFeature]:
                 (kind, response),
                 kind in (*RANKED_OUTCOMES, "all"),
             )
+    meaning = "log-odds of a positive by a mixed model of the label, openings and long looks"
+    yield ListFeature(MIXED_ODDS, meaning, "mixed_odds", (), True)
 
 
 def _acts(by: str, what: str) -> Iterator[ListFeature]:

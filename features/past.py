@@ -10,6 +10,7 @@ import numpy as np
 
 from features.effects import running_effects
 from features.follow_graph import followees, followers, follows_back, shared_followees
+from features.mixed_model import mixed_odds
 from features.ranking_log import VERBS, RankingLog
 from features.running import UNKNOWN, Floats, Ints, Running, pair_keys
 from features.social_proof import followee_acts, tied_acts
@@ -28,6 +29,7 @@ EFFECT_VARIANCES = {
     "user_topic": 0.5,
     "author_item": 0.5,
 }
+MIXED_KEYS = ("item", "author", "user_author", "user_topic")
 Fold = TypeVar("Fold")
 
 
@@ -93,6 +95,22 @@ class Past:
     def response_effect(self, kind: str, response: str) -> Floats:
         """As ``effect``, on the log-odds of a response; NaN where nobody reports it."""
         return self._effects(response).get(kind, self.missing) if self._reported(response) else self.missing
+
+    def mixed_odds(self) -> Floats:
+        """Log-odds of a positive by all that readers do, as :func:`mixed_odds`; NaN where nobody reports it.
+
+        What it knows of a row are its age, the acts on its item, and how well that fits the reader.
+        """
+        if not self.rows.responses:
+            return self.missing
+        counts = np.log1p([self.attribute("age_hours"), self.acted("item")])
+        known = np.column_stack(
+            [*counts, *(self.topic_fit(name) for name in ("written", "followed", "engaged"))]
+        )
+        keys = {kind: self._keys(kind) for kind in MIXED_KEYS}
+        return mixed_odds(
+            self.rows, keys, np.nan_to_num(known), [self.rows.label, *self.rows.responses.values()]
+        )
 
     # What is known of the row itself
 

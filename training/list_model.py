@@ -2,20 +2,22 @@
 
 One default configuration for all data. Both kinds of boosters are small and heavily regularised. Where the
 rows of a list are shown together, their ranks are features, and a booster for the order adds nothing to the
-log-odds. Where they come row by row, the linear model is left out of the order, which it does not help. A
+log-odds. Where they come row by row, the linear model is left out of the order, which it does not help. Where
+readers report more than the label, the feature ``mixed_odds`` has a share in the log-odds of its own. A
 request of more than ``HEAD_ROWS`` rows is pruned to these by a light ranker, distilled from the log-odds, so
 that a page costs no more than a bundle's may (``training/latency.py``).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import lightgbm
 import numpy as np
 from numpy.typing import NDArray
 
+from features.list_features import MIXED_ODDS
 from features.list_table import ListTable
 from features.running import Ints
 from training.bundle import Matrix
@@ -47,8 +49,9 @@ class ListParameters:
 
 @dataclass(frozen=True)
 class ListPlan:
-    """What shapes a fit besides the rows; ``order_weight`` is the order's share in the score, and
-    ``linear_share`` that of the linear model in the log-odds."""
+    """What shapes a fit besides the rows; ``order_weight`` is the order's share in the score,
+    ``linear_share`` that of the linear model in the log-odds, and ``mixed_share`` that of ``mixed_odds``
+    beside both."""
 
     seed: int = 20260101
     threads: int = 1
@@ -59,6 +62,7 @@ class ListPlan:
     )
     order_weight: float = 5.0
     linear_share: float = 0.2
+    mixed_share: float = 0.4
     monotone: bool = True
 
 
@@ -79,8 +83,7 @@ class ListModel:
     orders: tuple[lightgbm.Booster, ...]
     linear: LinearModel
     light: lightgbm.Booster
-    order_weight: float
-    linear_share: float
+    plan: ListPlan
     calibrator: Platt
 
     def scores(self, table: ListTable) -> ListScores:
@@ -117,8 +120,8 @@ class ListModel:
     def _full(self, rows: Matrix) -> tuple[Array, Array]:
         """The log-odds, and what orders lists: with the weighed score of the orders, if there are."""
         trees = _mean_raw(self.heads, rows)
-        odds = _blend(trees, self.linear, self.linear_share, rows)
-        return odds, trees + self.order_weight * _mean_raw(self.orders, rows) if self.orders else odds
+        odds = _blend(trees, self.linear, self.plan, self.names, rows)
+        return odds, trees + self.plan.order_weight * _mean_raw(self.orders, rows) if self.orders else odds
 
 
 def fit(table: ListTable, plan: ListPlan, announce: Callable[[str], None]) -> ListModel:
@@ -136,18 +139,16 @@ def fit(table: ListTable, plan: ListPlan, announce: Callable[[str], None]) -> Li
     first = replace(plan, head=replace(plan.head, members=1))
     rest, rows = table.where(~held), table.matrix[held]
     trees, linear = _heads(rest, first), _linear(rest)
-    odds = _blend(_mean_raw(trees, rows), linear, plan.linear_share, rows)
+    odds = _blend(_mean_raw(trees, rows), linear, plan, table.names, rows)
     calibrator = fit_platt(odds, table.rows.label[held])
     announce("fitting the heads")
     heads, linear = _heads(table, plan), _linear(table)
     announce("fitting the order")
     orders = () if _together(table) else _orders(table, plan)
     announce("distilling the light ranker")
-    odds = _blend(_mean_raw(heads, table.matrix), linear, plan.linear_share, table.matrix)
+    odds = _blend(_mean_raw(heads, table.matrix), linear, plan, table.names, table.matrix)
     light = _boosters(table, odds, plan.light, {"objective": "regression"}, plan)[0]
-    return ListModel(
-        table.names, heads, orders, linear, light, plan.order_weight, plan.linear_share, calibrator
-    )
+    return ListModel(table.names, heads, orders, linear, light, plan, calibrator)
 
 
 def check_labels(labels: Array, where: str, least: int = LEAST_POSITIVES) -> None:
@@ -172,8 +173,12 @@ def _linear(table: ListTable) -> LinearModel:
     return fit_linear(table.matrix, table.rows.label)
 
 
-def _blend(trees: Array, linear: LinearModel, share: float, rows: Matrix) -> Array:
-    return (1.0 - share) * trees + share * linear.log_odds(rows)
+def _blend(trees: Array, linear: LinearModel, plan: ListPlan, names: Sequence[str], rows: Matrix) -> Array:
+    odds = (1.0 - plan.linear_share) * trees + plan.linear_share * linear.log_odds(rows)
+    if MIXED_ODDS not in names:
+        return odds
+    mixed = rows[:, names.index(MIXED_ODDS)].astype(np.float64)
+    return np.where(np.isnan(mixed), odds, (1.0 - plan.mixed_share) * odds + plan.mixed_share * mixed)
 
 
 def _together(table: ListTable) -> bool:
@@ -226,7 +231,7 @@ def _boosters(
 
 def _rises(name: str) -> int:
     """1 where more of a feature can only speak for a row: rates and effects of what came of it before."""
-    return int("_rate" in name or "_lift" in name or name.startswith("effect_"))
+    return int("_rate" in name or "_lift" in name or name.startswith(("effect_", MIXED_ODDS)))
 
 
 def _least(requests: Ints, values: Array) -> Array:

@@ -13,6 +13,7 @@ from list_folders import write_cascade, write_news, write_tweets
 from sklearn.metrics import roc_auc_score
 from typer.testing import CliRunner
 
+from features.list_features import MIXED_ODDS
 from features.list_table import compute
 from features.ranking_log import TRUTH
 from ingestion.datasets.dataset import DatasetError
@@ -85,6 +86,25 @@ def test_the_rows_of_a_crowded_request_that_are_pruned_come_behind_the_others(ne
     assert crowded.order[~kept].max() <= crowded.order[kept].min()
     assert crowded.probability[~kept].max() <= crowded.probability[kept].min()
     np.testing.assert_allclose(crowded.order[kept], alone.order[kept], rtol=1e-6)
+
+
+def test_mixed_odds_have_a_share_of_the_log_odds_where_they_are_known(news):
+    table = compute(read_log("news_impressions", *news))
+    mixed = np.random.default_rng(5).normal(size=len(table.rows)).astype(np.float32)
+    mixed[::3] = np.nan
+    table = replace(
+        table,
+        names=(*table.names, MIXED_ODDS),
+        matrix=np.column_stack([table.matrix, mixed]).astype(np.float32),
+    )
+    learned = table.where(~table.rows.later)
+    alone, blended = (
+        fit(learned, replace(PLAN, mixed_share=share), lambda step: None).scores(table).order
+        for share in (0, 0.4)
+    )
+    np.testing.assert_allclose(
+        blended, np.where(np.isnan(mixed), alone, 0.6 * alone + 0.4 * mixed.astype(float))
+    )
 
 
 def test_whom_others_act_on_is_learned_from_the_acts(tmp_path):
