@@ -13,6 +13,8 @@ from training.bundle import Bundle, Matrix
 from training.calibration import Isotonic
 from training.export import TrainedHead, assemble, write
 from training.formula import DEFAULT_WEIGHTS
+from training.linear import Scaling, Slopes
+from training.manifest import LinearPart
 
 ROWS = 4000
 
@@ -53,10 +55,16 @@ def write_model(
             num_boost_round=rounds,
         )
 
+    def linear(number: int) -> LinearPart:
+        slopes = np.random.default_rng(number).normal(0, 0.01, len(MODEL_INPUT))
+        return LinearPart(0.5, Slopes(tuple(slopes.tolist()), 0.0))
+
     heads = {
-        head: TrainedHead(booster(number, trees), Isotonic((0.0, 1.0), (0.001, 0.6)), weight)
+        head: TrainedHead(
+            booster(number, trees), Isotonic((0.0, 1.0), (0.001, 0.6)), weight, linear=linear(number)
+        )
         for number, (head, weight) in enumerate(weights.items())
     }
     light = booster(0, light_trees, light_leaves or leaves) if light_trees else None
-    bundle, texts = assemble("feed-benchmark", heads, light, "random", matrix[:5])
+    bundle, texts = assemble("feed-benchmark", heads, light, "random", matrix[:5], scaling=Scaling.of(matrix))
     return write(path, bundle, texts, {})

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Protocol
 
 from ingestion.whole_files import write_whole
-from training.bundle import Bundle, BundleError
+from training.bundle import Bundle
+from training.manifest import BundleError
 from training.registry import RegistryError, champion_version, download_champion
 from training.settings import MlflowSettings
 

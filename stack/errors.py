@@ -22,7 +22,7 @@ KNOWN = frozenset(
         "records.migrate.RecordsUnavailableError",
         "serving.toml_file.TomlFileError",
         "stack.demo.probe.ProbeError",
-        "training.bundle.BundleError",
+        "training.manifest.BundleError",
         "training.dataset.DatasetError",
         "training.off_policy.OffPolicyError",
         "training.promotion.NothingToRestoreError",

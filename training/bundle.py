@@ -1,4 +1,4 @@
-"""The model bundle, format 1: what training hands to serving, as plain text files in one folder.
+"""The model bundle, format 3: what training hands to serving, as plain text files in one folder.
 
 ``bundle.json`` (:class:`Manifest`) and one LightGBM text file per head. Nothing is pickled, and loading runs
 no code from the bundle. What does not fit this build is refused with one sentence (:class:`BundleError`).
@@ -13,90 +13,25 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import lightgbm
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import expit
 
 from features.names import FEATURE_SERVICE, MODEL_INPUT
-from training.calibration import Calibrator
-from training.formula import FORMULA_VERSION, combine
+from training.formula import combine
+from training.manifest import (
+    BundleError,
+    HeadSpec,
+    LightSpec,
+    Manifest,
+    check_features,
+    check_linear,
+    read_manifest,
+)
 
-BUNDLE_VERSION = 2
-MANIFEST_FILE = "bundle.json"
 SMOKE_TOLERANCE = 1e-6
 
 Matrix = NDArray[np.float32]
-
-
-class BundleError(ValueError):
-    """The folder is not a bundle that this build can serve; the message is one sentence."""
-
-
-class HeadSpec(msgspec.Struct, frozen=True):
-    """One head: its LightGBM text file, that file's sha256, its weight in the score and its calibrator.
-
-    ``calibration_losses``: the log losses by which the kind of the calibrator was chosen, by kind.
-    """
-
-    file: str
-    sha256: str
-    weight: float
-    calibrator: Calibrator
-    calibration_losses: dict[str, float] = {}
-
-
-class LightSpec(msgspec.Struct, frozen=True):
-    """The light ranker that prunes before the heads: one small booster, distilled from their score."""
-
-    file: str
-    sha256: str
-
-
-class Smoke(msgspec.Struct, frozen=True):
-    """Rows of model input (None = missing) and the scores they had where the bundle was made."""
-
-    rows: list[list[float | None]]
-    scores: list[float]
-
-
-class ScoringCost(msgspec.Struct, frozen=True):
-    """Milliseconds of one core for a page of candidates, and of one plain head for 500 rows."""
-
-    page_ms: float
-    plain_ms: float
-
-    @property
-    def ratio(self) -> float:
-        return self.page_ms / self.plain_ms
-
-
-class Manifest(msgspec.Struct, frozen=True, kw_only=True):
-    """``bundle.json``. ``features`` is the model input in order; ``defaults`` fill what is missing.
-
-    A default of None leaves a value missing, for the trees to handle: missing is not zero. ``left_out`` says
-    of each head that the bundle does not have why. ``learned_until`` is when the last list began that the
-    model learned from, ``scoring`` what a page costs: None where these were not recorded.
-    """
-
-    bundle_version: int
-    name: str
-    feature_service: str
-    features: list[str]
-    defaults: dict[str, float | None]
-    heads: dict[str, HeadSpec]
-    left_out: dict[str, str]
-    light: LightSpec | None
-    formula_version: str
-    data_fingerprint: str
-    code_fingerprint: str
-    metrics: dict[str, float | None]
-    smoke: Smoke
-    learned_until: str | None = None
-    scoring: ScoringCost | None = None
-
-
-class _Version(msgspec.Struct):
-    bundle_version: int
 
 
 @dataclass(frozen=True)
@@ -139,7 +74,8 @@ class Bundle:
                 missing or reordered feature, a changed file, or smoke scores that are NaN or differ.
         """
         manifest = read_manifest(path)
-        _check_features(manifest, features, feature_service)
+        check_features(manifest, features, feature_service)
+        check_linear(manifest)
         boosters = {head: _read_booster(path, manifest, spec) for head, spec in manifest.heads.items()}
         light = _read_booster(path, manifest, manifest.light) if manifest.light else None
         bundle = cls(manifest, boosters, light)
@@ -153,10 +89,13 @@ class Bundle:
             ValueError: the matrix has another number of columns.
         """
         matrix = self._filled(matrix)
-        probabilities = {
-            head: spec.calibrator.apply(_predict(self.boosters[head], matrix, spec.calibrator.of_log_odds))
-            for head, spec in self.manifest.heads.items()
-        }
+        scaled = self._scaled(matrix)
+        probabilities = {}
+        for head, spec in self.manifest.heads.items():
+            odds = _predict(self.boosters[head], matrix, log_odds=True)
+            if spec.linear is not None:
+                odds = spec.linear.blend(odds, spec.linear.slopes.log_odds(scaled))
+            probabilities[head] = spec.calibrator.apply(odds if spec.calibrator.of_log_odds else expit(odds))
         return Scores(probabilities, combine(probabilities, self.weights))
 
     def light_score(self, matrix: Matrix) -> NDArray[np.float64]:
@@ -180,11 +119,18 @@ class Bundle:
         matrix = self._filled(matrix)
         if len(matrix) == 0:
             return {head: np.empty((0, len(self.features) + 1)) for head in self.boosters}
-        with self._contributing:
-            return {
-                head: np.asarray(booster.predict(matrix, pred_contrib=True, num_threads=1), dtype=np.float64)
-                for head, booster in self.boosters.items()
-            }
+        scaled, found = self._scaled(matrix), {}
+        for head, booster in self.boosters.items():
+            with self._contributing:
+                trees = np.asarray(booster.predict(matrix, pred_contrib=True, num_threads=1), np.float64)
+            linear = self.manifest.heads[head].linear
+            found[head] = trees if linear is None else linear.blend(trees, linear.slopes.effects(scaled))
+        return found
+
+    def _scaled(self, matrix: Matrix) -> Matrix:
+        """What the linear parts take; the matrix itself where there are none."""
+        scaling = self.manifest.scaling
+        return matrix if scaling is None else scaling.apply(matrix)
 
     def _filled(self, matrix: Matrix) -> Matrix:
         if matrix.ndim != 2 or matrix.shape[1] != len(self.manifest.features):
@@ -211,52 +157,8 @@ class Bundle:
             )
 
 
-def read_manifest(path: Path) -> Manifest:
-    """The manifest of the bundle in ``path``, its version and formula checked.
-
-    Raises:
-        BundleError: no manifest, not readable as one, or of another bundle or formula version.
-    """
-    try:
-        content = (path / MANIFEST_FILE).read_bytes()
-    except OSError:
-        raise BundleError(f"There is no model bundle in {path}.") from None
-    try:
-        version = msgspec.json.decode(content, type=_Version).bundle_version
-        if version != BUNDLE_VERSION:
-            raise BundleError(
-                f"The bundle in {path} is of version {version}; this build reads {BUNDLE_VERSION}: "
-                "train again with `tideline train`."
-            )
-        manifest = msgspec.json.decode(content, type=Manifest)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise BundleError(f"{path / MANIFEST_FILE} is not a bundle's manifest: {error}.") from None
-    if manifest.formula_version != FORMULA_VERSION:
-        raise BundleError(
-            f"The bundle in {path} uses score formula {manifest.formula_version}, "
-            f"which this build does not have: it has {FORMULA_VERSION}."
-        )
-    if not manifest.heads:
-        raise BundleError(f"The bundle in {path} has no heads.")
-    return manifest
-
-
 def sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
-
-
-def _check_features(manifest: Manifest, features: Sequence[str], feature_service: str) -> None:
-    subject = f"The model {manifest.name}"
-    if manifest.feature_service != feature_service:
-        raise BundleError(
-            f"{subject} is for feature service {manifest.feature_service}, not {feature_service}."
-        )
-    if foreign := sorted(set(manifest.features) - set(features)):
-        raise BundleError(f"{subject} wants features that this build does not have: {', '.join(foreign)}.")
-    if missing := sorted(set(features) - set(manifest.features)):
-        raise BundleError(f"{subject} lacks features of this build's model input: {', '.join(missing)}.")
-    if manifest.features != list(features):
-        raise BundleError(f"{subject} has the features of this build's model input in another order.")
 
 
 def _read_booster(path: Path, manifest: Manifest, spec: HeadSpec | LightSpec) -> lightgbm.Booster:

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from training.bundle import Bundle, Scores, ScoringCost
+from training.bundle import Bundle, Scores
 from training.dataset import Split
 from training.evaluation import ListReport, ModelReport
+from training.manifest import ScoringCost
 from training.metrics import Interval
 from training.settings import GateSettings
 from training.slice_report import SliceFigures
@@ -42,9 +43,10 @@ def model_card(judged: Judged) -> str:
     made = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
     sections = [
         f"# {manifest.name}",
-        f"Made {made}. A calibrated LightGBM model for each of {', '.join(manifest.heads)}, summed by weight "
-        f"(formula `{manifest.formula_version}`) into the score that orders a page; a light ranker prunes "
-        f"before them. Features: {len(manifest.features)} columns of service `{manifest.feature_service}`.",
+        f"Made {made}. For each of {', '.join(manifest.heads)} LightGBM's trees and a logistic regression, "
+        "blended in their log-odds and calibrated, and summed by weight (formula "
+        f"`{manifest.formula_version}`) into the score that orders a page; a light ranker prunes before. "
+        f"Features: {len(manifest.features)} columns of service `{manifest.feature_service}`.",
         _floors(judged),
         "## Order of the lists\n\n" + _orders(judged.report),
         "## Heads\n\n" + _heads(judged),
@@ -99,6 +101,7 @@ def _heads(judged: Judged) -> str:
             head,
             f"{spec.weight:g}",
             str(judged.bundle.boosters[head].num_trees()),
+            f"{spec.linear.share:g}" if spec.linear else "none",
             type(spec.calibrator).__name__.lower(),
             f"{found.base_rate:.4f}",
             _interval(found.ap, ".4f"),
@@ -107,7 +110,18 @@ def _heads(judged: Judged) -> str:
             f"{found.calibration_error:.4f}",
         )
 
-    columns = ("head", "weight", "trees", "calibration", "base rate", "AP", "RCE", "AUC", "calibration error")
+    columns = (
+        "head",
+        "weight",
+        "trees",
+        "linear share",
+        "calibration",
+        "base rate",
+        "AP",
+        "RCE",
+        "AUC",
+        "calibration error",
+    )
     table = _table(columns, (row(head) for head in judged.report.heads))
     left_out = [f"- no head `{head}`: {why}." for head, why in judged.bundle.manifest.left_out.items()]
     return "\n".join([table, *([""] if left_out else []), *left_out])

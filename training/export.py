@@ -14,21 +14,21 @@ import numpy as np
 
 from features import labels, names
 from features.names import FEATURE_SERVICE, MODEL_INPUT
-from training.bundle import (
-    BUNDLE_VERSION,
-    MANIFEST_FILE,
-    Bundle,
-    HeadSpec,
-    LightSpec,
-    Manifest,
-    Matrix,
-    ScoringCost,
-    Smoke,
-    sha256,
-)
+from training.bundle import Bundle, Matrix, sha256
 from training.calibration import Calibrator
 from training.formula import FORMULA_VERSION
 from training.heads import model_text
+from training.linear import Scaling
+from training.manifest import (
+    BUNDLE_VERSION,
+    MANIFEST_FILE,
+    HeadSpec,
+    LightSpec,
+    LinearPart,
+    Manifest,
+    ScoringCost,
+    Smoke,
+)
 
 LIGHT_FILE = "light.txt"
 
@@ -41,6 +41,7 @@ class TrainedHead:
     calibrator: Calibrator
     weight: float
     calibration_losses: Mapping[str, float] = field(default_factory=dict)
+    linear: LinearPart | None = None
 
 
 def assemble(
@@ -50,11 +51,12 @@ def assemble(
     data_fingerprint: str,
     smoke_rows: Matrix,
     left_out: Mapping[str, str] = MappingProxyType({}),
+    scaling: Scaling | None = None,
 ) -> tuple[Bundle, dict[str, str]]:
     """A bundle in memory, as it will be after loading, and its model files' texts by file name.
 
     ``smoke_rows`` [n, len(MODEL_INPUT)] are scored now and must score the same wherever the bundle is loaded.
-    ``left_out`` says of each head that is not there why.
+    ``left_out`` says of each head that is not there why. The heads' linear parts take rows of ``scaling``.
     """
     texts = {f"head_{head}.txt": model_text(trained.booster) for head, trained in heads.items()}
     if light is not None:
@@ -73,11 +75,13 @@ def assemble(
                 trained.weight,
                 trained.calibrator,
                 dict(trained.calibration_losses),
+                trained.linear,
             )
             for head, trained in heads.items()
         },
         left_out=dict(left_out),
         light=LightSpec(LIGHT_FILE, digests[LIGHT_FILE]) if light is not None else None,
+        scaling=scaling,
         formula_version=FORMULA_VERSION,
         data_fingerprint=data_fingerprint,
         code_fingerprint=code_fingerprint(),

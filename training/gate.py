@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from training.bundle import ScoringCost
 from training.checks import PARITY, RecordedCheck
 from training.comparison import Comparison
 from training.evaluation import ModelReport
+from training.manifest import ScoringCost
 from training.settings import GateSettings
 
 LIMITS = GateSettings()

@@ -46,7 +46,7 @@ def importance(head: str, *boosters: lightgbm.Booster) -> Figure:
     top = np.argsort(found, kind="stable")[-TOP:]
     names = boosters[0].feature_name()
     axes.barh([names[column] for column in top], found[top] / max(found.sum(), 1e-12))
-    axes.set(title=f"Importance in {head}", xlabel="share of gain")
+    axes.set(title=f"Importance in {head}", xlabel="share of gain in the trees")
     return figure
 
 
@@ -55,7 +55,7 @@ def shap_summary(head: str, features: Sequence[str], matrix: Matrix, contributio
 
     Args:
         matrix: float32 [n, features]; a missing value is grey.
-        contributions: float64 [n, features], LightGBM's exact SHAP values.
+        contributions: float64 [n, features], exact SHAP values.
     """
     figure = Figure(figsize=(8, 7), layout="tight")
     axes = figure.add_subplot()

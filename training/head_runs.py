@@ -46,6 +46,7 @@ def head_runs(folder: Path, judged: Judged) -> list[RunRecord]:
                     "weight": spec.weight,
                     "calibration": type(spec.calibrator).__name__.lower(),
                     "grown_trees": bundle.boosters[head].num_trees(),
+                    "linear_share": spec.linear.share if spec.linear else 0.0,
                     **asdict(judged.plan.head),
                 },
                 metrics=_metrics(report, own),

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from features.labels import ENGAGED
-from training.bundle import Manifest
 from training.dataset import Examples, NoExamplesError, Split, time_split
+from training.manifest import Manifest
 from training.metrics import rankable
 from training.settings import GateSettings
 

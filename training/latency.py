@@ -9,7 +9,8 @@ from statistics import median
 import lightgbm
 import numpy as np
 
-from training.bundle import Bundle, Matrix, ScoringCost
+from training.bundle import Bundle, Matrix
+from training.manifest import ScoringCost
 
 LIGHT_ROWS, HEAD_ROWS = 500, 150
 """What a full page scores: all candidates by the light ranker, the best of them by the heads."""

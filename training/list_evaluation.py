@@ -10,13 +10,13 @@ import msgspec
 
 from features.list_table import ListTable, compute
 from features.ranking_log import Candidates
-from training.bundle import ScoringCost
 from training.datasets.registry import read_log
 from training.latency import page_cost
 from training.list_baselines import Logistic, PlantedTruth, baselines
 from training.list_model import ListModel, ListPlan, ListScores, check_labels, fit
 from training.list_report import OrderFigures, figures_of, judged_lists
 from training.list_slices import ListSlice, sliced, worse_slices
+from training.manifest import ScoringCost
 
 
 @dataclass(frozen=True)

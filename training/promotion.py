@@ -10,13 +10,14 @@ from pathlib import Path
 
 import msgspec
 
-from training.bundle import Bundle, BundleError, Matrix, ScoringCost
+from training.bundle import Bundle, Matrix
 from training.comparison import compare
 from training.dataset import Examples, NoExamplesError
 from training.evaluation import evaluate
 from training.gate import Evidence, failures, sentence
 from training.held_out import held_out
 from training.latency import scoring_cost
+from training.manifest import BundleError, ScoringCost
 from training.registry import RegistryError
 from training.settings import GateSettings
 from training.versions import CHALLENGER, LAST_GOOD, LONGEST_TAG, ModelVersions

@@ -9,12 +9,13 @@ import msgspec
 import numpy as np
 
 from features.names import MODEL_INPUT
-from training.bundle import Bundle, ScoringCost
+from training.bundle import Bundle
 from training.card import Judged, model_card
 from training.evaluation import ModelReport
 from training.feast_link import FEATURES_FILE, feast_tags, features_file
 from training.gate import sentence
 from training.head_runs import head_runs
+from training.manifest import ScoringCost
 from training.plots import write_plots
 from training.tracking import DataRecord, RunRecord
 
@@ -57,6 +58,7 @@ def _parameters(judged: Judged) -> dict[str, str | int | float]:
         "data_fingerprint": judged.bundle.manifest.data_fingerprint,
         "parameters": plan.parameters,
         "objective": plan.objective,
+        "linear_share": plan.linear_share,
         "constant_features": ", ".join(judged.split.train.constant_features) or "none",
     }
     shown |= {f"rows.{name}": len(part) for name, part in parts.items()}

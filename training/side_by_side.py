@@ -7,12 +7,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from training.bundle import Bundle, Scores, ScoringCost
+from training.bundle import Bundle, Scores
 from training.comparison import Comparison, compare
 from training.dataset import Examples
 from training.disagreement import QUANTILES, DisputedList, Spread, disputed_lists, spreads
 from training.held_out import held_out
 from training.latency import scoring_cost
+from training.manifest import ScoringCost
 from training.promotion import SEED
 from training.settings import GateSettings
 from training.versions import ModelVersions

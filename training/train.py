@@ -29,6 +29,8 @@ from training.gate import LIMITS, floors, sentence
 from training.heads import HeadParameters, distil, train_head, train_order, usable_heads
 from training.held_out import learned_until
 from training.latency import scoring_cost
+from training.linear import Matrix, Scaling, fit_slopes
+from training.manifest import LinearPart
 from training.promotion import carry_out, judge
 from training.registry import RegistryError
 from training.run_record import CARD_FILE, training_record
@@ -50,6 +52,8 @@ LIGHT = HeadParameters(trees=30, leaves=8, learning_rate=0.15, patience=10)
 class TrainingPlan:
     """Everything that shapes a run besides the examples.
 
+    ``linear_share`` is that of a head's linear part in its log-odds, beside the trees'.
+
     One thread unless the machine is otherwise idle: LightGBM's threads wait for each other by spinning, and
     on a busy machine two of them took 70 s for what one does in 2 s. The trees do not depend on it.
     ``parameters`` says where those of ``head`` come from.
@@ -59,6 +63,7 @@ class TrainingPlan:
     threads: int = 1
     head: HeadParameters = FULL
     light: HeadParameters = LIGHT
+    linear_share: float = 0.35
     parameters: str = "default"
     weights: Mapping[str, float] = field(default_factory=lambda: dict(DEFAULT_WEIGHTS))
     objective: Objective = "heads"
@@ -193,15 +198,17 @@ def fit(
     name: str, split: Split, fingerprint: str, plan: TrainingPlan, announce: Callable[[str], None]
 ) -> tuple[Bundle, dict[str, str]]:
     """The bundle learned from the split's first two parts, and its model files' texts by file name."""
-    heads, left_out = _trained(split, plan, announce)
+    scaling = Scaling.of(split.train.matrix)
+    heads, left_out = _trained(split, plan, scaling, announce)
     announce("distilling the light ranker")
     smoke_rows = split.test.matrix[:SMOKE_ROWS]
-    full, _ = assemble(name, heads, None, fingerprint, smoke_rows)
-    return assemble(name, heads, _distilled(full, split, plan), fingerprint, smoke_rows, left_out)
+    full, _ = assemble(name, heads, None, fingerprint, smoke_rows, left_out, scaling)
+    light = _distilled(full, split, plan)
+    return assemble(name, heads, light, fingerprint, smoke_rows, left_out, scaling)
 
 
 def _trained(
-    split: Split, plan: TrainingPlan, announce: Callable[[str], None]
+    split: Split, plan: TrainingPlan, scaling: Scaling, announce: Callable[[str], None]
 ) -> tuple[dict[str, TrainedHead], dict[str, str]]:
     """The heads by name, and of every other why it is left out."""
     if plan.objective == "lambdarank":
@@ -210,10 +217,11 @@ def _trained(
             HEADS, "only the order of lists is learned"
         )
     names, left_out = usable_heads(split)
+    scaled = scaling.apply(split.train.matrix), scaling.apply(split.calibration.matrix)
     heads, learned = {}, {}
     for head in names:
         announce(f"training the head {head}")
-        heads[head], learned[head] = _trained_head(head, split, plan)
+        heads[head], learned[head] = _trained_head(head, split, scaled, plan)
     # Where none has learned anything, the gate says so of each.
     if any(learned.values()):
         left_out |= {head: NOTHING_LEARNED for head in names if not learned[head]}
@@ -228,23 +236,23 @@ def _trained_order(split: Split, plan: TrainingPlan) -> TrainedHead:
     return TrainedHead(booster, fit_platt(said, later.labels(ENGAGED)), 1.0)
 
 
-def _trained_head(head: str, split: Split, plan: TrainingPlan) -> tuple[TrainedHead, bool]:
-    """The head, and whether it says more of later lists than the base rate does."""
-    later, labels = split.calibration, split.calibration.labels(head)
-    booster = train_head(
-        split.train.matrix,
-        split.train.labels(head),
-        (later.matrix, labels),
-        plan.head,
-        plan.seed,
-        plan.threads,
-    )
-    log_odds = booster.predict(later.matrix, raw_score=True, num_threads=plan.threads)
+def _trained_head(
+    head: str, split: Split, scaled: tuple[Matrix, Matrix], plan: TrainingPlan
+) -> tuple[TrainedHead, bool]:
+    """The head, and whether it says more of later lists than the base rate does.
+
+    ``scaled`` are the rows to train and to calibrate on as the linear part takes them.
+    """
+    earlier, later = split.train, split.calibration
+    held_out = (later.matrix, later.labels(head))
+    booster = train_head(earlier.matrix, earlier.labels(head), held_out, plan.head, plan.seed, plan.threads)
+    linear = LinearPart(plan.linear_share, fit_slopes(scaled[0], earlier.labels(head)))
+    trees = booster.predict(later.matrix, raw_score=True, num_threads=plan.threads)
+    log_odds = linear.blend(np.asarray(trees, dtype=np.float64), linear.slopes.log_odds(scaled[1]))
     lists = later.requests
-    chosen = choose(
-        np.asarray(log_odds, dtype=np.float64), labels, lists < CALIBRATED_SHARE * (lists[-1] + 1)
-    )
-    return TrainedHead(booster, chosen.calibrator, plan.weights[head], chosen.losses), chosen.learned
+    chosen = choose(log_odds, later.labels(head), lists < CALIBRATED_SHARE * (lists[-1] + 1))
+    trained = TrainedHead(booster, chosen.calibrator, plan.weights[head], chosen.losses, linear)
+    return trained, chosen.learned
 
 
 def _distilled(full: Bundle, split: Split, plan: TrainingPlan) -> lightgbm.Booster:

@@ -20,7 +20,9 @@ pytestmark = pytest.mark.timeout(600)
 
 NOTEBOOK = Path(__file__).parents[2] / "notebooks" / "03_comparing_models.ipynb"
 PLAN = TrainingPlan(head=HeadParameters(trees=15, leaves=7), light=HeadParameters(trees=3, leaves=4))
-STUMPS = TrainingPlan(head=HeadParameters(trees=2, leaves=2), light=HeadParameters(trees=2, leaves=2))
+STUMPS = TrainingPlan(
+    head=HeadParameters(trees=2, leaves=2), light=HeadParameters(trees=2, leaves=2), linear_share=0.0
+)
 
 
 @pytest.fixture

@@ -14,8 +14,9 @@ import requests
 from model_shelf import CHECKED, LIMITS, SERVED, Models, Shelf, ask, quick
 
 from serving.model_store import MlflowRegistry, ModelStore
-from training.bundle import Bundle, Matrix, ScoringCost
+from training.bundle import Bundle, Matrix
 from training.checks import RecordedCheck
+from training.manifest import ScoringCost
 from training.promotion import Decision, NothingToRestoreError, carry_out, judge, rollback
 from training.registry import RegistryError
 from training.settings import MlflowSettings

@@ -9,13 +9,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from training.bundle import Bundle, Matrix, ScoringCost
+from training.bundle import Bundle, Matrix
 from training.calibration import Isotonic
 from training.checks import RecordedCheck
 from training.dataset import Examples, prepare, time_split
 from training.export import TrainedHead, assemble, write
 from training.heads import HeadParameters
 from training.held_out import learned_until
+from training.manifest import ScoringCost
 from training.promotion import Decision, carry_out, judge
 from training.settings import GateSettings, MlflowSettings
 from training.tracking import RunRecord, log_run, register
@@ -23,7 +24,9 @@ from training.train import TrainingPlan, fit
 from training.versions import check_tags, opened
 
 PLAN = TrainingPlan(head=HeadParameters(trees=20, leaves=7), light=HeadParameters(trees=5, leaves=4))
-STUMPS = TrainingPlan(head=HeadParameters(trees=2, leaves=2), light=HeadParameters(trees=2, leaves=2))
+STUMPS = TrainingPlan(
+    head=HeadParameters(trees=2, leaves=2), light=HeadParameters(trees=2, leaves=2), linear_share=0.0
+)
 SERVED = RecordedCheck("parity", True, "8,000 logged rows agree with the offline features")
 CHECKED = [RecordedCheck("examples", True, "8,000 examples"), SERVED]
 # On 1,600 held-out rows in 80 lists, MRR and a rare engagement's AP and RCE are known to no more than this.
@@ -53,11 +56,13 @@ class Models:
         """The order of the good one, from chances that are far too high."""
         bundle = self.good[0]
         heads = {
-            head: TrainedHead(bundle.boosters[head], Isotonic((0.0, 1.0), (0.4, 0.9)), spec.weight)
+            head: TrainedHead(
+                bundle.boosters[head], Isotonic((0.0, 1.0), (0.4, 0.9)), spec.weight, linear=spec.linear
+            )
             for head, spec in bundle.manifest.heads.items()
         }
         rows = np.array(bundle.manifest.smoke.rows, dtype=np.float32)
-        return assemble("tried", heads, bundle.light, "0" * 64, rows)
+        return assemble("tried", heads, bundle.light, "0" * 64, rows, scaling=bundle.manifest.scaling)
 
 
 @dataclass

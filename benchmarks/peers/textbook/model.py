@@ -1,4 +1,4 @@
-"""The heads of a bundle as plain LightGBM boosters."""
+"""The heads of a bundle as plain LightGBM boosters, each with its linear part."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from typing import Any
 import lightgbm
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import expit
 
-from training.bundle import read_manifest
 from training.formula import combine
+from training.manifest import read_manifest
 
 Matrix = NDArray[np.float32]
 
@@ -40,9 +41,12 @@ class Model:
 
     def scores(self, matrix: Matrix) -> NDArray[np.float64]:
         """The weighted sum of the calibrated heads."""
-        heads = self.manifest.heads
-        probabilities = {
-            name: heads[name].calibrator.apply(booster.predict(matrix, **self._options))
-            for name, booster in self._heads.items()
-        }
+        heads, scaling = self.manifest.heads, self.manifest.scaling
+        scaled = matrix if scaling is None else scaling.apply(matrix)
+        probabilities = {}
+        for name, booster in self._heads.items():
+            odds, head = booster.predict(matrix, raw_score=True, **self._options), heads[name]
+            if head.linear is not None:
+                odds = head.linear.blend(odds, head.linear.slopes.log_odds(scaled))
+            probabilities[name] = head.calibrator.apply(odds if head.calibrator.of_log_odds else expit(odds))
         return combine(probabilities, {name: head.weight for name, head in heads.items()})

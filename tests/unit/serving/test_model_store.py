@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from serving.model_store import LAST_GOOD_FILE, ModelStore
-from training.bundle import Bundle, BundleError
+from training.bundle import Bundle
+from training.manifest import BundleError
 from training.registry import RegistryError
 from training.settings import MlflowSettings
 

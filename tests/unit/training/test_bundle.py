@@ -15,11 +15,13 @@ import pytest
 
 from features.labels import HEADS
 from features.names import FEATURE_SERVICE, MODEL_INPUT
-from training.bundle import Bundle, BundleError, read_manifest, sha256
+from training.bundle import Bundle, sha256
 from training.calibration import Isotonic, Platt
 from training.formula import FLOOR
+from training.manifest import BundleError, read_manifest
 
-FIXTURE = Path(__file__).parents[2] / "fixtures" / "bundle_v2"
+FIXTURE = Path(__file__).parents[2] / "fixtures" / "bundle_v3"
+TREES_ALONE = FIXTURE.with_name("bundle_v2")
 OLD = FIXTURE.with_name("bundle_v1")
 FEATURES = tuple(json.loads((FIXTURE / "bundle.json").read_text())["features"])
 
@@ -46,12 +48,13 @@ def rows(count: int, seed: int = 0) -> np.ndarray[Any, np.dtype[np.float32]]:
 
 
 def test_a_bundle_of_version_1_is_refused_and_says_what_to_do() -> None:
-    with pytest.raises(BundleError, match="is of version 1; this build reads 2: train again with"):
+    with pytest.raises(BundleError, match="is of version 1; this build reads 2 and 3: train again with"):
         Bundle.load(OLD)
 
 
-def test_a_bundle_of_version_2_keeps_loading_with_the_scores_it_was_made_with() -> None:
-    bundle = load()
+@pytest.mark.parametrize("path", [FIXTURE, TREES_ALONE])
+def test_a_bundle_of_version_2_or_3_keeps_loading_with_the_scores_it_was_made_with(path: Path) -> None:
+    bundle = load(path)
     smoke = bundle.manifest.smoke
     matrix = np.array(smoke.rows, dtype=np.float32)
     assert bundle.score(matrix).score == pytest.approx(smoke.scores)
@@ -111,10 +114,47 @@ def test_a_matrix_of_another_width_is_a_programmers_error() -> None:
 
 
 def test_contributions_add_up_to_the_raw_log_odds() -> None:
-    bundle, matrix = load(), rows(20)
+    bundle, matrix = load(TREES_ALONE), rows(20)
     for head, parts in bundle.contributions(matrix).items():
         raw = bundle.boosters[head].predict(matrix, raw_score=True)
         assert parts.sum(axis=1) == pytest.approx(raw)
+
+
+def blended(bundle: Bundle, head: str, matrix: Any) -> Any:
+    """The log-odds of rows without missing values, written out from what the files say."""
+    linear, scaling = bundle.manifest.heads[head].linear, bundle.manifest.scaling
+    assert linear is not None
+    assert scaling is not None
+    scaled = (np.log1p(matrix) - scaling.mean) * scaling.per_deviation
+    odds = scaled @ linear.slopes.weights + linear.slopes.intercept
+    return (1 - linear.share) * bundle.boosters[head].predict(matrix, raw_score=True) + linear.share * odds
+
+
+def test_with_a_linear_part_contributions_add_up_to_the_blended_log_odds() -> None:
+    bundle, matrix = load(), rows(20)
+    for head, parts in bundle.contributions(matrix).items():
+        assert parts.sum(axis=1) == pytest.approx(blended(bundle, head, matrix), abs=1e-5)
+
+
+def test_a_head_is_calibrated_of_its_blended_log_odds() -> None:
+    bundle, matrix = load(), rows(20)
+    probabilities = bundle.score(matrix).probabilities
+    for head, spec in bundle.manifest.heads.items():
+        odds = blended(bundle, head, matrix)
+        raw = odds if isinstance(spec.calibrator, Platt) else 1 / (1 + np.exp(-odds))
+        assert probabilities[head] == pytest.approx(spec.calibrator.apply(raw), abs=1e-5)
+
+
+def test_a_lost_view_adds_nothing_in_the_linear_part() -> None:
+    bundle, matrix = load(), rows(20)
+    author = [index for index, name in enumerate(FEATURES) if name.startswith("author_")]
+    matrix[:, author] = np.nan
+    assert bundle.manifest.scaling is not None
+    for spec in bundle.manifest.heads.values():
+        assert spec.linear is not None
+        effects = spec.linear.slopes.effects(bundle.manifest.scaling.apply(matrix))
+        assert not effects[:, author].any()
+        assert effects.any()
 
 
 def test_contributions_may_be_asked_from_several_threads() -> None:
@@ -164,7 +204,7 @@ def swap(manifest: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        (lambda m: m.update(bundle_version=3), "is of version 3; this build reads 2"),
+        (lambda m: m.update(bundle_version=4), "is of version 4; this build reads 2 and 3"),
         (lambda m: m.update(formula_version="product-9"), "score formula product-9"),
         (lambda m: m.update(feature_service="ranking_v9"), "feature service ranking_v9, not ranking_v2"),
         (lambda m: m["features"].append("user_mood"), "does not have: user_mood"),
@@ -178,9 +218,15 @@ def swap(manifest: dict[str, Any]) -> None:
         (lambda m: m["heads"]["liked"].update(file="../x.txt"), "outside its folder"),
         (lambda m: m["heads"]["liked"].update(file="gone.txt"), "lacks its file gone.txt"),
         (lambda m: m["heads"]["liked"].update(sha256="0"), "is not the file that the bundle was made with"),
-        (lambda m: m["heads"]["liked"]["calibrator"].update(y=[0.5]), "is not a bundle's manifest"),
+        (lambda m: m["heads"]["hidden"]["calibrator"].update(y=[0.5]), "is not a bundle's manifest"),
         (lambda m: m["heads"]["opened"]["calibrator"].update(slope=-1), "is not a bundle's manifest"),
         (lambda m: m["heads"]["liked"]["calibrator"].update(kind="beta"), "is not a bundle's manifest"),
+        (lambda m: m["heads"]["liked"]["linear"].update(share=1.5), "is not a bundle's manifest"),
+        (lambda m: m["heads"]["liked"]["linear"]["slopes"].update(intercept=None), "not a bundle's manifest"),
+        (lambda m: m["heads"]["liked"]["linear"]["slopes"]["weights"].pop(), "30 linear weights for liked"),
+        (lambda m: m.update(scaling=None), "linear parts without the scaling"),
+        (lambda m: m["scaling"]["mean"].pop(), "is not a bundle's manifest"),
+        (lambda m: [part.pop() for part in m["scaling"].values()], "a scaling of 30 features, not of 31"),
         (lambda m: m["smoke"]["scores"].__setitem__(0, 0.123), "unlike where it was made"),
     ],
 )

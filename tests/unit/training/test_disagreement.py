@@ -11,11 +11,12 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
-from training.bundle import Bundle, Scores, ScoringCost
+from training.bundle import Bundle, Scores
 from training.comparison import compare
 from training.dataset import Examples, prepare, time_split
 from training.disagreement import disputed_lists, feature_effects, spreads
 from training.heads import HeadParameters
+from training.manifest import ScoringCost
 from training.metrics import places
 from training.side_by_side import SideBySide
 from training.tables import beside

@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from training.bundle import ScoringCost
 from training.checks import RecordedCheck
 from training.comparison import Comparison
 from training.evaluation import HeadReport, ListReport, ModelReport
 from training.gate import Evidence, failures, floors, sentence, worse
+from training.manifest import ScoringCost
 from training.metrics import Interval
 from training.paired import Paired
 from training.settings import GateSettings

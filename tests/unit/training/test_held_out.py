@@ -9,9 +9,9 @@ import msgspec
 import pandas as pd
 import pytest
 
-from training.bundle import Manifest, read_manifest
 from training.dataset import Examples, NoExamplesError, prepare, time_split
 from training.held_out import held_out, learned_until
+from training.manifest import Manifest, read_manifest
 from training.settings import GateSettings
 
 Make = Callable[..., pd.DataFrame]

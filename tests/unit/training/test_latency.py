@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from training.bundle import Matrix, ScoringCost
+from training.bundle import Matrix
 from training.latency import candidates, plain_head, score_page, scoring_cost
+from training.manifest import ScoringCost
 
 ROWS = np.random.default_rng(0).random((300, 4), dtype=np.float32)
 

@@ -10,13 +10,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from training.bundle import Scores, ScoringCost
+from training.bundle import Scores
 from training.card import Judged, model_card
 from training.dataset import prepare, time_split
 from training.evaluation import evaluate
 from training.head_plots import gains, shap_summary
 from training.head_runs import head_runs
 from training.heads import HeadParameters
+from training.manifest import ScoringCost
 from training.metrics import Interval, relative_cross_entropy
 from training.settings import GateSettings
 from training.slice_report import SliceFigures, slice_figures

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -12,6 +13,7 @@ from features.labels import HEADS
 from training.bundle import Bundle
 from training.dataset import Split, prepare, time_split
 from training.heads import HeadParameters
+from training.linear import fit_linear
 from training.train import NOTHING_LEARNED, TrainingPlan, fit
 
 PLAN = TrainingPlan(head=HeadParameters(trees=10, leaves=4), light=HeadParameters(trees=3, leaves=4))
@@ -26,7 +28,7 @@ def frame(examples_frame: Make) -> pd.DataFrame:
 
 def noise(frame: pd.DataFrame, *labels: str) -> Split:
     """The examples with these labels drawn at random."""
-    rng = np.random.default_rng(1)
+    rng = np.random.default_rng(3)
     columns = {f"label_{label}": (rng.random(len(frame)) < 0.2).astype(np.float32) for label in labels}
     return time_split(prepare(frame.assign(**columns)))
 
@@ -62,3 +64,22 @@ def test_the_light_ranker_follows_the_score_of_the_heads(frame: pd.DataFrame) ->
     bundle = fitted(split)
     light, full = bundle.light_score(split.test.matrix), bundle.score(split.test.matrix).score
     assert pd.Series(light).corr(pd.Series(full), method="spearman") > 0.8
+
+
+def test_a_heads_linear_part_has_the_share_that_the_plan_gives_it(frame: pd.DataFrame) -> None:
+    split = time_split(prepare(frame))
+    alone, blended, linear = (
+        fit("tried", split, "0" * 64, replace(PLAN, linear_share=share), lambda step: None)[0]
+        for share in (0.0, 0.5, 1.0)
+    )
+    matrix = split.test.matrix
+    odds = [bundle.contributions(matrix)["liked"].sum(axis=1) for bundle in (alone, blended, linear)]
+    np.testing.assert_allclose(odds[1], (odds[0] + odds[2]) / 2, atol=1e-6)
+    logistic = fit_linear(split.train.matrix, split.train.labels("liked"))
+    np.testing.assert_allclose(odds[2], logistic.log_odds(matrix))
+
+
+def test_the_order_of_lists_alone_has_no_linear_part(frame: pd.DataFrame) -> None:
+    plan = replace(PLAN, objective="lambdarank")
+    bundle, _ = fit("tried", time_split(prepare(frame)), "0" * 64, plan, lambda step: None)
+    assert [spec.linear for spec in bundle.manifest.heads.values()] == [None]
