@@ -39,20 +39,26 @@ def mixed_odds(
 
     ``keys``: codes [n] per kind, negative where unknown. ``known``: what is known of the rows, [n, k], all
     finite. ``responses``: 0 or 1, [n] each, the label first, learned from once a judged row's label is known.
+
+    Raises:
+        ValueError: something known of a row, or a response of a judged one, is not finite.
     """
     judged = np.flatnonzero(rows.judged)
     order = judged[np.argsort(rows.known[judged], kind="stable")]
     odds = np.full(len(rows), np.nan)
     if len(order) < LEAST_ROWS:
         return odds
-    model = _MixedModel(order, [*keys.values()], rows.user, known, np.stack(responses)[:, order])
+    learned = np.stack(responses)[:, order]
+    if not (np.isfinite(known).all() and np.isfinite(learned).all()):
+        raise ValueError("A mixed model needs finite features and responses.")
+    model = _MixedModel(order, [*keys.values()], rows.user, known, learned)
     times = rows.known[order]
     asked = np.argsort(rows.counted, kind="stable")
     moments = rows.counted[asked]
-    for moment in range(int(moments[0]) // EVERY_MS * EVERY_MS, int(moments[-1]) + 1, EVERY_MS):
+    for moment in (np.unique(moments // EVERY_MS) * EVERY_MS).tolist():
         model.learn(int(np.searchsorted(times, moment)))
         start, end = np.searchsorted(moments, (moment, moment + EVERY_MS))
-        if model.learned and end > start:
+        if model.learned:
             odds[asked[start:end]] = model.odds(asked[start:end])
     return odds
 

@@ -103,7 +103,8 @@ class Past:
         """
         if not self.rows.responses:
             return self.missing
-        counts = np.log1p([self.attribute("age_hours"), self.acted("item")])
+        # A post of later than its showing, by a clock that is off, is new.
+        counts = np.log1p(np.maximum([self.attribute("age_hours"), self.acted("item")], 0.0))
         known = np.column_stack(
             [*counts, *(self.topic_fit(name) for name in ("written", "followed", "engaged"))]
         )

@@ -35,13 +35,17 @@ def moment_ms(text: str, now_ms: int) -> int:
 
 
 def utc_ms(moment: datetime) -> int:
-    """Milliseconds of a moment without a time zone, which is UTC."""
-    return int(moment.replace(tzinfo=UTC).timestamp() * 1000)
+    """Milliseconds of a moment; without a time zone it is UTC."""
+    return int(_aware(moment).timestamp() * 1000)
 
 
 def utc_or_now(moment: datetime | None) -> datetime:
-    """A moment without a time zone, which is UTC; now where there is none."""
-    return datetime.now(UTC) if moment is None else moment.replace(tzinfo=UTC)
+    """The moment, UTC if it has no time zone; now where there is none."""
+    return datetime.now(UTC) if moment is None else _aware(moment)
+
+
+def _aware(moment: datetime) -> datetime:
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
 
 
 def as_text(ms: int) -> str:

@@ -26,6 +26,7 @@ from training.manifest import (
     Manifest,
     check_features,
     check_linear,
+    check_smoke,
     read_manifest,
 )
 
@@ -76,6 +77,7 @@ class Bundle:
         manifest = read_manifest(path)
         check_features(manifest, features, feature_service)
         check_linear(manifest)
+        check_smoke(manifest)
         boosters = {head: _read_booster(path, manifest, spec) for head, spec in manifest.heads.items()}
         light = _read_booster(path, manifest, manifest.light) if manifest.light else None
         bundle = cls(manifest, boosters, light)
@@ -146,7 +148,7 @@ class Bundle:
         return matrix
 
     def _check_smoke(self) -> None:
-        rows = np.array(self.manifest.smoke.rows, dtype=np.float32).reshape(-1, len(self.features))
+        rows = np.array(self.manifest.smoke.rows, dtype=np.float32)
         matrix = np.vstack([rows, np.full((1, len(self.features)), np.nan, dtype=np.float32)])
         scores = self.score(matrix).score
         if not np.all(np.isfinite(scores)):

@@ -163,8 +163,9 @@ def fit_isotonic(raw: Array, labels: Array, bins: int = BINS) -> Isotonic:
     rate = np.array([labels[part].mean() for part in parts])
     rising = IsotonicRegression(y_min=0.0, y_max=1.0)
     steps = rising.fit_transform(x, rate, sample_weight=weight)
-    # Smoothed unequally, small steps may fall below wide ones.
-    steps = rising.fit_transform(x, _smoothed(steps, weight, float(labels.mean())), sample_weight=weight)
+    smoothed = _smoothed(steps, weight, float(labels.mean()))
+    # Where it has changed, a step may stand above the next.
+    steps = rising.fit_transform(x, smoothed, sample_weight=weight)
     knots_x, knots_y = [0.0], [SMALLEST]
     for value in np.unique(steps):
         inside = x[steps == value]
@@ -177,7 +178,7 @@ def fit_isotonic(raw: Array, labels: Array, bins: int = BINS) -> Isotonic:
 
 
 def _smoothed(steps: Array, weight: Array, mean: float) -> Array:
-    """Each step's rate, drawn towards the mean by as many examples as have one of the rarer label.
+    """The steps' rates; one of 0 or 1 is drawn to the mean, by as many examples as have one rarer label.
 
     A step of three hundred rows without an engagement is no proof that there is never one, and a chance of
     nearly none costs a log loss dearly the first time that it is wrong.
@@ -185,4 +186,5 @@ def _smoothed(steps: Array, weight: Array, mean: float) -> Array:
     prior = 1.0 / min(mean, 1.0 - mean)
     _, step = np.unique(steps, return_inverse=True)
     rows = np.bincount(step, weights=weight)[step]
-    return np.asarray((rows * steps + prior * mean) / (rows + prior))
+    drawn = (rows * steps + prior * mean) / (rows + prior)
+    return np.where((steps <= 0.0) | (steps >= 1.0), drawn, steps)

@@ -40,13 +40,15 @@ class Judged:
 def model_card(judged: Judged) -> str:
     """The card as Markdown; it ends with what the registry cuts off first."""
     manifest = judged.bundle.manifest
+    kind = "LightGBM's trees"
+    if manifest.scaling is not None:
+        kind += " and a logistic regression, blended in their log-odds"
     made = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
     sections = [
         f"# {manifest.name}",
-        f"Made {made}. For each of {', '.join(manifest.heads)} LightGBM's trees and a logistic regression, "
-        "blended in their log-odds and calibrated, and summed by weight (formula "
-        f"`{manifest.formula_version}`) into the score that orders a page; a light ranker prunes before. "
-        f"Features: {len(manifest.features)} columns of service `{manifest.feature_service}`.",
+        f"Made {made}. For each of {', '.join(manifest.heads)} {kind}, calibrated and summed by weight "
+        f"(formula `{manifest.formula_version}`) into the score that orders a page; a light ranker prunes "
+        f"before. Features: {len(manifest.features)} columns of service `{manifest.feature_service}`.",
         _floors(judged),
         "## Order of the lists\n\n" + _orders(judged.report),
         "## Heads\n\n" + _heads(judged),

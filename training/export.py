@@ -81,7 +81,7 @@ def assemble(
         },
         left_out=dict(left_out),
         light=LightSpec(LIGHT_FILE, digests[LIGHT_FILE]) if light is not None else None,
-        scaling=scaling,
+        scaling=scaling if any(trained.linear for trained in heads.values()) else None,
         formula_version=FORMULA_VERSION,
         data_fingerprint=data_fingerprint,
         code_fingerprint=code_fingerprint(),

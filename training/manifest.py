@@ -15,6 +15,7 @@ from training.linear import Scaling, Slopes
 
 BUNDLE_VERSION = 3
 READ_VERSIONS = (2, 3)
+LINEAR_SINCE = 3
 """Format 2 is what format 3 is without linear parts."""
 MANIFEST_FILE = "bundle.json"
 
@@ -160,10 +161,24 @@ def check_features(manifest: Manifest, features: Sequence[str], feature_service:
         raise BundleError(f"{subject} has the features of this build's model input in another order.")
 
 
+def check_smoke(manifest: Manifest) -> None:
+    """There must be smoke rows, each with all of the bundle's features and its score."""
+    rows, scores, width = manifest.smoke.rows, manifest.smoke.scores, len(manifest.features)
+    if not rows or len(rows) != len(scores) or any(len(row) != width for row in rows):
+        raise BundleError(
+            f"The model {manifest.name} has no smoke rows of {width} features, each with a score, "
+            "to check it by."
+        )
+
+
 def check_linear(manifest: Manifest) -> None:
-    """The linear parts must be of the bundle's features."""
+    """The linear parts must be of the bundle's features, and of a format that knows them."""
     subject, width = f"The model {manifest.name}", len(manifest.features)
     parts = {head: spec.linear for head, spec in manifest.heads.items() if spec.linear is not None}
+    if manifest.bundle_version < LINEAR_SINCE and (parts or manifest.scaling is not None):
+        raise BundleError(
+            f"{subject} has linear parts, which bundles of version {manifest.bundle_version} do not have."
+        )
     if parts and manifest.scaling is None:
         raise BundleError(f"{subject} has linear parts without the scaling of their features.")
     if manifest.scaling is not None and len(manifest.scaling.mean) != width:

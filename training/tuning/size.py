@@ -18,7 +18,8 @@ def plain_work(rows: Matrix) -> float:
 def relative_size(bundle: Bundle, plain: float) -> float:
     """Decisions of a page (light ranker on 500 rows, heads on 150) over those of the plain head.
 
-    The measured ratio (:func:`training.latency.scoring_cost`) is about 0.2 more: calls cost, too.
+    The measured ratio (:func:`training.latency.scoring_cost`) is about 0.35 more: calls cost, too,
+    and so do the linear parts.
     """
     heads = sum(decisions(booster) for booster in bundle.boosters.values())
     if bundle.light is None:

@@ -31,8 +31,8 @@ from training.tuning.size import plain_work, relative_size
 
 OBJECTIVE = "pooled_rce"
 STORAGE = "studies.db"
-SIZE_SHARE = 0.8
-"""What the trees may take of the scoring budget; the rest is for what calls cost besides."""
+SIZE_SHARE = 0.7
+"""What the trees may take of the scoring budget; the rest is for what calls and the linear parts cost."""
 
 
 class StudyError(RuntimeError):

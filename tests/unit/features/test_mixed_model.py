@@ -90,3 +90,24 @@ def test_a_label_counts_only_once_it_is_known_and_only_if_judged(known_ms: int) 
     as_it_is = odds(np.zeros(ROWS, dtype=bool))
     np.testing.assert_array_equal(odds(later | unjudged), as_it_is)
     assert not np.array_equal(odds(~later & (AUTHORS == 1)), as_it_is, equal_nan=True)
+
+
+def test_a_row_of_long_ago_costs_no_hour_by_hour_walk() -> None:
+    """Hours without rows are passed over: of five decades there would be four hundred thousand."""
+    log = rows(chance(np.where(AUTHORS < 3, 0.7, 0.1)))
+    first = np.arange(ROWS) == 0
+    moved = replace(log, counted=np.where(first, log.counted, log.counted + 53 * 365 * 24 * EVERY_MS))
+    moved = replace(moved, known=np.where(first, log.known, log.known + 53 * 365 * 24 * EVERY_MS))
+    asked = slice(ROWS // 2, None)
+    odds = [mixed_odds(each, {"author": log.author}, NOTHING, [log.label])[asked] for each in (log, moved)]
+    np.testing.assert_array_equal(*odds)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_what_is_not_finite_is_refused_not_learned_from(value: float) -> None:
+    log = rows(chance(np.full(ROWS, 0.3)))
+    responses, known = log.label.copy(), NOTHING.copy()
+    responses[7] = known[9] = value
+    for each, what in ((responses, NOTHING), (log.label, known)):
+        with pytest.raises(ValueError, match="finite"):
+            mixed_odds(log, {"author": log.author}, what, [each])

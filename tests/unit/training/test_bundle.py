@@ -184,12 +184,15 @@ def test_a_bundle_without_a_light_ranker_says_so(tmp_path: Path) -> None:
 
 
 def test_a_default_fills_what_is_missing_and_leaves_the_callers_matrix_alone(tmp_path: Path) -> None:
+    column = FEATURES.index("pair_engagement_rate")
+
     def with_default(manifest: dict[str, Any]) -> None:
         manifest["defaults"]["pair_engagement_rate"] = 9.0
-        manifest["smoke"] = {"rows": [], "scores": []}
+        smoke = manifest["smoke"]
+        known = [place for place, row in enumerate(smoke["rows"]) if row[column] is not None]
+        manifest["smoke"] = {name: [values[place] for place in known] for name, values in smoke.items()}
 
     bundle = load(changed(tmp_path, with_default))
-    column = FEATURES.index("pair_engagement_rate")
     missing, given = rows(5), rows(5)
     missing[:, column], given[:, column] = np.nan, 9.0
     assert bundle.score(missing).score.tolist() == bundle.score(given).score.tolist()
@@ -228,6 +231,10 @@ def swap(manifest: dict[str, Any]) -> None:
         (lambda m: m["scaling"]["mean"].pop(), "is not a bundle's manifest"),
         (lambda m: [part.pop() for part in m["scaling"].values()], "a scaling of 30 features, not of 31"),
         (lambda m: m["smoke"]["scores"].__setitem__(0, 0.123), "unlike where it was made"),
+        (lambda m: m["smoke"]["scores"].pop(), "no smoke rows of 31 features, each with a score"),
+        (lambda m: m["smoke"]["rows"][0].pop(), "no smoke rows of 31 features"),
+        (lambda m: m.update(smoke={"rows": [], "scores": []}), "no smoke rows"),
+        (lambda m: m.update(bundle_version=2), "bundles of version 2 do not have"),
     ],
 )
 def test_what_does_not_fit_is_refused_with_one_sentence(

@@ -38,10 +38,13 @@ def test_no_probability_is_zero_though_nothing_was_seen_there() -> None:
     assert np.all(np.diff(applied) > 0)
 
 
-def test_a_wide_step_is_not_moved_by_the_smoothing() -> None:
-    said = np.where(TRUE < 0.1, 0.2, 0.6)
-    applied = fit_isotonic(said, LABELS).apply(np.array([0.2, 0.6]))
-    np.testing.assert_allclose(applied, [LABELS[TRUE < 0.1].mean(), LABELS[TRUE >= 0.1].mean()], rtol=0.01)
+def test_the_rates_of_rare_labels_are_theirs_from_the_lowest_to_the_highest() -> None:
+    rare = (RNG.random(20_000) < TRUE**2).astype(np.float64)
+    applied = fit_isotonic(TRUE, rare).apply(TRUE)
+    top = np.argsort(TRUE)[-200:]
+    assert rare.sum() < 600
+    np.testing.assert_allclose(applied.mean(), rare.mean(), rtol=0.02)
+    np.testing.assert_allclose(applied[top].mean(), rare[top].mean(), rtol=0.05)
 
 
 def test_what_is_not_a_number_stays_so() -> None:

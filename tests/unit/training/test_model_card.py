@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pandas as pd
 import pytest
@@ -59,6 +60,18 @@ def test_the_card_says_what_the_model_is_how_good_what_it_costs_and_how_to_back_
     assert "the gate allows 2." in card
     assert "`tideline models rollback`" in card
     assert len(model_card(judged)) < 5000
+
+
+def test_the_card_of_trees_alone_speaks_of_no_regression(judged: Judged) -> None:
+    manifest = judged.bundle.manifest
+    alone = msgspec.structs.replace(
+        manifest,
+        scaling=None,
+        heads={head: msgspec.structs.replace(spec, linear=None) for head, spec in manifest.heads.items()},
+    )
+    assert "logistic regression, blended" in model_card(judged)
+    told = model_card(replace(judged, bundle=replace(judged.bundle, manifest=alone)))
+    assert "logistic regression, blended" not in told
 
 
 def test_the_card_names_the_slices_that_are_weak_and_no_other(judged: Judged) -> None:
