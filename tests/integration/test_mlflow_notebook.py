@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from joined_examples import write_joined
+from model_shelf import STUMPS
 from nbclient import NotebookClient
 
 from training.heads import HeadParameters
@@ -20,9 +21,6 @@ pytestmark = pytest.mark.timeout(600)
 
 NOTEBOOK = Path(__file__).parents[2] / "notebooks" / "03_comparing_models.ipynb"
 PLAN = TrainingPlan(head=HeadParameters(trees=15, leaves=7), light=HeadParameters(trees=3, leaves=4))
-STUMPS = TrainingPlan(
-    head=HeadParameters(trees=2, leaves=2), light=HeadParameters(trees=2, leaves=2), linear_share=0.0
-)
 
 
 @pytest.fixture
